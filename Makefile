@@ -1,0 +1,41 @@
+# The targets that a contributor needs; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help demo test generate verify lint fmt bench postgres clean
+
+# sqlc parses SQL in C where there is a C compiler (0.3 s), else in WebAssembly (9 s).
+CGO := $(if $(shell command -v gcc || command -v cc),1,0)
+TOOL := GOWORK=off CGO_ENABLED=$(CGO) go tool -modfile=tools/go.mod
+SQLC := $(TOOL) sqlc
+LINT := $(TOOL) golangci-lint
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: postgres ## run the example coordinator on a private PostgreSQL and show its trail
+	@go run ./cmd/coordaudit demo
+
+test: postgres ## run all tests on a real PostgreSQL; TESTFLAGS=-race adds the race detector
+	go test $(TESTFLAGS) ./...
+
+generate: ## compile queries/ and migrations/ into internal/dbgen
+	rm -f internal/dbgen/*.go
+	$(SQLC) generate
+
+verify: ## everything that must hold besides the tests: generated code, SQL rules, modules, footprint, lint
+	@scripts/verify.sh "$(SQLC)"
+	$(LINT) run ./...
+
+lint: ## run the linters only
+	$(LINT) run ./...
+
+fmt: ## format the Go code
+	$(LINT) fmt ./...
+
+bench: postgres ## measure against the bare pgx statement, six rounds; the table is docs/benchmarks.md
+	go test -run '^$$' -bench . -benchmem -count 6 .
+
+postgres:
+	@scripts/postgres.sh
+
+clean: ## remove what the targets leave behind
+	rm -rf bin

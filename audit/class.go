@@ -1,0 +1,72 @@
+package audit
+
+// EnvelopeClass says what an envelope optimizes for. The zero value means that
+// none was declared; it is stored as [Unknown].
+type EnvelopeClass string
+
+// The envelope classes, as they are stored.
+const (
+	Safety      EnvelopeClass = "SAFETY"
+	Reliability EnvelopeClass = "RELIABILITY"
+	Cost        EnvelopeClass = "COST"
+	Performance EnvelopeClass = "PERFORMANCE"
+
+	// Unknown is the class of an envelope that declared none. Such decisions are
+	// violations of the coordinator's own rules, so they above all must be on record.
+	Unknown EnvelopeClass = "UNKNOWN"
+)
+
+const classReason = "must be one of SAFETY, RELIABILITY, COST, PERFORMANCE, UNKNOWN (any case, exact word)"
+
+// EnvelopeClasses returns every class, in order of priority.
+func EnvelopeClasses() []EnvelopeClass {
+	return []EnvelopeClass{Safety, Reliability, Cost, Performance, Unknown}
+}
+
+// ParseEnvelopeClass returns the class that text names, in any case. Anything
+// but the exact word is an [InvalidRecordError].
+func ParseEnvelopeClass(text string) (EnvelopeClass, error) {
+	class := EnvelopeClass(upperASCII(text))
+	if class == "" || !class.valid() {
+		return "", invalidField(fieldEnvelopeClass, classReason)
+	}
+	return class, nil
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler] with [ParseEnvelopeClass].
+func (c *EnvelopeClass) UnmarshalText(text []byte) error {
+	parsed, err := ParseEnvelopeClass(string(text))
+	if err != nil {
+		return err
+	}
+	*c = parsed
+	return nil
+}
+
+// OrUnknown returns the class as it is stored: [Unknown] where none was declared.
+func (c EnvelopeClass) OrUnknown() EnvelopeClass {
+	if c == "" {
+		return Unknown
+	}
+	return c
+}
+
+func (c EnvelopeClass) valid() bool {
+	switch c {
+	case "", Safety, Reliability, Cost, Performance, Unknown:
+		return true
+	}
+	return false
+}
+
+// upperASCII folds a–z only. Unicode folding would take "ſafety" (U+017F) for
+// SAFETY, and an audit trail must not guess what was meant.
+func upperASCII(text string) string {
+	upper := []byte(text)
+	for i, b := range upper {
+		if 'a' <= b && b <= 'z' {
+			upper[i] = b - 'a' + 'A'
+		}
+	}
+	return string(upper)
+}

@@ -1,0 +1,53 @@
+package audit
+
+// Decision is what the coordinator decided about an envelope.
+type Decision string
+
+// The decisions, as they are stored.
+const (
+	// Applied: the envelope acts from now on.
+	Applied Decision = "APPLIED"
+
+	// Rejected: the envelope may not act. ConflictingEnvelopeID names the envelope
+	// that stood in its way, where one did.
+	Rejected Decision = "REJECTED"
+
+	// Preempted: an acting envelope had to give way. PreemptingEnvelopeID names the
+	// one that took its place.
+	Preempted Decision = "PREEMPTED"
+)
+
+const decisionReason = "must be one of APPLIED, REJECTED, PREEMPTED (any case, exact word)"
+
+// Decisions returns every decision.
+func Decisions() []Decision {
+	return []Decision{Applied, Rejected, Preempted}
+}
+
+// ParseDecision returns the decision that text names, in any case. Anything but
+// the exact word is an [InvalidRecordError].
+func ParseDecision(text string) (Decision, error) {
+	decision := Decision(upperASCII(text))
+	if !decision.valid() {
+		return "", invalidField(fieldDecision, decisionReason)
+	}
+	return decision, nil
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler] with [ParseDecision].
+func (d *Decision) UnmarshalText(text []byte) error {
+	parsed, err := ParseDecision(string(text))
+	if err != nil {
+		return err
+	}
+	*d = parsed
+	return nil
+}
+
+func (d Decision) valid() bool {
+	switch d {
+	case Applied, Rejected, Preempted:
+		return true
+	}
+	return false
+}

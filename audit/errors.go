@@ -1,0 +1,174 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Every error of a persist call matches one of these with [errors.Is]. They
+// differ in what the caller can do next.
+var (
+	// ErrInvalidRecord: the record itself is at fault; see [InvalidRecordError].
+	// Nothing was sent to the database. Mend the record.
+	ErrInvalidRecord = errors.New("invalid audit record")
+
+	// ErrConflict: another record stands under this id; see [ConflictError]. It
+	// stays as it is. Use a new id, or find out who used this one.
+	ErrConflict = errors.New("audit id is taken by a record with other content")
+
+	// ErrUnavailable: the database could not do it now (no connection, time spent,
+	// lock, shutdown). Nothing was stored. Try again with the same id.
+	ErrUnavailable = errors.New("database unavailable")
+
+	// ErrRefused: the database answered and said no (missing table, missing right,
+	// constraint). Nothing was stored, and trying again alone will not help.
+	ErrRefused = errors.New("refused by the database")
+
+	// ErrOutcomeUnknown: the connection was lost while the commit was under way.
+	// The record may or may not be stored. Try again with the same id: the answer
+	// is then Persisted or AlreadyPersisted, and the trail holds it once.
+	ErrOutcomeUnknown = errors.New("outcome unknown, the record may or may not be stored")
+
+	// ErrTxUnusable: the caller's transaction was aborted or finished before this
+	// call. It was left as it is; nothing was stored. Roll it back.
+	ErrTxUnusable = errors.New("the caller's transaction is aborted or finished")
+
+	// ErrTxLost: the caller's transaction ended under this call because its
+	// connection broke. It rolled back; nothing of it was stored. Start it again.
+	ErrTxLost = errors.New("the caller's transaction was lost with its connection")
+
+	// ErrClosed: the store was closed before the call.
+	ErrClosed = errors.New("audit store is closed")
+
+	// ErrNoPool: the store was made without a pool, so that only the calls that
+	// bring a transaction work.
+	ErrNoPool = errors.New("audit store has no connection pool")
+
+	// ErrBatchTooLarge: a batch holds more records than one statement takes.
+	ErrBatchTooLarge = errors.New("batch of audit records is too large")
+)
+
+// Errors of reading calls.
+var (
+	// ErrNotFound: no record with this id in this scope.
+	ErrNotFound = errors.New("audit record not found")
+
+	// ErrNoScope: the query does not say whose records it may see.
+	ErrNoScope = errors.New("no scope given")
+)
+
+// Fault is one thing wrong with a record.
+type Fault struct {
+	// Field is the field's name in SQL and JSON, such as "tenant_id"; empty if the
+	// whole is at fault, as with broken JSON.
+	Field string
+
+	// Reason says what is wrong, without repeating the value.
+	Reason string
+}
+
+// InvalidRecordError holds every fault of one record. It matches [ErrInvalidRecord].
+type InvalidRecordError struct {
+	Faults []Fault
+}
+
+// Error names each field and what is wrong with it.
+func (e *InvalidRecordError) Error() string {
+	var text strings.Builder
+	text.WriteString(ErrInvalidRecord.Error())
+	for i, fault := range e.Faults {
+		text.WriteString([]string{": ", "; "}[min(i, 1)])
+		if fault.Field != "" {
+			text.WriteString(fault.Field + " ")
+		}
+		text.WriteString(fault.Reason)
+	}
+	return text.String()
+}
+
+// Is reports whether target is [ErrInvalidRecord].
+func (e *InvalidRecordError) Is(target error) bool { return target == ErrInvalidRecord }
+
+func invalidField(field, reason string) error {
+	return &InvalidRecordError{Faults: []Fault{{Field: field, Reason: reason}}}
+}
+
+// ConflictError says that a record with other content stands under the same
+// id. It matches [ErrConflict].
+type ConflictError struct {
+	AuditID uuid.UUID
+
+	// Fields are the names of the fields that differ, in column order.
+	Fields []string
+}
+
+// Error names the fields that differ, not their values.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%v, they differ in %s", ErrConflict, strings.Join(e.Fields, ", "))
+}
+
+// Is reports whether target is [ErrConflict].
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+// PersistError is the error of one record that could not be persisted. It
+// wraps one of the errors above and, where PostgreSQL answered, its
+// *pgconn.PgError. Its text holds no content of the record.
+type PersistError struct {
+	// AuditID is the record's id, also if the failing call made it.
+	AuditID uuid.UUID
+
+	// SQLState is PostgreSQL's error code; empty if it gave none.
+	SQLState string
+
+	// Attempts is how often the record was sent; 0 if it never was.
+	Attempts int
+
+	// Err is the cause.
+	Err error
+}
+
+// Error names the record, the cause and, through the cause, the next step.
+func (e *PersistError) Error() string {
+	return fmt.Sprintf("persisting audit record %s: %v", e.AuditID, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *PersistError) Unwrap() error { return e.Err }
+
+// BatchError says which records of a batch could not be persisted. The records
+// that it does not name were. [errors.Is] and [errors.As] look into each.
+type BatchError struct {
+	// Total is the size of the batch.
+	Total int
+
+	// Failures are the failed records, in the batch's order.
+	Failures []BatchFailure
+}
+
+// BatchFailure is one failed record of a batch.
+type BatchFailure struct {
+	// Index is the record's place in the batch, from 0.
+	Index int
+
+	// Err says why.
+	Err *PersistError
+}
+
+// Error counts the failures and gives the first.
+func (e *BatchError) Error() string {
+	first := e.Failures[0]
+	text := fmt.Sprintf("%d of %d audit records failed; the first, at index %d: %v", len(e.Failures), e.Total, first.Index, first.Err)
+	return text
+}
+
+// Unwrap returns the errors of the failed records.
+func (e *BatchError) Unwrap() []error {
+	errs := make([]error, len(e.Failures))
+	for i, failure := range e.Failures {
+		errs[i] = failure.Err
+	}
+	return errs
+}

@@ -1,0 +1,263 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// ParseRecord reads one JSON object with the argument names of
+// persist_audit_record. All faults, those of [Record.Validate] included, come
+// back in one [InvalidRecordError], each with its key:
+//
+//   - audit_id, envelope_id, envelope_class, decision, reason and
+//     decision_timestamp are required; a null class means that none was declared;
+//   - conflicting_envelope_id, preempting_envelope_id and tenant_id may be null
+//     or absent; active_envelopes_count may be absent and is then 0;
+//   - class and decision may be in any case;
+//   - decision_timestamp is RFC 3339 and must have an offset;
+//   - keys that are unknown or come twice are refused, and so is text that
+//     encoding/json would silently replace (broken UTF-8, lone surrogates).
+//
+// replay is true if the object says "emit_traces": false.
+func ParseRecord(data []byte) (rec Record, replay bool, err error) {
+	p := recordParser{seen: make(map[string]bool, 11)}
+	if err := p.object(data); err != nil {
+		return Record{}, false, err
+	}
+	for _, key := range requiredKeys() {
+		if !p.seen[key] {
+			p.faults.add(key, "is required")
+		}
+	}
+	p.addFaultsOfRecord()
+	if err := p.faults.err(); err != nil {
+		return Record{}, false, err
+	}
+	return p.record.Normalized(), p.replay, nil
+}
+
+func requiredKeys() []string {
+	return []string{fieldAuditID, fieldEnvelopeID, fieldEnvelopeClass, fieldDecision, fieldReason, fieldDecisionTimestamp}
+}
+
+type recordParser struct {
+	record Record
+	replay bool
+	seen   map[string]bool
+	faults faultList
+}
+
+// object reads the keys one by one: encoding/json into a struct would let the
+// last of two equal keys win, and match keys in any case.
+func (p *recordParser) object(data []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if token, err := decoder.Token(); err != nil {
+		return brokenJSON(err)
+	} else if token != json.Delim('{') {
+		return invalidField("", "must be a JSON object")
+	}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return brokenJSON(err)
+		}
+		key, _ := token.(string) // More was true inside an object, so this is a key.
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return brokenJSON(err)
+		}
+		p.member(key, value)
+	}
+	if _, err := decoder.Token(); err != nil {
+		return brokenJSON(err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return invalidField("", "has text after the JSON object")
+	}
+	return nil
+}
+
+func brokenJSON(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return invalidField("", "is not valid JSON: it ends too early")
+	}
+	// A syntax error quotes one character at most.
+	return invalidField("", "is not valid JSON: "+err.Error())
+}
+
+func (p *recordParser) member(key string, value json.RawMessage) {
+	if p.seen[key] {
+		p.faults.add(nameOf(key), "comes twice")
+		return
+	}
+	p.seen[key] = true
+	switch key {
+	case fieldAuditID:
+		parsed(p, key, value, &p.record.AuditID, ParseAuditID)
+	case fieldEnvelopeID:
+		p.text(key, value, &p.record.EnvelopeID)
+	case fieldEnvelopeClass:
+		if !isNull(value) {
+			parsed(p, key, value, &p.record.EnvelopeClass, ParseEnvelopeClass)
+		}
+	case fieldDecision:
+		parsed(p, key, value, &p.record.Decision, ParseDecision)
+	case fieldReason:
+		p.text(key, value, &p.record.Reason)
+	case fieldDecisionTimestamp:
+		var text string
+		if p.text(key, value, &text) {
+			at, reason := parseTime(text)
+			if reason != "" {
+				p.faults.add(key, reason)
+			}
+			p.record.DecisionTimestamp = at
+		}
+	case fieldConflictingEnvelopeID:
+		p.optionalText(key, value, &p.record.ConflictingEnvelopeID)
+	case fieldPreemptingEnvelopeID:
+		p.optionalText(key, value, &p.record.PreemptingEnvelopeID)
+	case fieldActiveEnvelopesCount:
+		p.count(key, value)
+	case fieldTenantID:
+		p.optionalText(key, value, &p.record.TenantID)
+	case fieldEmitTraces:
+		p.emitTraces(key, value)
+	default:
+		p.faults.add(nameOf(key), "is not a known key")
+	}
+}
+
+// nameOf shows a key that is not ours: it may hold anything, so it is quoted and cut.
+func nameOf(key string) string {
+	const most = 64
+	if len(key) > most {
+		key = key[:most] + "…"
+	}
+	return strconv.Quote(key)
+}
+
+// parsed reads a text and turns it into a value whose parser names its own fault.
+func parsed[T any](p *recordParser, key string, value json.RawMessage, into *T, parse func(string) (T, error)) {
+	var text string
+	if !p.text(key, value, &text) {
+		return
+	}
+	result, err := parse(text)
+	if err != nil {
+		if invalid, ok := errors.AsType[*InvalidRecordError](err); ok {
+			p.faults = append(p.faults, invalid.Faults...)
+		}
+		return
+	}
+	*into = result
+}
+
+func (p *recordParser) optionalText(key string, value json.RawMessage, into *string) {
+	if !isNull(value) {
+		p.text(key, value, into)
+	}
+}
+
+func (p *recordParser) text(key string, value json.RawMessage, into *string) bool {
+	switch {
+	case isNull(value):
+		p.faults.add(key, "is required")
+	case value[0] != '"':
+		p.faults.add(key, "must be a string")
+	case !utf8.Valid(value):
+		p.faults.add(key, "is not valid UTF-8")
+	case hasLoneSurrogate(value):
+		p.faults.add(key, "has a lone surrogate, which is no character")
+	default:
+		if err := json.Unmarshal(value, into); err != nil {
+			p.faults.add(key, "must be a string")
+			return false
+		}
+		return true
+	}
+	return false
+}
+
+func (p *recordParser) count(key string, value json.RawMessage) {
+	n, err := strconv.ParseInt(string(value), 10, 32)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		p.faults.add(key, "must be between 0 and 2147483647")
+	case err != nil:
+		p.faults.add(key, "must be an integer")
+	default:
+		p.record.ActiveEnvelopesCount = int32(n)
+	}
+}
+
+func (p *recordParser) emitTraces(key string, value json.RawMessage) {
+	switch string(value) {
+	case "true":
+	case "false":
+		p.replay = true
+	default:
+		p.faults.add(key, "must be true or false")
+	}
+}
+
+// addFaultsOfRecord adds what Validate finds, except in fields whose text could
+// not be read: those are empty now, and their fault is known already.
+func (p *recordParser) addFaultsOfRecord() {
+	invalid, ok := errors.AsType[*InvalidRecordError](p.record.Validate())
+	if !ok {
+		return
+	}
+	known := make([]string, 0, len(p.faults))
+	for _, fault := range p.faults {
+		known = append(known, fault.Field)
+	}
+	for _, fault := range invalid.Faults {
+		if !slices.Contains(known, fault.Field) {
+			p.faults = append(p.faults, fault)
+		}
+	}
+}
+
+func isNull(value json.RawMessage) bool { return string(value) == "null" }
+
+// hasLoneSurrogate reports whether a valid JSON string escapes half of a
+// surrogate pair. encoding/json would replace it by U+FFFD.
+func hasLoneSurrogate(quoted []byte) bool {
+	for i := 0; i < len(quoted); i++ {
+		if quoted[i] != '\\' {
+			continue
+		}
+		i++ // at the escape's letter
+		if quoted[i] != 'u' {
+			continue
+		}
+		first := hex4(quoted[i+1:])
+		i += 4
+		switch {
+		case 0xDC00 <= first && first <= 0xDFFF:
+			return true
+		case 0xD800 <= first && first <= 0xDBFF:
+			rest := quoted[i+1:]
+			if len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' {
+				return true
+			}
+			if second := hex4(rest[2:]); second < 0xDC00 || second > 0xDFFF {
+				return true
+			}
+			i += 6
+		}
+	}
+	return false
+}
+
+// hex4 reads the four digits after \u. The decoder has checked that they are hex digits.
+func hex4(digits []byte) uint64 {
+	n, _ := strconv.ParseUint(string(digits[:4]), 16, 16)
+	return n
+}

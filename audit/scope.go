@@ -1,0 +1,57 @@
+package audit
+
+import "fmt"
+
+// Scope says whose records a query sees. Its zero value is refused with
+// [ErrNoScope]: whose trail is read is never left to a default. A record
+// outside the scope is not found, as if it did not exist.
+type Scope struct {
+	kind   scopeKind
+	tenant string
+}
+
+type scopeKind int
+
+const (
+	scopeUnset scopeKind = iota
+	scopeTenant
+	scopeNoTenant
+	scopeAllTenants
+)
+
+// Tenant sees the records of one tenant. An empty id is refused: use [NoTenant].
+func Tenant(id string) Scope { return Scope{kind: scopeTenant, tenant: id} }
+
+// NoTenant sees the records that belong to no tenant.
+func NoTenant() Scope { return Scope{kind: scopeNoTenant} }
+
+// AllTenants sees every record.
+func AllTenants() Scope { return Scope{kind: scopeAllTenants} }
+
+// Validate refuses a scope that says nothing, with an error that says what to pass.
+func (s Scope) Validate() error {
+	if s.kind == scopeUnset || (s.kind == scopeTenant && s.tenant == "") {
+		return fmt.Errorf("%w: pass audit.Tenant(id), audit.NoTenant() or audit.AllTenants()", ErrNoScope)
+	}
+	return nil
+}
+
+// IsAllTenants reports whether the scope sees every record.
+func (s Scope) IsAllTenants() bool { return s.kind == scopeAllTenants }
+
+// TenantID returns the scope's tenant; empty for [NoTenant] and [AllTenants].
+func (s Scope) TenantID() string { return s.tenant }
+
+// String names the scope, as in an error's text.
+func (s Scope) String() string {
+	switch s.kind {
+	case scopeTenant:
+		return "tenant " + s.tenant
+	case scopeNoTenant:
+		return "no tenant"
+	case scopeAllTenants:
+		return "all tenants"
+	default:
+		return "no scope"
+	}
+}

@@ -1,0 +1,123 @@
+package auditmigrate_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/testdb"
+)
+
+var (
+	createDown = change(1, createName, auditmigrate.DirectionDown)
+	indexDown  = change(2, indexName, auditmigrate.DirectionDown)
+)
+
+func TestDownRefusesToDestroyRecords(t *testing.T) {
+	t.Parallel()
+	db := predecessor(t)
+	up(t, db)
+	migrator := open(t, db.URL, quiet())
+	// Nobody but the caller says so.
+	execute(t, db.Pool, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET coordaudit.allow_data_loss = on', current_database()); END $$")
+	before := texts(t, db.Pool, elevenColumns)
+
+	changes, err := migrator.DownTo(t.Context(), 0)
+	if !errors.Is(err, auditmigrate.ErrDataLoss) {
+		t.Fatalf("error is %v, want ErrDataLoss", err)
+	}
+	want := "migrating down: reverting " + createName + ", having reverted " + indexName +
+		": ERROR: coordination_audit_records holds records, dropping it would destroy them (SQLSTATE 23001)" +
+		": to drop them all the same, pass --allow-data-loss (Config.AllowDataLoss)"
+	if err.Error() != want {
+		t.Errorf("error is\n%q, want\n%q", err, want)
+	}
+	if diff := diffChanges([]auditmigrate.Change{indexDown}, changes); diff != "" {
+		t.Errorf("changes next to the error (-want +got):\n%s", diff)
+	}
+	standing := catalog(t, db.Pool)
+	for name, do := range map[string]func() ([]auditmigrate.Change, error){
+		"down": func() ([]auditmigrate.Change, error) { return migrator.Down(t.Context()) },
+		"redo": func() ([]auditmigrate.Change, error) { return migrator.Redo(t.Context()) },
+	} {
+		if changes, err := do(); !errors.Is(err, auditmigrate.ErrDataLoss) || len(changes) > 0 {
+			t.Errorf("%s: changes %v, error %v; want ErrDataLoss", name, changes, err)
+		}
+	}
+	if diff := cmp.Diff(standing, catalog(t, db.Pool)); diff != "" {
+		t.Errorf("a refused down has changed:\n%s", diff)
+	}
+	if !slices.Equal(before, texts(t, db.Pool, elevenColumns)) {
+		t.Error("records are gone")
+	}
+	up(t, db)
+}
+
+func TestDownDropsRecordsOnlyWhenToldTo(t *testing.T) {
+	t.Parallel()
+	db := predecessor(t)
+	up(t, db)
+	changes, err := open(t, db.URL, auditmigrate.Config{AllowDataLoss: true}).DownTo(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := diffChanges([]auditmigrate.Change{indexDown, createDown}, changes); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	if left := slices.DeleteFunc(catalog(t, db.Pool), func(line string) bool { return strings.Contains(line, auditmigrate.VersionTable) }); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestDownRevertsOneMigrationAtATimeWhereThereAreNoRecords(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	migrator := open(t, db.URL, quiet())
+	for _, want := range [][]auditmigrate.Change{{indexDown}, {createDown}, nil} {
+		changes, err := migrator.Down(t.Context())
+		if diff := diffChanges(want, changes); diff != "" || err != nil {
+			t.Errorf("%v, changes (-want +got):\n%s", err, diff)
+		}
+	}
+	up(t, db)
+	if diff := cmp.Diff(catalog(t, testdb.New(t).Pool), catalog(t, db.Pool)); diff != "" {
+		t.Errorf("down and up again differs from up (-up +down and up):\n%s", diff)
+	}
+}
+
+func TestDownToStopsAtItsVersion(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	execute(t, db.Pool, insertRecord)
+	migrator := open(t, db.URL, quiet())
+	for _, want := range [][]auditmigrate.Change{{indexDown}, nil} {
+		changes, err := migrator.DownTo(t.Context(), 1)
+		if diff := diffChanges(want, changes); diff != "" || err != nil {
+			t.Errorf("%v, changes (-want +got):\n%s", err, diff)
+		}
+	}
+}
+
+func TestRedoRevertsAndAppliesTheLastMigration(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	execute(t, db.Pool, insertRecord)
+	before := catalog(t, db.Pool)
+	changes, err := open(t, db.URL, quiet()).Redo(t.Context())
+	want := []auditmigrate.Change{indexDown, change(2, indexName, auditmigrate.DirectionUp)}
+	if diff := diffChanges(want, changes); diff != "" || err != nil {
+		t.Errorf("%v, changes (-want +got):\n%s", err, diff)
+	}
+	if diff := cmp.Diff(before, catalog(t, db.Pool)); diff != "" {
+		t.Errorf("redo has changed the schema:\n%s", diff)
+	}
+
+	empty := testdb.NewEmpty(t)
+	if changes, err := open(t, empty.URL, quiet()).Redo(t.Context()); err != nil || len(changes) > 0 {
+		t.Errorf("with nothing applied: changes %v, error %v; want neither", changes, err)
+	}
+}

@@ -1,0 +1,234 @@
+package auditmigrate_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/testdb"
+)
+
+func change(version int64, name string, direction auditmigrate.Direction) auditmigrate.Change {
+	return auditmigrate.Change{Version: version, Name: name, Direction: direction}
+}
+
+func diffChanges(want, got []auditmigrate.Change) string {
+	return cmp.Diff(want, got, cmpopts.IgnoreFields(auditmigrate.Change{}, "Duration"))
+}
+
+func TestUpAppliesWhatIsPendingOnce(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	var book logBook
+	migrator := auditmigrate.New(db.Pool.Config().ConnConfig, auditmigrate.Config{Logger: book.logger()})
+
+	changes, err := migrator.Up(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []auditmigrate.Change{change(1, createName, auditmigrate.DirectionUp), change(2, indexName, auditmigrate.DirectionUp)}
+	if diff := diffChanges(want, changes); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	wantLog := []logLine{
+		{Level: "INFO", Msg: "audit_migration_applied", Name: createName},
+		{Level: "INFO", Msg: "audit_migration_applied", Name: indexName},
+	}
+	if diff := cmp.Diff(wantLog, book.lines(t, slog.LevelInfo)); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+	if warnings := book.lines(t, slog.LevelWarn); len(warnings) > 0 {
+		t.Errorf("warnings on an empty database: %v", warnings)
+	}
+
+	changes, err = migrator.Up(t.Context())
+	if err != nil || len(changes) > 0 {
+		t.Errorf("the second time: changes %v, error %v; want neither", changes, err)
+	}
+	if diff := cmp.Diff([]string{"0 true", "1 true", "2 true"}, versions(t, db.Pool)); diff != "" {
+		t.Errorf("version table (-want +got):\n%s", diff)
+	}
+}
+
+func TestStatusVersionAndValidateFollowTheDatabase(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	migrator := open(t, db.URL, quiet())
+	check := func(current int64, pending ...int64) {
+		t.Helper()
+		got, target, err := migrator.Version(t.Context())
+		if err != nil || got != current || target != 2 {
+			t.Errorf("versions %d, %d, error %v; want %d, 2", got, target, err, current)
+		}
+		list, err := migrator.Status(t.Context())
+		if err != nil || len(list) != 2 || list[0].Name != createName || list[1].Name != indexName {
+			t.Fatalf("status %v, error %v", list, err)
+		}
+		for _, m := range list {
+			if m.AppliedAt.IsZero() != (m.Version > current) || (m.Version <= current && time.Since(m.AppliedAt).Abs() > time.Minute) {
+				t.Errorf("at version %d: migration %d was applied at %v", current, m.Version, m.AppliedAt)
+			}
+		}
+		err = migrator.Validate(t.Context())
+		pendingErr, _ := errors.AsType[*auditmigrate.PendingError](err)
+		if len(pending) == 0 {
+			if err != nil {
+				t.Errorf("validating version %d: %v", current, err)
+			}
+		} else if !errors.Is(err, auditmigrate.ErrPending) || pendingErr == nil || !cmp.Equal(pendingErr.Versions, pending) {
+			t.Errorf("validating version %d: %v, want pending %v", current, err, pending)
+		}
+	}
+
+	check(0, 1, 2)
+	if tables := texts(t, db.Pool, "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"); len(tables) > 0 {
+		t.Errorf("asking has made %v", tables)
+	}
+	if changes, err := migrator.UpTo(t.Context(), 1); err != nil || len(changes) != 1 {
+		t.Fatalf("changes %v, error %v", changes, err)
+	}
+	check(1, 2)
+	if err := migrator.Validate(t.Context()); err.Error() != "validating the schema: migrations are pending: 2: run the migrations (migrate up)" {
+		t.Errorf("error is %q", err)
+	}
+	if _, err := migrator.UpTo(t.Context(), auditmigrate.Latest); err != nil {
+		t.Fatal(err)
+	}
+	check(2)
+	if changes, err := migrator.UpTo(t.Context(), 1); err != nil || len(changes) > 0 {
+		t.Errorf("up to a version below: changes %v, error %v; want neither", changes, err)
+	}
+}
+
+func TestTimesAreUTCWhateverTheRolesTimeZone(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	config := db.Pool.Config().ConnConfig.Copy()
+	config.RuntimeParams["timezone"] = "Asia/Tokyo"
+	migrator := auditmigrate.New(config, quiet())
+	if _, err := migrator.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	list, err := migrator.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range list {
+		if time.Since(m.AppliedAt).Abs() > time.Minute {
+			t.Errorf("migration %d was applied at %v, now is %v", m.Version, m.AppliedAt, time.Now().UTC())
+		}
+	}
+}
+
+func TestReadingCallsWaitForNoLock(t *testing.T) {
+	t.Parallel()
+	db := predecessor(t)
+	inTransaction(t, db.Pool, "LOCK TABLE coordination_audit_records IN ACCESS SHARE MODE")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { _, err := open(t, db.URL, quiet()).Up(ctx); done <- err }()
+	eventually(t, db.Pool, migrationLockIsHeld)
+
+	start := time.Now()
+	if err := open(t, db.URL, quiet()).Validate(t.Context()); !errors.Is(err, auditmigrate.ErrPending) {
+		t.Errorf("validating beside a migration: %v, want ErrPending", err)
+	}
+	if _, err := open(t, db.URL, quiet()).Status(t.Context()); err != nil || time.Since(start) > 5*time.Second {
+		t.Errorf("status beside a migration: %v after %v", err, time.Since(start))
+	}
+	cancel()
+	<-done
+}
+
+func TestEightProcessesMigrateOneDatabase(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	applied := map[int64]int{}
+	for range 8 {
+		wg.Go(func() {
+			changes, err := open(t, db.URL, quiet()).Up(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, c := range changes {
+				applied[c.Version]++
+			}
+		})
+	}
+	wg.Wait()
+	if diff := cmp.Diff(map[int64]int{1: 1, 2: 1}, applied); diff != "" {
+		t.Errorf("how often each was applied (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"0 true", "1 true", "2 true"}, versions(t, db.Pool)); diff != "" {
+		t.Errorf("version table (-want +got):\n%s", diff)
+	}
+}
+
+func TestADatabaseOfANewerProgramIsReady(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	execute(t, db.Pool, "INSERT INTO "+auditmigrate.VersionTable+" (version_id, is_applied) VALUES (3, true)")
+	migrator := open(t, db.URL, quiet())
+	if changes, err := migrator.Up(t.Context()); err != nil || len(changes) > 0 {
+		t.Errorf("up: changes %v, error %v; want neither", changes, err)
+	}
+	if err := migrator.Validate(t.Context()); err != nil {
+		t.Errorf("validate: %v", err)
+	}
+	if current, target, err := migrator.Version(t.Context()); err != nil || current != 3 || target != 2 {
+		t.Errorf("versions %d, %d, error %v; want 3, 2", current, target, err)
+	}
+	for name, do := range map[string]func(context.Context) ([]auditmigrate.Change, error){"down": migrator.Down, "redo": migrator.Redo} {
+		changes, err := do(t.Context())
+		if err == nil || len(changes) > 0 || !strings.Contains(err.Error(), "the database is at version 3, this program knows versions up to 2 only: revert with the newer program") {
+			t.Errorf("%s: changes %v, error %v", name, changes, err)
+		}
+	}
+}
+
+func TestAVersionThatNoMigrationHasIsRefused(t *testing.T) {
+	t.Parallel()
+	migrator := open(t, testdb.New(t).URL, quiet())
+	for name, do := range map[string]func() error{
+		"up-to 99":   func() error { _, err := migrator.UpTo(t.Context(), 99); return err },
+		"up-to 0":    func() error { _, err := migrator.UpTo(t.Context(), 0); return err },
+		"down-to 99": func() error { _, err := migrator.DownTo(t.Context(), 99); return err },
+		"down-to -1": func() error { _, err := migrator.DownTo(t.Context(), -1); return err },
+	} {
+		if err := do(); !errors.Is(err, auditmigrate.ErrUnknownVersion) || !strings.HasSuffix(err.Error(), ": this program knows versions 1 to 2") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestUpWorksInAnotherSchema(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	migrator := open(t, db.URL+"&search_path=audit", quiet())
+	start := time.Now()
+	if _, err := migrator.Up(t.Context()); err == nil || !strings.HasSuffix(err.Error(), ": create the schema that search_path names, or correct search_path") {
+		t.Errorf("without the schema: %v after %v", err, time.Since(start))
+	}
+	execute(t, db.Pool, "CREATE SCHEMA audit")
+	if _, err := migrator.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := migrator.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := open(t, db.URL, quiet()).Validate(t.Context()); !errors.Is(err, auditmigrate.ErrPending) {
+		t.Errorf("with the default search_path: %v, want ErrPending", err)
+	}
+}

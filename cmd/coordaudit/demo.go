@@ -1,0 +1,156 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/examples/coordinator"
+)
+
+type demoCommand struct {
+	Keep bool `help:"Keep the database until Ctrl-C and say how to look at it with psql."`
+}
+
+// Run is called by kong. The demo writes nothing into a database that was there
+// before: nobody could take the records out of its trail again.
+func (c *demoCommand) Run(ctx context.Context, p *program, db *database) (err error) {
+	const tried = "running the demo"
+	if err := p.print("coordaudit demo: a small optimization coordinator and its audit trail\n\n"); err != nil {
+		return err
+	}
+	host, err := startDemoHost(ctx, db)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if stopErr := host.stop(); stopErr != nil {
+			err = errors.Join(err, &failure{tried: "clearing up after the demo", cause: stopErr})
+		}
+	}()
+	if err := p.print("  server  " + host.about + "\n"); err != nil {
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, host.config)
+	if err != nil {
+		return &failure{tried: tried, cause: err}
+	}
+	defer pool.Close()
+	shown, err := perform(ctx, pool)
+	if err != nil {
+		return &failure{tried: tried, cause: err}
+	}
+	if err := p.print(shown.text(p.colourful(), c.Keep)); err != nil {
+		return err
+	}
+	if !c.Keep {
+		return nil
+	}
+	err = p.print(fmt.Sprintf("\nLook at it with\n  %s\nCtrl-C ends the demo and removes %s.\n", host.psql(), host.what))
+	if err == nil {
+		<-ctx.Done()
+	}
+	return err
+}
+
+// performance is what the demo has to show.
+type performance struct {
+	changes   []auditmigrate.Change
+	start     time.Time
+	records   []audit.Record // as read back
+	repeated  []audit.Receipt
+	rows      int64 // in the table, at the end
+	refusal   string
+	elapsed   time.Duration
+	decisions map[audit.Decision]int
+}
+
+// perform migrates, lets the coordinator decide, reads back what is stored, and
+// tries what must not work.
+func perform(ctx context.Context, pool *pgxpool.Pool) (*performance, error) {
+	began := time.Now()
+	quiet := slog.New(slog.DiscardHandler)
+	shown := &performance{start: time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC), decisions: map[audit.Decision]int{}}
+	var err error
+	if shown.changes, err = auditmigrate.New(pool.Config().ConnConfig, auditmigrate.Config{Logger: quiet}).Up(ctx); err != nil {
+		return nil, err
+	}
+	if err := coordinator.CreateTables(ctx, pool); err != nil {
+		return nil, err
+	}
+	seen := &persistedIDs{}
+	store := coordaudit.New(pool, coordaudit.Config{Logger: quiet, Observer: seen, Timeout: demoTimeout})
+	if err := coordinator.Play(ctx, pool, store, shown.start); err != nil {
+		return nil, err
+	}
+	for _, id := range seen.all() {
+		rec, err := store.Get(ctx, audit.AllTenants(), id)
+		if err != nil {
+			return nil, err
+		}
+		shown.records = append(shown.records, rec)
+		shown.decisions[rec.Decision]++
+	}
+	slices.SortFunc(shown.records, func(a, b audit.Record) int { return cmp.Compare(a.Seq, b.Seq) })
+	if shown.repeated, err = store.PersistMany(ctx, shown.records); err != nil {
+		return nil, err
+	}
+	if shown.refusal, err = tryDelete(ctx, pool); err != nil {
+		return nil, err
+	}
+	if err := pool.QueryRow(ctx, "SELECT count(*) FROM coordination_audit_records").Scan(&shown.rows); err != nil {
+		return nil, fmt.Errorf("counting the records: %w", err)
+	}
+	shown.elapsed = time.Since(began)
+	return shown, nil
+}
+
+// tryDelete returns why the database refuses an attempt at the trail.
+func tryDelete(ctx context.Context, pool *pgxpool.Pool) (string, error) {
+	_, err := pool.Exec(ctx, "DELETE FROM coordination_audit_records")
+	refusal, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case err == nil:
+		return "", errors.New("the database let a DELETE through: its triggers are missing")
+	case !ok:
+		return "", fmt.Errorf("trying to delete the records: %w", err)
+	}
+	reason, _, _ := strings.Cut(refusal.Message, ": ")
+	return reason, nil
+}
+
+// persistedIDs is an observer that remembers what was persisted; the coordinator
+// keeps no ids.
+type persistedIDs struct {
+	mu  sync.Mutex
+	ids []uuid.UUID
+}
+
+// ObservePersist implements audit.Observer.
+func (p *persistedIDs) ObservePersist(_ context.Context, observation audit.Observation) {
+	if observation.Outcome != audit.Persisted {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ids = append(p.ids, observation.AuditID)
+}
+
+func (p *persistedIDs) all() []uuid.UUID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.ids)
+}

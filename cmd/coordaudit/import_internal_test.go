@@ -1,0 +1,195 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hoc-analytics/coordaudit/internal/testdb"
+)
+
+func TestImportStoresTheGoodLinesAndNamesTheBadOnesByLineAndField(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	path := file(t, strings.Join([]string{
+		line(1),
+		`{"audit_id": "` + number(2).String(),
+		line(3, "envelope_class", `"speed"`),
+		line(4, "tenant_id", `"`+strings.Repeat("t", 101)+`"`),
+		line(5, "decision_timestamp", `"2026-01-31T12:00:00"`),
+		line(1, "reason", `"another reason"`),
+		line(7),
+	}, "\n")+"\n")
+
+	got := run(t, db.URL, "", "import", "--json", path)
+	got.mustExit(t, exitFailed)
+	if diff := cmp.Diff(importCounts{Read: 7, Persisted: 2, Rejected: 5}, got.counts(t)); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	if n := stored(t, db.Pool); n != 2 {
+		t.Errorf("%d rows, want 2", n)
+	}
+	mustContain(t, got.stderr,
+		"line 2: the line is not valid JSON: it ends too early\n",
+		"line 3: envelope_class must be one of SAFETY, RELIABILITY, COST, PERFORMANCE, UNKNOWN (any case, exact word)\n",
+		"line 4: tenant_id is 101 characters long, at most 100 are allowed\n",
+		"line 5: decision_timestamp is a naive time: add its offset, Z or ±hh:mm\n",
+		"line 6: audit_id is taken by a record with other content; they differ in reason\n",
+		"5 lines refused, see "+path+".rejects.jsonl: mend them and import again, nothing is stored twice\n")
+
+	type fault struct {
+		Line  int64
+		Field string
+	}
+	var faults []fault
+	for _, rejected := range rejectsIn(t, path+".rejects.jsonl") {
+		for _, one := range rejected.Faults {
+			faults = append(faults, fault{rejected.Line, one.Field})
+		}
+	}
+	want := []fault{{2, ""}, {3, "envelope_class"}, {4, "tenant_id"}, {5, "decision_timestamp"}, {6, "audit_id"}}
+	if diff := cmp.Diff(want, faults); diff != "" {
+		t.Errorf("file of refused lines (-want +got):\n%s", diff)
+	}
+}
+
+func TestImportTwiceStoresNothingTwice(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	path := file(t, lines(0, 2500))
+	for _, want := range []importCounts{{Read: 2500, Persisted: 2500}, {Read: 2500, AlreadyPersisted: 2500}} {
+		got := run(t, db.URL, "", "import", "--json", path)
+		got.mustExit(t, exitDone)
+		if diff := cmp.Diff(want, got.counts(t)); diff != "" || got.stderr != "" {
+			t.Errorf("summary (-want +got):\n%s\nstderr: %s", diff, got.stderr)
+		}
+	}
+	if n := stored(t, db.Pool); n != 2500 {
+		t.Errorf("%d rows, want 2500", n)
+	}
+}
+
+func TestImportSkipsReplaysButChecksThem(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	input := strings.Join([]string{
+		line(1, "emit_traces", "false"),
+		line(2),
+		line(3, "emit_traces", "false", "decision", `"expired"`),
+	}, "\n")
+	path := file(t, input)
+	got := run(t, db.URL, "", "import", "--json", path)
+	got.mustExit(t, exitFailed)
+	if diff := cmp.Diff(importCounts{Read: 3, Persisted: 1, Skipped: 1, Rejected: 1}, got.counts(t)); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	mustContain(t, got.stderr, "line 3: decision must be one of")
+	if n := stored(t, db.Pool); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+}
+
+func TestImportOfTheStandardInput(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	rejects := t.TempDir() + "/refused.jsonl"
+	input := "\uFEFF" + line(1) + "\r\n\r\n   \n" + line(2) + "\n\n" + "oops\r\n" + line(3) // no line end
+	got := run(t, db.URL, input, "import", "-", "--rejects", rejects)
+	got.mustExit(t, exitFailed)
+	for _, row := range []string{"read", "persisted", "already persisted", "skipped (replays)", "rejected"} {
+		count := map[string]int{"read": 4, "persisted": 3, "rejected": 1}[row]
+		mustContain(t, got.stdout, fmt.Sprintf("  %-17s  %11d\n", row, count))
+	}
+	mustContain(t, got.stderr, "line 6: the line is not valid JSON")
+	if all := rejectsIn(t, rejects); len(all) != 1 || all[0].Input != "oops" {
+		t.Errorf("refused lines: %+v", all)
+	}
+}
+
+func TestImportKeepsRefusedLinesByteForByte(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	broken := line(1, "reason", "\"\xff\xfe <&> \u2028\"")
+	odd := `{"😀": "<&>\u0000"}`
+	path := file(t, broken+"\n"+odd+"\n")
+	run(t, db.URL, "", "import", path).mustExit(t, exitFailed)
+	all := rejectsIn(t, path+".rejects.jsonl")
+	if len(all) != 2 {
+		t.Fatalf("%d refused lines, want 2", len(all))
+	}
+	if string(all[0].InputBase64) != broken || !strings.Contains(all[0].Input, "\uFFFD\uFFFD <&>") {
+		t.Errorf("broken UTF-8 was kept as %q and shown as %q", all[0].InputBase64, all[0].Input)
+	}
+	if all[1].Input != odd || all[1].InputBase64 != nil {
+		t.Errorf("kept as %q", all[1].Input)
+	}
+}
+
+func TestImportRefusesALineTooLongAndGoesOn(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	huge := line(2, "reason", `"`+strings.Repeat("é", 1<<20)+`"`) // 2 MiB
+	path := file(t, line(1)+"\n"+huge+"\n"+line(3)+"\n")
+	got := run(t, db.URL, "", "import", "--json", path)
+	got.mustExit(t, exitFailed)
+	if diff := cmp.Diff(importCounts{Read: 3, Persisted: 2, Rejected: 1}, got.counts(t)); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	mustContain(t, got.stderr, fmt.Sprintf("line 2: the line is %d bytes long, at most 1048576 are allowed\n", len(huge)))
+	all := rejectsIn(t, path+".rejects.jsonl")
+	if len(all) != 1 || all[0].InputBytes != int64(len(huge)) || len(all[0].Input) > keptOfLongLine ||
+		!strings.HasPrefix(huge, all[0].Input) || all[0].InputBase64 != nil {
+		t.Errorf("kept: %d refused lines, %+v", len(all), all)
+	}
+}
+
+func TestImportShowsTwentyRefusedLinesAndKeepsAll(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	path := file(t, strings.Repeat("no JSON\n", 33))
+	got := run(t, db.URL, "", "import", "--batch", "7", path)
+	got.mustExit(t, exitFailed)
+	mustContain(t, got.stderr, "line 20: ", "… and 13 more refused lines\n")
+	if strings.Contains(got.stderr, "line 21: ") {
+		t.Errorf("more than twenty are shown:\n%s", got.stderr)
+	}
+	if all := rejectsIn(t, path+".rejects.jsonl"); len(all) != 33 {
+		t.Errorf("%d refused lines in the file, want 33", len(all))
+	}
+}
+
+func TestImportRemovesTheRefusedLinesOfAnEarlierRun(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	path := file(t, line(1)+"\n")
+	rejects := path + ".rejects.jsonl"
+	if err := os.WriteFile(rejects, []byte("old\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, db.URL, "", "import", path).mustExit(t, exitDone)
+	if _, err := os.Stat(rejects); !os.IsNotExist(err) {
+		t.Errorf("the earlier file is still there: %v", err)
+	}
+}
+
+func TestImportNeverRemovesItsInput(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	path := file(t, line(1)+"\n")
+	link := path + ".link"
+	if err := os.Link(path, link); err != nil {
+		t.Fatal(err)
+	}
+	directory := t.TempDir()
+	for rejects, message := range map[string]string{path: "it is the file to import", link: "it is the file to import", directory: "it is a directory"} {
+		got := run(t, db.URL, "", "import", path, "--rejects", rejects)
+		got.mustExit(t, exitUsage)
+		mustContain(t, got.stderr, message)
+		if _, err := os.Stat(rejects); err != nil {
+			t.Error(err)
+		}
+	}
+}

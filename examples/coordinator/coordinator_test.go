@@ -1,0 +1,330 @@
+package coordinator_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/examples/coordinator"
+	"github.com/hoc-analytics/coordaudit/internal/testdb"
+)
+
+const (
+	applied, rejected, preempted = audit.Applied, audit.Rejected, audit.Preempted
+
+	retries = "retry.max_attempts"
+	batches = "scheduler.batch_size"
+)
+
+// row is what a record says of a decision, for comparing.
+type row struct {
+	Envelope    string
+	Class       audit.EnvelopeClass
+	Decision    audit.Decision
+	Reason      string
+	Conflicting string
+	Preempting  string
+	Active      int32
+}
+
+func TestApplyFollowsTheRules(t *testing.T) {
+	t.Parallel()
+	safe, cheap, fast := envelope("safe", audit.Safety, retries), envelope("cheap", audit.Cost, retries), envelope("fast", audit.Performance, retries)
+	tests := map[string]struct {
+		before []coordinator.Envelope
+		asks   coordinator.Envelope
+		want   []row
+		active []string
+	}{
+		"FreeParameter": {
+			asks:   cheap,
+			want:   []row{{"cheap", audit.Cost, applied, "Nothing else holds retry.max_attempts", "", "", 1}},
+			active: []string{"cheap " + retries},
+		},
+		"AnotherParameterIsNoConflict": {
+			before: []coordinator.Envelope{safe},
+			asks:   envelope("cheap", audit.Cost, batches),
+			want:   []row{{"cheap", audit.Cost, applied, "Nothing else holds scheduler.batch_size", "", "", 2}},
+			active: []string{"cheap " + batches, "safe " + retries},
+		},
+		"HigherClassPreempts": {
+			before: []coordinator.Envelope{fast},
+			asks:   cheap,
+			want: []row{
+				{"fast", audit.Performance, preempted, "retry.max_attempts goes to cheap (COST)", "", "cheap", 0},
+				{"cheap", audit.Cost, applied, "Outranks fast (PERFORMANCE) on retry.max_attempts", "", "", 1},
+			},
+			active: []string{"cheap " + retries},
+		},
+		"LowerClassIsRejected": {
+			before: []coordinator.Envelope{safe},
+			asks:   cheap,
+			want:   []row{{"cheap", audit.Cost, rejected, "Same-parameter conflict: retry.max_attempts is held by safe (SAFETY)", "safe", "", 1}},
+			active: []string{"safe " + retries},
+		},
+		"EqualClassIsRejected": {
+			before: []coordinator.Envelope{safe},
+			asks:   envelope("safe-too", audit.Safety, retries),
+			want:   []row{{"safe-too", audit.Safety, rejected, "Same-parameter conflict: retry.max_attempts is held by safe (SAFETY)", "safe", "", 1}},
+			active: []string{"safe " + retries},
+		},
+		"NoClassIsRejectedEvenOnAFreeParameter": {
+			asks: envelope("mystery", "", retries),
+			want: []row{{"mystery", audit.Unknown, rejected, "No class declared: an envelope must say what it optimizes for", "", "", 0}},
+		},
+		"UnknownClassIsNoClass": {
+			asks: envelope("mystery", audit.Unknown, retries),
+			want: []row{{"mystery", audit.Unknown, rejected, "No class declared: an envelope must say what it optimizes for", "", "", 0}},
+		},
+		"C2_ReapplyingOnTheSameParameterDoesNotRejectItself": {
+			before: []coordinator.Envelope{safe},
+			asks:   safe,
+			want:   []row{{"safe", audit.Safety, applied, "Renewed: it holds retry.max_attempts already", "", "", 1}},
+			active: []string{"safe " + retries},
+		},
+		"C3_ReapplyingOnAnotherParameterLeaksNoLock": {
+			before: []coordinator.Envelope{safe},
+			asks:   envelope("safe", audit.Safety, batches),
+			want:   []row{{"safe", audit.Safety, rejected, "safe still holds retry.max_attempts: revert it first", "", "", 1}},
+			active: []string{"safe " + retries},
+		},
+		"ADisplacedEnvelopeCannotComeBack": {
+			before: []coordinator.Envelope{fast, cheap},
+			asks:   fast,
+			want:   []row{{"fast", audit.Performance, rejected, "Same-parameter conflict: retry.max_attempts is held by cheap (COST)", "cheap", "", 1}},
+			active: []string{"cheap " + retries},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := database(t)
+			c := coordinator.New(pool, newStore(pool), clock)
+			for _, env := range test.before {
+				apply(t, c, env)
+			}
+			seen := len(trail(t, pool))
+			decision := apply(t, c, test.asks)
+			got := trail(t, pool)[seen:]
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("records (-want +got):\n%s", diff)
+			}
+			if last := got[len(got)-1].Decision; decision != last {
+				t.Errorf("Apply returned %s, the trail says %s", decision, last)
+			}
+			if diff := cmp.Diff(test.active, active(t, pool, "acme")); diff != "" {
+				t.Errorf("active envelopes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTenantsDoNotMeet(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	c := coordinator.New(pool, newStore(pool), clock)
+	for _, tenant := range []string{"acme", "globex", ""} {
+		env := envelope("safe", audit.Safety, retries)
+		env.TenantID = tenant
+		if got := apply(t, c, env); got != applied {
+			t.Errorf("tenant %q: %s, want APPLIED", tenant, got)
+		}
+	}
+}
+
+func TestRevertFreesTheParameterAndLeavesNoRecord(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	c := coordinator.New(pool, newStore(pool), clock)
+	apply(t, c, envelope("safe", audit.Safety, retries))
+	if err := c.Revert(t.Context(), "acme", "safe"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Revert(t.Context(), "acme", "safe"); !errors.Is(err, coordinator.ErrNotActive) {
+		t.Errorf("second revert: %v, want ErrNotActive", err)
+	}
+	if got := apply(t, c, envelope("cheap", audit.Cost, retries)); got != applied {
+		t.Errorf("after the revert: %s, want APPLIED", got)
+	}
+	if got := trail(t, pool); len(got) != 2 {
+		t.Errorf("the trail has %d records, want the 2 that were decided: %v", len(got), got)
+	}
+}
+
+func TestKillSwitchEndsAllAndRejectsUntilReset(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	c := coordinator.New(pool, newStore(pool), clock)
+	apply(t, c, envelope("safe", audit.Safety, retries))
+	other := envelope("safe", audit.Safety, retries)
+	other.TenantID = "globex"
+	apply(t, c, other)
+
+	ended, err := c.KillSwitch(t.Context(), "acme")
+	if diff := cmp.Diff([]string{"safe"}, ended); err != nil || diff != "" {
+		t.Fatalf("ended, error %v (-want +got):\n%s", err, diff)
+	}
+	if got := apply(t, c, envelope("safe", audit.Safety, retries)); got != rejected {
+		t.Errorf("while killed: %s, want REJECTED", got)
+	}
+	records := trail(t, pool)
+	want := row{"safe", audit.Safety, rejected, "Kill switch is on since 2026-01-05 09:00:00 UTC", "", "", 0}
+	if diff := cmp.Diff(want, records[len(records)-1]); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"safe " + retries}, active(t, pool, "globex")); diff != "" {
+		t.Errorf("the other tenant (-want +got):\n%s", diff)
+	}
+
+	if err := c.Reset(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	if got := active(t, pool, "acme"); got != nil {
+		t.Errorf("after the reset %v act, want none", got)
+	}
+	if got := apply(t, c, envelope("safe", audit.Safety, retries)); got != applied {
+		t.Errorf("after the reset: %s, want APPLIED", got)
+	}
+}
+
+func TestNoRecordNoDecision(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		spoil string // what keeps the store from recording
+		asks  coordinator.Envelope
+		want  audit.Decision
+	}{
+		"AppliedIsRolledBack":         {"DROP TABLE coordination_audit_records", envelope("cheap", audit.Cost, batches), ""},
+		"PreemptionIsRolledBack":      {"DROP TABLE coordination_audit_records", envelope("safe", audit.Safety, retries), ""},
+		"RejectionStandsUnrecorded":   {"DROP TABLE coordination_audit_records", envelope("cheap", audit.Performance, retries), rejected},
+		"RecordIsInvalid":             {"", envelope("", audit.Safety, batches), ""},
+		"StateTableRefusesTheHolding": {"ALTER TABLE coordinator_active_envelopes ADD CHECK (parameter <> 'batch_size')", envelope("cheap", audit.Cost, batches), ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := database(t)
+			c := coordinator.New(pool, newStore(pool), clock)
+			apply(t, c, envelope("first", audit.Cost, retries))
+			if _, err := pool.Exec(t.Context(), test.spoil); err != nil {
+				t.Fatal(err)
+			}
+			got, err := c.Apply(t.Context(), test.asks)
+			if err == nil || got != test.want {
+				t.Errorf("Apply returned %q, %v; want %q and an error", got, err, test.want)
+			}
+			if diff := cmp.Diff([]string{"first " + retries}, active(t, pool, "acme")); diff != "" {
+				t.Errorf("active envelopes (-want +got):\n%s", diff)
+			}
+			if !strings.HasPrefix(test.spoil, "DROP") {
+				if records := trail(t, pool); len(records) != 1 {
+					t.Errorf("the trail has %d records, want the first one only: %v", len(records), records)
+				}
+			}
+		})
+	}
+}
+
+func TestIncompleteEnvelopeIsNotDecided(t *testing.T) {
+	t.Parallel()
+	c := coordinator.New(nil, coordaudit.New(nil, coordaudit.Config{}), clock)
+	for _, env := range []coordinator.Envelope{{ID: "a", Parameter: "b"}, {ID: "a", Subsystem: "b"}} {
+		if decision, err := c.Apply(t.Context(), env); decision != "" || !errors.Is(err, coordinator.ErrInvalidEnvelope) {
+			t.Errorf("%+v: %q, %v; want ErrInvalidEnvelope", env, decision, err)
+		}
+	}
+}
+
+func TestScenarioGoesAsTold(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	if err := coordinator.Play(t.Context(), pool, newStore(pool), clock()); err != nil {
+		t.Fatal(err)
+	}
+	counts := map[audit.Decision]int{}
+	for _, record := range trail(t, pool) {
+		counts[record.Decision]++
+	}
+	if diff := cmp.Diff(map[audit.Decision]int{applied: 8, rejected: 4, preempted: 1}, counts); diff != "" {
+		t.Errorf("decisions (-want +got):\n%s", diff)
+	}
+	want := []string{"load-shed-9 ingress.max_rps"}
+	if diff := cmp.Diff(want, active(t, pool, "acme")); diff != "" {
+		t.Errorf("acme's active envelopes (-want +got):\n%s", diff)
+	}
+}
+
+// database has the trail's schema and the coordinator's.
+func database(t *testing.T) *pgxpool.Pool {
+	t.Helper()
+	pool := testdb.New(t).Pool
+	if err := coordinator.CreateTables(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	return pool
+}
+
+func clock() time.Time { return time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC) }
+
+func newStore(pool *pgxpool.Pool) *coordaudit.Store {
+	return coordaudit.New(pool, coordaudit.Config{Logger: slog.New(slog.DiscardHandler)})
+}
+
+func envelope(id string, class audit.EnvelopeClass, target string) coordinator.Envelope {
+	subsystem, parameter, _ := strings.Cut(target, ".")
+	return coordinator.Envelope{ID: id, TenantID: "acme", Class: class, Subsystem: subsystem, Parameter: parameter}
+}
+
+func apply(t *testing.T, c *coordinator.Coordinator, env coordinator.Envelope) audit.Decision {
+	t.Helper()
+	decision, err := c.Apply(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decision
+}
+
+func trail(t *testing.T, pool *pgxpool.Pool) []row {
+	t.Helper()
+	return query[row](t, pool, `
+		SELECT envelope_id, envelope_class, decision, reason,
+		    coalesce(conflicting_envelope_id, ''), coalesce(preempting_envelope_id, ''), active_envelopes_count
+		FROM coordination_audit_records
+		ORDER BY seq`)
+}
+
+// active lists "envelope subsystem.parameter".
+func active(t *testing.T, pool *pgxpool.Pool, tenant string) []string {
+	t.Helper()
+	var list []string
+	for _, line := range query[struct{ Text string }](t, pool, `
+		SELECT envelope_id || ' ' || subsystem || '.' || parameter
+		FROM coordinator_active_envelopes
+		WHERE tenant_id = $1
+		ORDER BY envelope_id`, tenant) {
+		list = append(list, line.Text)
+	}
+	return list
+}
+
+func query[T any](t *testing.T, pool *pgxpool.Pool, sql string, args ...any) []T {
+	t.Helper()
+	rows, err := pool.Query(context.Background(), sql, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}

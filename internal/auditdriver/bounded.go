@@ -1,0 +1,58 @@
+package auditdriver
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// cancelGrace is how long the server has to answer a cancel request before its
+	// connection is given up.
+	cancelGrace = 150 * time.Millisecond
+
+	// settleDelay is how long a cancel request that found nothing to cancel may
+	// still be on its way inside the server. pgx waits as long for its own.
+	settleDelay = 100 * time.Millisecond
+)
+
+// bounded runs work, which talks on conn, until ctx ends and cancelGrace longer
+// at most.
+//
+// pgx by itself closes the connection when a context ends. That would leave an
+// own commit in doubt and take a caller's transaction with it. So work gets a
+// context that never ends, and when ctx does, the server is asked to cancel the
+// statement: its answer says that nothing was stored, and the connection lives
+// on. The connection is closed only if that answer does not come.
+//
+// stray reports that a cancel request was sent and did not hit work's statement.
+func bounded(ctx context.Context, conn *pgconn.PgConn, work func(context.Context) error) (stray bool, err error) {
+	cancel := cancelling{conn: conn}
+	cancel.running.Add(1)
+	stop := context.AfterFunc(ctx, cancel.run)
+	err = work(context.WithoutCancel(ctx))
+	if stop() {
+		return false, err
+	}
+	cancel.running.Wait()
+	cancel.giveUp.Stop()
+	return sqlState(err) != stateQueryCanceled, err
+}
+
+// cancelling is the end of one bounded statement that took too long.
+type cancelling struct {
+	conn    *pgconn.PgConn
+	giveUp  *time.Timer
+	running sync.WaitGroup
+}
+
+func (c *cancelling) run() {
+	defer c.running.Done()
+	c.giveUp = time.AfterFunc(cancelGrace, func() { _ = c.conn.Conn().Close() })
+	ctx, cancel := context.WithTimeout(context.Background(), cancelGrace)
+	defer cancel()
+	// Whether the request arrived shows in the statement's own answer, or in its silence.
+	_ = c.conn.CancelRequest(ctx)
+}

@@ -1,0 +1,79 @@
+package auditdriver
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/dbgen"
+)
+
+// Result is what became of one record of a batch: a receipt, or an
+// *[audit.ConflictError].
+type Result struct {
+	Receipt audit.Receipt
+	Err     error
+}
+
+// persistMany sends each id once, by its first record, and holds every other
+// record of a taken id against what is stored.
+func (d *Driver) persistMany(ctx context.Context, db dbgen.DBTX, recs []audit.Record) ([]Result, error) {
+	first := firstOfEachID(recs)
+	rows, err := d.queries.PersistAuditRecords(ctx, db, persistManyParams(recs, first))
+	if err != nil {
+		return nil, err
+	}
+
+	results := make([]Result, len(recs))
+	for _, row := range rows {
+		i := first[row.AuditID.Bytes]
+		results[i].Receipt = audit.Receipt{AuditID: row.AuditID.Bytes, Outcome: audit.Persisted, Seq: row.Seq, CreatedAt: row.CreatedAt.UTC()}
+	}
+	if len(rows) == len(recs) {
+		return results, nil
+	}
+	return results, d.resolveTaken(ctx, db, recs, results)
+}
+
+// firstOfEachID maps each id to the index of its first record.
+func firstOfEachID(recs []audit.Record) map[uuid.UUID]int {
+	first := make(map[uuid.UUID]int, len(recs))
+	for i := range recs {
+		if _, ok := first[recs[i].AuditID]; !ok {
+			first[recs[i].AuditID] = i
+		}
+	}
+	return first
+}
+
+// resolveTaken fills the results of the records that were not inserted.
+func (d *Driver) resolveTaken(ctx context.Context, db dbgen.DBTX, recs []audit.Record, results []Result) error {
+	var taken []pgtype.UUID
+	for i := range recs {
+		if results[i].Receipt.Outcome == "" {
+			taken = append(taken, toPG(recs[i].AuditID))
+		}
+	}
+	rows, err := d.queries.GetAuditRecordsByID(ctx, db, dbgen.GetAuditRecordsByIDParams{AuditIDs: taken})
+	if err != nil {
+		return err
+	}
+	stored := make(map[uuid.UUID]audit.Record, len(rows))
+	for i := range rows {
+		stored[rows[i].AuditID.Bytes] = fromRow(&rows[i])
+	}
+
+	for i := range recs {
+		if results[i].Receipt.Outcome != "" {
+			continue
+		}
+		row, ok := stored[recs[i].AuditID]
+		if !ok {
+			return errHiddenRow
+		}
+		results[i].Receipt, results[i].Err = compare(&recs[i], row)
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+// Package faultproxy stands between a client and a PostgreSQL server on loopback
+// and breaks the connection at a chosen moment, for tests of what a client then
+// believes.
+package faultproxy
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Message is the type byte of a message in PostgreSQL's protocol.
+type Message byte
+
+// The messages that tests cut at.
+const (
+	CommandComplete Message = 'C'
+	ReadyForQuery   Message = 'Z'
+	Query           Message = 'Q'
+	Execute         Message = 'E'
+	Sync            Message = 'S'
+)
+
+// Proxy passes connections on until it is told to break them.
+type Proxy struct {
+	listener net.Listener
+	network  string
+	address  string
+	database string
+	user     string
+
+	mu         sync.Mutex
+	cutClient  Message // cut instead of passing on this message of the client
+	cutServer  Message // cut instead of passing on this message of the server
+	stalled    bool    // for every connection
+	stalledNew bool    // for new connections
+	conns      map[net.Conn]bool
+	closed     bool
+	running    sync.WaitGroup
+}
+
+// New returns a proxy before the server of a database URL, closed when the test ends.
+func New(tb testing.TB, databaseURL string) *Proxy {
+	tb.Helper()
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p := &Proxy{listener: listener, database: config.Database, user: config.User, conns: map[net.Conn]bool{}}
+	p.network, p.address = pgconn.NetworkAddress(config.Host, config.Port)
+	p.running.Go(p.accept)
+	tb.Cleanup(p.Close)
+	return p
+}
+
+// URL opens the same database through the proxy.
+func (p *Proxy) URL() string {
+	u := url.URL{Scheme: "postgres", User: url.User(p.user), Host: p.listener.Addr().String(), Path: "/" + p.database, RawQuery: "sslmode=disable"}
+	return u.String()
+}
+
+// CutAtClient breaks the next connection on which the client sends the message,
+// once; the message does not reach the server.
+func (p *Proxy) CutAtClient(m Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cutClient = m
+}
+
+// CutAtServer breaks the next connection on which the server sends the message,
+// once; the message does not reach the client.
+func (p *Proxy) CutAtServer(m Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cutServer = m
+}
+
+// Stall makes the proxy a server that accepts and never answers, for old and new
+// connections, until the test ends.
+func (p *Proxy) Stall() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stalled, p.stalledNew = true, true
+}
+
+// StallNewConnections is Stall for connections that are yet to come.
+func (p *Proxy) StallNewConnections() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stalledNew = true
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		if !p.track(client) {
+			return
+		}
+		p.running.Go(func() { p.serve(client) })
+	}
+}
+
+func (p *Proxy) serve(client net.Conn) {
+	defer p.untrack(client)
+	if p.is(&p.stalledNew) {
+		_, _ = io.Copy(io.Discard, client)
+		return
+	}
+	server, err := net.Dial(p.network, p.address)
+	if err != nil || !p.track(server) {
+		return
+	}
+	defer p.untrack(server)
+
+	var pumps sync.WaitGroup
+	pumps.Go(func() {
+		defer closeBoth(client, server)
+		// The startup message has no type byte; what follows has.
+		if err := passStartup(client, server); err == nil {
+			p.pump(client, server, &p.cutClient)
+		}
+	})
+	pumps.Go(func() {
+		defer closeBoth(client, server)
+		p.pump(server, client, &p.cutServer)
+	})
+	pumps.Wait()
+}
+
+// pump passes typed messages on, until an end of the connection or a cut.
+func (p *Proxy) pump(from, to net.Conn, cut *Message) {
+	reader := bufio.NewReader(from)
+	for {
+		message, err := readMessage(reader)
+		if err != nil {
+			return
+		}
+		if p.is(&p.stalled) {
+			_, _ = io.Copy(io.Discard, reader)
+			return
+		}
+		if p.takeCut(cut, Message(message[0])) {
+			return
+		}
+		if _, err := to.Write(message); err != nil {
+			return
+		}
+	}
+}
+
+func (p *Proxy) takeCut(cut *Message, m Message) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if *cut != m {
+		return false
+	}
+	*cut = 0
+	return true
+}
+
+func (p *Proxy) is(state *bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return *state
+}
+
+func passStartup(from io.Reader, to io.Writer) error {
+	length := make([]byte, 4)
+	if _, err := io.ReadFull(from, length); err != nil {
+		return err
+	}
+	body := make([]byte, binary.BigEndian.Uint32(length)-4)
+	if _, err := io.ReadFull(from, body); err != nil {
+		return err
+	}
+	_, err := to.Write(append(length, body...))
+	return err
+}
+
+func readMessage(from io.Reader) ([]byte, error) {
+	head := make([]byte, 5)
+	if _, err := io.ReadFull(from, head); err != nil {
+		return nil, err
+	}
+	length := binary.BigEndian.Uint32(head[1:])
+	if length < 4 {
+		return nil, errors.New("message is too short")
+	}
+	message := append(head, make([]byte, length-4)...)
+	_, err := io.ReadFull(from, message[5:])
+	return message, err
+}
+
+func (p *Proxy) track(conn net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		_ = conn.Close()
+		return false
+	}
+	p.conns[conn] = true
+	return true
+}
+
+func (p *Proxy) untrack(conn net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, conn)
+	_ = conn.Close()
+}
+
+// Close breaks every connection. The test's end closes a proxy too.
+func (p *Proxy) Close() {
+	_ = p.listener.Close()
+	p.mu.Lock()
+	p.closed = true
+	for conn := range p.conns {
+		_ = conn.Close()
+	}
+	p.mu.Unlock()
+	p.running.Wait()
+}
+
+func closeBoth(a, b net.Conn) {
+	_ = a.Close()
+	_ = b.Close()
+}

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Everything that must hold besides the tests and the linters.
+# Usage: scripts/verify.sh "<command that runs sqlc>"
+set -eu
+sqlc=$1
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+fail() { echo "verify: $*" >&2; exit 1; }
+step() { echo "verify: $*"; }
+
+step "internal/dbgen is what sqlc makes of queries/ and migrations/"
+cp -R sqlc.yaml queries migrations "$tmp/"
+$sqlc -f "$tmp/sqlc.yaml" generate
+diff -ru "$tmp/internal/dbgen" internal/dbgen || fail "internal/dbgen is out of step: make generate"
+
+step "the generated code is typed and holds no parameter that sqlc overlooked"
+if grep -nE '^[[:space:]]+[A-Za-z]+[[:space:]]+(\[\])?interface\{\}$' internal/dbgen/*.go; then fail "sqlc could not type a column: cast it"; fi
+if grep -nE '@[a-z_]+|sqlc\.(arg|narg|slice|embed)' internal/dbgen/*.sql.go; then fail "sqlc left a parameter as text"; fi
+
+step "queries/ only append and read"
+$sqlc vet
+for sql in 'UPDATE coordination_audit_records SET reason = @reason' 'DELETE FROM coordination_audit_records' 'TRUNCATE coordination_audit_records' \
+	'INSERT INTO coordination_audit_records (audit_id) VALUES (@id) ON CONFLICT (audit_id) DO UPDATE SET reason = @reason' \
+	"MERGE INTO coordination_audit_records t USING (SELECT 1) s ON true WHEN MATCHED THEN DELETE"; do
+	printf -- '-- name: Edit :exec\n%s;\n' "$sql" >"$tmp/queries/edit.sql"
+	if $sqlc -f "$tmp/sqlc.yaml" vet >/dev/null 2>&1; then fail "sqlc vet lets this through: $sql"; fi
+done
+
+step "every migration can be read by goose and by sqlc alike"
+for file in migrations/*.sql; do
+	grep -qx -- '-- +goose Up' "$file" || fail "$file has no line '-- +goose Up'"
+	grep -qx -- '-- +goose Down' "$file" || fail "$file has no line '-- +goose Down', so sqlc would apply its Down"
+	if awk 'length > 60000 { exit 1 }' "$file"; then :; else fail "$file has a line that sqlc would cut"; fi
+done
+
+step "the modules are tidy"
+go mod tidy -diff
+(cd tools && go mod tidy -diff)
+
+scripts/footprint.sh
