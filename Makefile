@@ -31,8 +31,8 @@ lint: ## run the linters only
 fmt: ## format the Go code
 	$(LINT) fmt ./...
 
-bench: postgres ## measure against the bare pgx statement, six rounds; the table is docs/benchmarks.md
-	go test -run '^$$' -bench . -benchmem -count 6 .
+bench: postgres ## measure against the bare pgx statement, five rounds, and print the table of docs/benchmarks.md
+	@scripts/bench.sh
 
 postgres:
 	@scripts/postgres.sh

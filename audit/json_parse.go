@@ -136,8 +136,8 @@ func (p *recordParser) member(key string, value json.RawMessage) {
 // nameOf shows a key that is not ours: it may hold anything, so it is quoted and cut.
 func nameOf(key string) string {
 	const most = 64
-	if len(key) > most {
-		key = key[:most] + "…"
+	if runes := []rune(key); len(runes) > most {
+		key = string(runes[:most]) + "…"
 	}
 	return strconv.Quote(key)
 }

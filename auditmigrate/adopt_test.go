@@ -173,6 +173,18 @@ func TestUpRefusesATableOfAnotherShapeAndLeavesIt(t *testing.T) {
 				conflicting_envelope_id varchar(100), preempting_envelope_id varchar(100), active_envelopes_count integer NOT NULL, tenant_id varchar(100))`,
 			want: "its primary key is not audit_id alone",
 		},
+		"AnotherRequiredColumn": {
+			table: `CREATE TABLE coordination_audit_records (audit_id uuid PRIMARY KEY, envelope_id varchar(100) NOT NULL, envelope_class varchar(20) NOT NULL,
+				decision varchar(20) NOT NULL, reason text NOT NULL, decision_timestamp timestamptz NOT NULL, created_at timestamptz NOT NULL,
+				conflicting_envelope_id varchar(100), preempting_envelope_id varchar(100), active_envelopes_count integer NOT NULL, tenant_id varchar(100), region text NOT NULL)`,
+			want: "columns that the trail cannot live with: region",
+		},
+		"AnotherSeq": {
+			table: `CREATE TABLE coordination_audit_records (audit_id uuid PRIMARY KEY, envelope_id varchar(100) NOT NULL, envelope_class varchar(20) NOT NULL,
+				decision varchar(20) NOT NULL, reason text NOT NULL, decision_timestamp timestamptz NOT NULL, created_at timestamptz NOT NULL,
+				conflicting_envelope_id varchar(100), preempting_envelope_id varchar(100), active_envelopes_count integer NOT NULL, tenant_id varchar(100), seq bigint)`,
+			want: "columns that the trail cannot live with: seq",
+		},
 		"View": {
 			table: "CREATE VIEW coordination_audit_records AS SELECT 1 AS audit_id",
 			want:  "another shape: audit_id must be uuid NOT NULL; ",
@@ -199,5 +211,31 @@ func TestUpRefusesATableOfAnotherShapeAndLeavesIt(t *testing.T) {
 				t.Errorf("the table has changed:\n%s", diff)
 			}
 		})
+	}
+}
+
+// A dump may hold the trail's table and not the version table.
+func TestUpAdoptsItsOwnTableThatLostItsVersions(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	execute(t, db.Pool, `INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp)
+		VALUES (gen_random_uuid(), 'e', 'COST', 'APPLIED', 'why', now())`)
+	before := catalog(t, db.Pool)
+	execute(t, db.Pool, "DROP TABLE "+auditmigrate.VersionTable)
+	if _, err := open(t, db.URL, quiet()).Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, catalog(t, db.Pool)); diff != "" {
+		t.Errorf("catalog (-before +after):\n%s", diff)
+	}
+}
+
+func TestUpLeavesAFunctionThatAnotherTableHasBorrowed(t *testing.T) {
+	t.Parallel()
+	db := predecessor(t)
+	execute(t, db.Pool, "CREATE TABLE other (n int)")
+	execute(t, db.Pool, "CREATE TRIGGER other BEFORE UPDATE ON other FOR EACH ROW EXECUTE FUNCTION prevent_coordination_audit_mutation()")
+	if _, err := open(t, db.URL, quiet()).Up(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

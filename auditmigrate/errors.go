@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode"
@@ -89,7 +90,8 @@ func (m *Migrator) explain(ctx context.Context, f *failure, err error) (cause, n
 	case pgErr.Code == stateRestrictViolation:
 		f.causes = append(f.causes, ErrDataLoss)
 		return oneLine(pgErr), "to drop them all the same, pass --allow-data-loss (Config.AllowDataLoss)"
-	case pgErr.Hint != "":
+	case pgErr.Code == stateRaiseException && pgErr.Hint != "":
+		// Raised by our migrations. The server's own hints are not for operators: one is to drop with CASCADE.
 		return oneLine(err), sentence(pgErr.Hint)
 	case pgErr.Code == stateInsufficientPrivilege && isConnectError(err):
 		return oneLine(err), "grant this role CONNECT on the database"
@@ -110,7 +112,9 @@ const (
 	stateUndefinedTable        = "42P01"
 	stateTooManyConnections    = "53300"
 	stateLockNotAvailable      = "55P03"
+	stateAdminShutdown         = "57P01"
 	stateCannotConnectNow      = "57P03"
+	stateRaiseException        = "P0001"
 )
 
 // nextStep says what a person can do about what the server answered.
@@ -128,6 +132,8 @@ func nextStep(state string) string {
 		return "migrate as the owner of the tables, with USAGE and CREATE on their schema; to read the version, SELECT on " + VersionTable + " is enough"
 	case stateTooManyConnections, stateCannotConnectNow:
 		return "try again later (migrate wait)"
+	case stateAdminShutdown:
+		return "run it again"
 	default:
 		return ""
 	}
@@ -158,7 +164,13 @@ func oneLine(err error) string {
 	} else if pgErr := pgError(err); pgErr != nil && !isConnectError(err) {
 		err = pgErr
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) { // as pgx says it once with TLS and once without
+			lines = append(lines, line)
+		}
+	}
+	return strings.ReplaceAll(strings.Join(lines, "; "), ":; ", ": ")
 }
 
 // sentence makes a server's hint the end of our text.

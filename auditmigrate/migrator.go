@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/hoc-analytics/coordaudit/internal/databaseurl"
 )
 
 // VersionTable holds the versions applied. Its name is not goose's usual one, so
@@ -80,7 +82,7 @@ type Change struct {
 // error does not show the password, also where the text is too broken to say
 // which part of it that is.
 func Open(databaseURL string, config Config) (*Migrator, error) {
-	connConfig, err := parseURL(databaseURL)
+	connConfig, err := databaseurl.Parse(databaseURL, pgx.ParseConfig)
 	if err != nil {
 		return nil, err
 	}

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/testdb"
 )
 
@@ -31,7 +34,7 @@ func TestDemoFitsOneScreen(t *testing.T) {
 		"09:01:10  acme    (kill switch on: no decision, no record)\n",
 		"Read back from the database: 8 APPLIED, 4 REJECTED, 1 PREEMPTED\n",
 		"13 already persisted, 0 stored twice, 13 rows in the table\n",
-		"audit records are immutable",
+		"UPDATE, DELETE, TRUNCATE:    refused by 2 triggers, also to the table's owner",
 		"README.md", "examples/coordinator")
 	if got.stderr != "" || strings.Contains(got.stdout, "\x1b") {
 		t.Errorf("colours without a terminal, or stderr: %q\n%q", got.stderr, got.stdout)
@@ -64,6 +67,19 @@ func TestPsqlLineIsForAShellAndHoldsNoPassword(t *testing.T) {
 	host := &demoHost{config: config}
 	if diff := cmp.Diff(`psql -h db.example -p 6543 -U 'o'\''neil' x`, host.psql()); diff != "" {
 		t.Errorf("psql (-want +got):\n%s", diff)
+	}
+}
+
+func TestColoursAddNothingButColour(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 5, 9, 2, 0, 0, time.UTC)
+	var records []audit.Record
+	for _, decision := range audit.Decisions() {
+		records = append(records, audit.Record{EnvelopeID: "e", EnvelopeClass: audit.Cost, Decision: decision, Reason: "because", DecisionTimestamp: at})
+	}
+	plain, coloured := timeline(records, at, painter(false)), timeline(records, at, painter(true))
+	if got := regexp.MustCompile(`\x1b\[\d+m`).ReplaceAllString(coloured, ""); got != plain || coloured == plain {
+		t.Errorf("without its colours the timeline differs (-want +got):\n%s", cmp.Diff(plain, got))
 	}
 }
 

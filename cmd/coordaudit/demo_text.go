@@ -34,7 +34,7 @@ func (s *performance) text(colour, kept bool) string {
 		s.decisions[audit.Applied], audit.Applied, s.decisions[audit.Rejected], audit.Rejected, s.decisions[audit.Preempted], audit.Preempted)
 	fmt.Fprintf(&text, "The same records once more:  %d already persisted, %d stored twice, %d rows in the table\n",
 		already, len(s.repeated)-already, s.rows)
-	fmt.Fprintf(&text, "DELETE, by the owner:        refused, %s\n", s.refusal)
+	fmt.Fprintf(&text, "UPDATE, DELETE, TRUNCATE:    refused by %s, also to the table's owner\n", plural(s.guards, "trigger"))
 
 	text.WriteString("\nNext  README.md               audit a service of your own\n" +
 		"      examples/coordinator    the coordinator that decided here, to copy from\n")

@@ -152,7 +152,8 @@ func (c *importCommand) finished(p *program, im *importer, took time.Duration) e
 	return errReported
 }
 
-// importCounts counts lines by what became of them, each once.
+// importCounts counts lines by what became of them, each once. A record that was
+// sent again, because its first sending ended in doubt, may count as already persisted.
 type importCounts struct {
 	Read             int64 `json:"read"` // the sum of the others
 	Persisted        int64 `json:"persisted"`

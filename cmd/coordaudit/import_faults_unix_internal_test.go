@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -118,8 +119,12 @@ func TestImportInterruptedWhileItWaitsForTheDatabase(t *testing.T) {
 
 func TestImportStopsWhenTheRefusedLinesCannotBeKept(t *testing.T) {
 	t.Parallel()
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
+		t.Skip("this system has no file that is always full")
+	}
 	db := testdb.New(t)
-	got := run(t, db.URL, line(1)+"\noops\n", "import", "-", "--rejects", "/dev/full")
+	got := run(t, db.URL, line(1)+"\noops\n", "import", "-", "--rejects", full)
 	got.mustExit(t, exitFailed)
 	mustContain(t, got.stderr, "writing the refused lines: ", "no space left on device")
 	if diff := cmp.Diff("", got.stdout); diff != "" {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -106,6 +109,19 @@ func TestImportOfTheStandardInput(t *testing.T) {
 	mustContain(t, got.stderr, "line 6: the line is not valid JSON")
 	if all := rejectsIn(t, rejects); len(all) != 1 || all[0].Input != "oops" {
 		t.Errorf("refused lines: %+v", all)
+	}
+}
+
+func TestImportStoresWhatItReadBeforeAReadingError(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	input := io.MultiReader(strings.NewReader(line(1)+"\n"+line(2)+"\n{\"half"), iotest.ErrReader(errors.New("the disk is on fire")))
+	got := runWith(t.Context(), db.URL, input, "import", "-", "--json")
+	got.mustExit(t, exitFailed)
+	mustContain(t, got.stderr, "so far: 2 lines read, 2 persisted, ",
+		"coordaudit: importing -: reading line 3: the disk is on fire: when that is mended, run the same command again, nothing is stored twice\n")
+	if n := stored(t, db.Pool); n != 2 || got.stdout != "" {
+		t.Errorf("%d rows, want 2; standard output: %q", n, got.stdout)
 	}
 }
 

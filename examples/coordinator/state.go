@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -119,6 +120,7 @@ func kill(ctx context.Context, tx pgx.Tx, tenantID string, at time.Time) (ended 
 	if err != nil {
 		return nil, fmt.Errorf("ending the active envelopes: %w", err)
 	}
+	slices.Sort(ended)
 	return ended, nil
 }
 

@@ -7,14 +7,16 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit/internal/databaseurl"
 )
 
 // OpenPool opens a pool on a database URL or key=value string. What the URL does
 // not set and pgx leaves unbounded is bounded here. The database need not answer yet.
 func OpenPool(ctx context.Context, databaseURL string, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(databaseURL)
+	config, err := databaseurl.Parse(databaseURL, pgxpool.ParseConfig)
 	if err != nil {
-		return nil, fmt.Errorf("parsing the database URL: %w", err) // pgx leaves the password out
+		return nil, err
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second

@@ -1,36 +1,37 @@
-package auditmigrate
+// Package databaseurl reads a database URL so that no error shows its password.
+package databaseurl
 
 import (
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // errSpecialCharacter is for a URL of which we cannot say where the password ends.
 var errSpecialCharacter = errors.New("it is not of the form postgres://user:password@host:port/database: " +
 	"in user and password, write @ as %40, / as %2F, % as %25")
 
-// parseURL reads a database URL or key=value string. pgx hides a password in its
-// error only where it finds one, so we show its text only for what is surely a URL.
-func parseURL(text string) (*pgx.ConnConfig, error) {
+// Parse reads a URL or key=value string with one of pgx's parsers. pgx hides a
+// password in its error only where it finds one, so its text is shown only for
+// what is surely a URL.
+func Parse[Config any](text string, parse func(string) (Config, error)) (Config, error) {
 	const doing = "parsing the database URL"
+	var none Config
 	_, rest, isURL := strings.Cut(text, "://")
 	if isURL && !sound(rest) {
-		return nil, fmt.Errorf("%s: %w", doing, errSpecialCharacter)
+		return none, fmt.Errorf("%s: %w", doing, errSpecialCharacter)
 	}
-	connConfig, err := pgx.ParseConfig(text)
+	config, err := parse(text)
 	switch {
 	case err == nil:
-		return connConfig, nil
+		return config, nil
 	case isURL && strings.HasPrefix(text, "postgres"):
 		// Behind the last quote stands what is wrong, before it the URL.
 		reason := err.Error()[strings.LastIndex(err.Error(), "`: ")+1:]
-		return nil, fmt.Errorf("%s: %s", doing, strings.TrimPrefix(reason, ": "))
+		return none, fmt.Errorf("%s: %s", doing, strings.TrimPrefix(reason, ": "))
 	default:
-		return nil, fmt.Errorf("%s: it is neither a URL (postgres://user@host/database) nor settings that PostgreSQL knows (host=… user=… dbname=…)", doing)
+		return none, fmt.Errorf("%s: it is neither a URL (postgres://user@host/database) nor settings that PostgreSQL knows (host=… user=… dbname=…)", doing)
 	}
 }
 

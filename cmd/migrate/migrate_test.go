@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hoc-analytics/coordaudit/internal/testdb"
+)
+
+// result is what a call of the program leaves behind.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// migrate runs the program with a database URL in its environment.
+func migrate(t *testing.T, url string, args ...string) result {
+	t.Helper()
+	return migrateContext(t.Context(), url, args...)
+}
+
+func migrateContext(ctx context.Context, url string, args ...string) result {
+	var stdout, stderr bytes.Buffer
+	getenv := func(name string) string {
+		if name == urlVariable {
+			return url
+		}
+		return ""
+	}
+	code := run(ctx, args, getenv, &stdout, &stderr)
+	return result{code: code, stdout: stdout.String(), stderr: stderr.String()}
+}
+
+func execute(t *testing.T, db *testdb.DB, sql string) {
+	t.Helper()
+	if _, err := db.Pool.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const insertRecord = `
+	INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp)
+	VALUES (gen_random_uuid(), 'envelope', 'UNKNOWN', 'APPLIED', 'a reason', now())`
+
+func TestEachCommandKeepsItsContract(t *testing.T) {
+	t.Parallel()
+	const create, index = "00001_create_coordination_audit_records", "00002_index_coordination_audit_records"
+	migrated := func(t *testing.T) *testdb.DB { t.Helper(); return testdb.New(t) }
+	empty := func(t *testing.T) *testdb.DB { t.Helper(); return testdb.NewEmpty(t) }
+	withRecord := func(t *testing.T) *testdb.DB {
+		t.Helper()
+		db := testdb.New(t)
+		execute(t, db, insertRecord)
+		return db
+	}
+	tests := map[string]struct {
+		database func(*testing.T) *testdb.DB
+		args     string
+		code     int
+		stdout   []string // in this order
+		stderr   []string
+	}{
+		"Up":                  {database: empty, args: "up", stdout: []string{"up   " + create + " (", " ms)\nup   " + index + " ("}},
+		"UpAgain":             {database: migrated, args: "up", stdout: []string{"nothing to do\n"}},
+		"UpVerbose":           {database: empty, args: "up -v", stdout: []string{"up "}, stderr: []string{"level=INFO msg=audit_migration_applied version=1", "version=2"}},
+		"UpTo":                {database: empty, args: "up-to 1", stdout: []string{"up   " + create}},
+		"UpToUnknown":         {database: empty, args: "up-to 7", code: 2, stderr: []string{"migrate: migrating up: unknown version 7: this program knows versions 1 to 2\n"}},
+		"Down":                {database: migrated, args: "down", stdout: []string{"down " + index}},
+		"DownTo":              {database: migrated, args: "down-to 0", stdout: []string{"down " + index, "down " + create}},
+		"DownToWithRecords":   {database: withRecord, args: "down-to 0", code: 1, stdout: []string{"down " + index}, stderr: []string{"migrate: migrating down: reverting " + create + ", having reverted " + index + ": ", ": to drop them all the same, pass --allow-data-loss"}},
+		"DownToAllowDataLoss": {database: withRecord, args: "down-to 0 --allow-data-loss", stdout: []string{"down " + index, "down " + create}},
+		"Redo":                {database: withRecord, args: "redo", stdout: []string{"down " + index, "up   " + index}},
+		"Status":              {database: migrated, args: "status", stdout: []string{"Z  " + create, "Z  " + index}},
+		"StatusPending":       {database: empty, args: "status", stdout: []string{"pending               " + create, "pending "}},
+		"Version":             {database: migrated, args: "version", stdout: []string{"database schema  2\nprogram schema   2\nprogram build    "}},
+		"Validate":            {database: migrated, args: "validate", stdout: []string{"valid: "}},
+		"ValidatePending":     {database: empty, args: "validate", code: 3, stdout: []string{"not valid: pending 1 2\n"}, stderr: []string{"migrate: validating the schema: migrations are pending: 1, 2: run the migrations (migrate up)\n"}},
+		"Wait":                {database: empty, args: "wait", stdout: []string{"the database answers\n"}},
+		"WaitSchema":          {database: migrated, args: "wait --schema", stdout: []string{"every migration\n"}},
+		"WaitSchemaPending":   {database: empty, args: "wait --schema --timeout 300ms", code: 1, stderr: []string{"migrate: waiting for the schema: 300ms have passed; the last try: validating the schema: migrations are pending: 1, 2: run"}},
+		"Help":                {database: empty, args: "--help", stdout: []string{"Usage: migrate <command>", "DATABASE_URL"}},
+		"CommandHelp":         {database: empty, args: "down --help", stdout: []string{"--allow-data-loss"}},
+		"NoCommand":           {database: empty, args: "", code: 2, stderr: []string{"migrate: reading the command line: expected one of", ": see migrate --help\n"}},
+		"UnknownCommand":      {database: empty, args: "upp", code: 2, stderr: []string{"unexpected argument upp"}},
+		"UnknownFlag":         {database: empty, args: "up --force", code: 2, stderr: []string{"unknown flag --force"}},
+		"NoNumber":            {database: empty, args: "up-to one", code: 2, stderr: []string{`"one"`}},
+		"LockTimeoutZero":     {database: empty, args: "up --lock-timeout 0s", code: 2, stderr: []string{"--lock-timeout must be positive"}},
+		"TimeoutNegative":     {database: empty, args: "wait --timeout=-1s", code: 2, stderr: []string{"--timeout must not be negative"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := migrate(t, test.database(t).URL, strings.Fields(test.args)...)
+			if got.code != test.code {
+				t.Errorf("exit code %d, want %d", got.code, test.code)
+			}
+			checkStream(t, "stdout", got.stdout, test.stdout)
+			checkStream(t, "stderr", got.stderr, test.stderr)
+		})
+	}
+}
+
+func checkStream(t *testing.T, name, text string, want []string) {
+	t.Helper()
+	rest := text
+	for _, part := range want {
+		_, after, found := strings.Cut(rest, part)
+		if !found {
+			t.Errorf("%s is\n%swant %q in it, in this order", name, text, want)
+			return
+		}
+		rest = after
+	}
+	if len(want) == 0 && text != "" {
+		t.Errorf("%s is\n%swant nothing", name, text)
+	}
+}
+
+func TestJSONHasStableKeys(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	tests := []struct{ args, want string }{
+		{"validate", `{"pending":[1,2],"valid":false}`},
+		{"status", `{"migrations":[{"applied_at":null,"name":"00001_create_coordination_audit_records","version":1},{"applied_at":null,"name":"00002_index_coordination_audit_records","version":2}]}`},
+		{"up-to 1", `{"changes":[{"direction":"up","duration_ms":"*","name":"00001_create_coordination_audit_records","version":1}]}`},
+		{"up-to 1", `{"changes":[]}`},
+		{"up", `{"changes":[{"direction":"up","duration_ms":"*","name":"00002_index_coordination_audit_records","version":2}]}`},
+		{"status", `{"migrations":[{"applied_at":"*","name":"00001_create_coordination_audit_records","version":1},{"applied_at":"*","name":"00002_index_coordination_audit_records","version":2}]}`},
+		{"version", `{"build":"*","database_version":2,"program_version":2}`},
+		{"validate", `{"pending":[],"valid":true}`},
+		{"wait --schema", `{"ready":true}`},
+		{"down", `{"changes":[{"direction":"down","duration_ms":"*","name":"00002_index_coordination_audit_records","version":2}]}`},
+		{"sql", `{"sql":"*"}`},
+	}
+	for _, test := range tests {
+		got := migrate(t, db.URL, append(strings.Fields(test.args), "--json")...)
+		var value map[string]any
+		if err := json.Unmarshal([]byte(got.stdout), &value); err != nil {
+			t.Fatalf("%s: %v in %s%s", test.args, err, got.stdout, got.stderr)
+		}
+		hide(value)
+		text, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(test.want, string(text)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.args, diff)
+		}
+	}
+}
+
+// hide replaces what is never twice the same.
+func hide(value map[string]any) {
+	for key, v := range value {
+		switch v := v.(type) {
+		case []any:
+			for _, element := range v {
+				if element, ok := element.(map[string]any); ok {
+					hide(element)
+				}
+			}
+		case nil:
+		default:
+			if key == "duration_ms" || key == "applied_at" || key == "build" || key == "sql" {
+				value[key] = "*"
+			}
+		}
+	}
+}
+
+func TestSQLNeedsNoDatabase(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		code   int
+		stdout []string
+		stderr []string
+	}{
+		"sql":                 {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 1, true", "SELECT 2, true"}},
+		"sql --from 1":        {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 2, true"}},
+		"sql --to 1":          {stdout: []string{"from version 0 to version 1.", "SELECT 1, true"}},
+		"sql --down":          {stdout: []string{"WHERE version_id = 2;", "DROP TABLE coordination_audit_records;", "WHERE version_id = 1;"}},
+		"sql --down --to 1":   {stdout: []string{"from version 2 to version 1.", "WHERE version_id = 2;"}},
+		"sql --to 7":          {code: 2, stderr: []string{"migrate: printing the SQL: unknown version 7: this program knows versions 1 to 2\n"}},
+		"sql --from 2 --to 1": {code: 2, stderr: []string{"--from and --to lead the other way than --down says"}},
+	}
+	for args, test := range tests {
+		got := migrate(t, "", strings.Fields(args)...)
+		if got.code != test.code {
+			t.Errorf("%s: exit code %d, want %d", args, got.code, test.code)
+		}
+		checkStream(t, "stdout", got.stdout, test.stdout)
+		checkStream(t, "stderr", got.stderr, test.stderr)
+	}
+	if got := migrate(t, "", "sql", "--to", "1"); strings.Contains(got.stdout, "00002") {
+		t.Error("sql --to 1 prints migration 2")
+	}
+}
+
+func TestTheFlagWinsOverTheEnvironment(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	if got := migrate(t, "postgres://nobody@127.0.0.1:1/none", "validate", "--database-url", db.URL); got.code != exitDone {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+	if got := migrate(t, "", "validate"); got.code != exitUsage || got.stdout != "" ||
+		got.stderr != "migrate: reading the command line: no database is given: pass --database-url or set DATABASE_URL\n" {
+		t.Errorf("without a database: %+v", got)
+	}
+}
+
+func TestWaitForTheSchemaEndsWithTheMigration(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	waited := make(chan result, 1)
+	go func() { waited <- migrateContext(t.Context(), db.URL, "wait", "--schema", "--timeout", "30s") }()
+	select {
+	case got := <-waited:
+		t.Fatalf("returned before the migration: %+v", got)
+	case <-time.After(300 * time.Millisecond):
+	}
+	if got := migrate(t, db.URL, "up"); got.code != exitDone {
+		t.Fatal(got.stderr)
+	}
+	if got := <-waited; got.code != exitDone {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+}
+
+func TestAFullStdoutIsAFailure(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	var stderr bytes.Buffer
+	code := run(t.Context(), []string{"status", "--database-url", db.URL}, func(string) string { return "" }, failingWriter{}, &stderr)
+	if code != exitFailed || !strings.HasPrefix(stderr.String(), "migrate: printing the result: ") {
+		t.Errorf("exit code %d: %s", code, stderr.String())
+	}
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// The program itself, as an orchestrator ends it.
+func TestSIGTERMRollsBack(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "migrate")
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	db := testdb.New(t)
+	tx, err := db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), "SELECT FROM coordination_audit_records"); err != nil {
+		t.Fatal(err)
+	}
+
+	cmd := exec.CommandContext(t.Context(), program, "down-to", "0")
+	cmd.Env = []string{urlVariable + "=" + db.URL}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for waiting := false; !waiting; time.Sleep(10 * time.Millisecond) {
+		err := db.Pool.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')").Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), ": interrupted: ") || strings.Count(stderr.String(), "\n") != 1 {
+		t.Errorf("exit code %d, stdout %s, stderr %s", code, stdout.String(), stderr.String())
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := migrate(t, db.URL, "down-to", "0"); got.code != exitDone || strings.Count(got.stdout, "\n") != 2 {
+		t.Errorf("again: %+v, want two migrations reverted", got)
+	}
+}
