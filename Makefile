@@ -4,7 +4,7 @@
 
 # sqlc parses SQL in C where there is a C compiler (0.3 s), else in WebAssembly (9 s).
 CGO := $(if $(shell command -v gcc || command -v cc),1,0)
-TOOL := GOWORK=off CGO_ENABLED=$(CGO) go tool -modfile=tools/go.mod
+TOOL := env GOWORK=off CGO_ENABLED=$(CGO) go tool -modfile=tools/go.mod
 SQLC := $(TOOL) sqlc
 LINT := $(TOOL) golangci-lint
 
