@@ -71,8 +71,7 @@ func TestALockedTableCostsTheCallerOnlyTime(t *testing.T) {
 	for _, mode := range execModes() {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
-			db := testdb.New(t)
-			pool := poolInMode(t, db, mode)
+			db, pool := dbInMode(t, mode)
 			store := coordaudit.New(pool, impatient())
 			lockTable(t, db)
 

@@ -23,8 +23,10 @@ func execModes() []pgx.QueryExecMode {
 	}
 }
 
-func poolInMode(t *testing.T, db *testdb.DB, mode pgx.QueryExecMode) *pgxpool.Pool {
+// dbInMode returns a database and beside its own pool one in a mode.
+func dbInMode(t *testing.T, mode pgx.QueryExecMode) (*testdb.DB, *pgxpool.Pool) {
 	t.Helper()
+	db := testdb.New(t)
 	config, err := pgxpool.ParseConfig(db.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +38,7 @@ func poolInMode(t *testing.T, db *testdb.DB, mode pgx.QueryExecMode) *pgxpool.Po
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return pool
+	return db, pool
 }
 
 // callersTx begins a transaction in which the caller has written a row already.
@@ -69,8 +71,7 @@ func TestEveryCallWorksInEveryExecMode(t *testing.T) {
 	for _, mode := range execModes() {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
-			db := testdb.New(t)
-			pool := poolInMode(t, db, mode)
+			db, pool := dbInMode(t, mode)
 			store := coordaudit.New(pool, quiet())
 			for range 3 {
 				persistInEveryWay(t, store, pool)
@@ -192,8 +193,7 @@ func TestAFailedRecordLeavesTheCallersTransactionAlone(t *testing.T) {
 		for _, mode := range execModes() {
 			t.Run(name+"/"+mode.String(), func(t *testing.T) {
 				t.Parallel()
-				db := testdb.New(t)
-				pool := poolInMode(t, db, mode)
+				db, pool := dbInMode(t, mode)
 				if test.breakIt != nil {
 					test.breakIt(t, db)
 				}
@@ -229,8 +229,7 @@ func TestAFailureOnAUsedConnectionLeavesTheTransactionAlone(t *testing.T) {
 	for _, mode := range execModes() {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
-			db := testdb.New(t)
-			pool := poolInMode(t, db, mode)
+			db, pool := dbInMode(t, mode)
 			store := coordaudit.New(pool, quiet())
 			tx := callersTx(t, pool)
 			if _, err := store.PersistTx(t.Context(), tx, newRecord()); err != nil {
@@ -311,8 +310,7 @@ func TestAChangedTableFailsAPreparedStatementOnceAtMost(t *testing.T) {
 	for _, mode := range execModes() {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
-			db := testdb.New(t)
-			pool := poolInMode(t, db, mode)
+			db, pool := dbInMode(t, mode)
 			store := coordaudit.New(pool, quiet())
 			tx := callersTx(t, pool)
 			if _, err := store.PersistTx(t.Context(), tx, newRecord()); err != nil {
