@@ -16,14 +16,14 @@ import (
 
 // template returns the name of the migrated database that tests are cloned from,
 // made once for each state of the migrations.
-func (h *host) template(ctx context.Context) (string, error) {
+func (h *Host) template(ctx context.Context) (string, error) {
 	h.templateOnce.Do(func() {
 		h.templateName, h.templateErr = h.makeTemplate(ctx)
 	})
 	return h.templateName, h.templateErr
 }
 
-func (h *host) makeTemplate(ctx context.Context) (string, error) {
+func (h *Host) makeTemplate(ctx context.Context) (string, error) {
 	name, err := templateNameOf(migrations.FS())
 	if err != nil {
 		return "", err
@@ -48,7 +48,7 @@ func (h *host) makeTemplate(ctx context.Context) (string, error) {
 
 // buildTemplate marks the database as a template last, so that one whose making
 // was cut short is not taken for finished.
-func (h *host) buildTemplate(ctx context.Context, conn *pgx.Conn, name string) error {
+func (h *Host) buildTemplate(ctx context.Context, conn *pgx.Conn, name string) error {
 	for _, sql := range []string{"DROP DATABASE IF EXISTS " + name, "CREATE DATABASE " + name} {
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			return err

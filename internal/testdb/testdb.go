@@ -37,20 +37,20 @@ type DB struct {
 // New returns a migrated database for one test.
 func New(tb testing.TB) *DB {
 	tb.Helper()
-	return shared(tb).forTest(tb, true)
+	return shared(tb).New(tb)
 }
 
 // NewEmpty returns a database without the schema.
 func NewEmpty(tb testing.TB) *DB {
 	tb.Helper()
-	return shared(tb).forTest(tb, false)
+	return shared(tb).NewEmpty(tb)
 }
 
 // NewOn returns a migrated database on a server that the test itself started,
 // for tests that kill their server.
 func NewOn(tb testing.TB, server *pglocal.Server) *DB {
 	tb.Helper()
-	return (&host{admin: server.URL(), server: server}).forTest(tb, true)
+	return OnServer(server).New(tb)
 }
 
 // ForExample returns a migrated database for an Example function, which has no
@@ -66,18 +66,18 @@ func ForExample(ctx context.Context) (db *DB, drop func(), err error) {
 // startShared is the one server of this test process: a test has no other way to
 // share it with tests that it does not know. Nothing stops it but the process's
 // end, which pglocal's watchdog sees.
-var startShared = sync.OnceValues(func() (*host, error) {
+var startShared = sync.OnceValues(func() (*Host, error) {
 	if url := os.Getenv(urlVariable); url != "" {
-		return &host{admin: url}, nil
+		return OnURL(url), nil
 	}
 	server, err := pglocal.Start(context.Background(), pglocal.Config{})
 	if err != nil {
 		return nil, err
 	}
-	return &host{admin: server.URL(), server: server}, nil
+	return OnServer(server), nil
 })
 
-func shared(tb testing.TB) *host {
+func shared(tb testing.TB) *Host {
 	tb.Helper()
 	host, err := startShared()
 	if errors.Is(err, pglocal.ErrNoPrograms) && testing.Short() {
@@ -89,8 +89,8 @@ func shared(tb testing.TB) *host {
 	return host
 }
 
-// host is a server on which databases are made.
-type host struct {
+// Host is a server on which test databases are made.
+type Host struct {
 	admin string // the URL of a database to create others from
 
 	// server is kept because a server that nothing refers to is ended by its watchdog.
@@ -101,7 +101,25 @@ type host struct {
 	templateErr  error
 }
 
-func (h *host) forTest(tb testing.TB, migrated bool) *DB {
+// OnURL is the server behind the URL of a database from which others may be created.
+func OnURL(adminURL string) *Host { return &Host{admin: adminURL} }
+
+// OnServer is a private server, kept as long as the host is.
+func OnServer(server *pglocal.Server) *Host { return &Host{admin: server.URL(), server: server} }
+
+// New returns a migrated database on this server for one test.
+func (h *Host) New(tb testing.TB) *DB {
+	tb.Helper()
+	return h.forTest(tb, true)
+}
+
+// NewEmpty returns a database without the schema on this server.
+func (h *Host) NewEmpty(tb testing.TB) *DB {
+	tb.Helper()
+	return h.forTest(tb, false)
+}
+
+func (h *Host) forTest(tb testing.TB, migrated bool) *DB {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -113,7 +131,7 @@ func (h *host) forTest(tb testing.TB, migrated bool) *DB {
 	return db
 }
 
-func (h *host) clone(ctx context.Context, migrated bool) (db *DB, drop func(), err error) {
+func (h *Host) clone(ctx context.Context, migrated bool) (db *DB, drop func(), err error) {
 	name := "coordaudit_test_" + strings.ToLower(rand.Text()[:12])
 	create := "CREATE DATABASE " + name
 	if migrated {
@@ -144,7 +162,7 @@ func (h *host) clone(ctx context.Context, migrated bool) (db *DB, drop func(), e
 
 // exec runs one statement on a connection of its own: CREATE DATABASE goes with
 // no transaction and no company.
-func (h *host) exec(ctx context.Context, sql string) error {
+func (h *Host) exec(ctx context.Context, sql string) error {
 	conn, err := pgx.Connect(ctx, h.admin)
 	if err != nil {
 		return err
