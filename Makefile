@@ -1,6 +1,9 @@
 # The targets that a contributor needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate verify lint fmt bench postgres clean
+.PHONY: help demo test test-matrix generate verify lint fmt bench postgres clean
+
+# Modules of their own, so that what they need stays out of importers' module graphs.
+MODULES := audittest examples/service
 
 # sqlc parses SQL in C where there is a C compiler (0.3 s), else in WebAssembly (9 s).
 CGO := $(if $(shell command -v gcc || command -v cc),1,0)
@@ -9,24 +12,29 @@ SQLC := $(TOOL) sqlc
 LINT := $(TOOL) golangci-lint
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: postgres ## run the example coordinator on a private PostgreSQL and show its trail
 	@go run ./cmd/coordaudit demo
 
 test: postgres ## run all tests on a real PostgreSQL; TESTFLAGS=-race adds the race detector
 	go test $(TESTFLAGS) ./...
+	@for module in $(MODULES); do echo "cd $$module && go test $(TESTFLAGS) ./..."; (cd $$module && go test $(TESTFLAGS) ./...) || exit 1; done
+
+test-matrix: postgres ## run the guarantees on every PostgreSQL to be had; POSTGRES_VERSIONS="15 17" adds images
+	@scripts/test-matrix.sh
 
 generate: ## compile queries/ and migrations/ into internal/dbgen
 	rm -f internal/dbgen/*.go
 	$(SQLC) generate
 
 verify: ## everything that must hold besides the tests: generated code, SQL rules, modules, footprint, lint
-	@scripts/verify.sh "$(SQLC)"
-	$(LINT) run ./...
+	@scripts/verify.sh "$(SQLC)" $(MODULES)
+	@$(MAKE) --no-print-directory lint
 
 lint: ## run the linters only
 	$(LINT) run ./...
+	@for module in $(MODULES); do (cd $$module && $(subst tools/go.mod,$(CURDIR)/tools/go.mod,$(LINT)) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 
 fmt: ## format the Go code
 	$(LINT) fmt ./...

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Everything that must hold besides the tests and the linters.
-# Usage: scripts/verify.sh "<command that runs sqlc>"
+# Usage: scripts/verify.sh "<command that runs sqlc>" [MODULE…]
 set -eu
 sqlc=$1
+shift
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 fail() { echo "verify: $*" >&2; exit 1; }
@@ -35,6 +36,6 @@ done
 
 step "the modules are tidy"
 go mod tidy -diff
-(cd tools && go mod tidy -diff)
+for module in tools "$@"; do (cd "$module" && go mod tidy -diff); done
 
 scripts/footprint.sh
