@@ -11,15 +11,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
 )
-
-// newStore returns a quiet store on a database of the test's own.
-func newStore(t *testing.T) (*coordaudit.Store, *testdb.DB) {
-	t.Helper()
-	db := testdb.New(t)
-	return coordaudit.New(db.Pool, quiet()), db
-}
 
 func quiet() coordaudit.Config {
 	return coordaudit.Config{Logger: slog.New(slog.DiscardHandler)}
@@ -60,21 +52,6 @@ func newRecords(n int) []audit.Record {
 	return recs
 }
 
-func mustPersist(t *testing.T, store *coordaudit.Store, rec audit.Record) audit.Receipt {
-	t.Helper()
-	receipt, err := store.Persist(t.Context(), rec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return receipt
-}
-
-// countRecords counts all rows of the trail, read past the store.
-func countRecords(t *testing.T, pool *pgxpool.Pool) int {
-	t.Helper()
-	return queryInt(t, pool, "SELECT count(*) FROM coordination_audit_records")
-}
-
 func queryInt(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -84,11 +61,4 @@ func queryInt(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) int {
 		t.Fatalf("%s: %v", sql, err)
 	}
 	return n
-}
-
-func mustExec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
-	t.Helper()
-	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
 }

@@ -60,7 +60,7 @@ func (d *Driver) PersistMany(ctx context.Context, recs []audit.Record) ([]Result
 		results, err = d.persistMany(ctx, db, recs)
 		return err
 	})
-	return results, err
+	return sent(results, err)
 }
 
 // PersistManyTx is [Driver.PersistTx] for a batch.
@@ -70,7 +70,7 @@ func (d *Driver) PersistManyTx(ctx context.Context, tx pgx.Tx, recs []audit.Reco
 		results, err = d.persistMany(ctx, db, recs)
 		return err
 	})
-	return results, err
+	return sent(results, err)
 }
 
 // Get reads one record if the scope includes it, else [audit.ErrNotFound].

@@ -2,6 +2,7 @@ package auditdriver
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -10,15 +11,16 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 )
 
-// Result is what became of one record of a batch: a receipt, or an
-// *[audit.ConflictError].
+// Result is what became of one record of a batch: a receipt, or the error of this
+// record alone.
 type Result struct {
 	Receipt audit.Receipt
 	Err     error
 }
 
 // persistMany sends each id once, by its first record, and holds every other
-// record of a taken id against what is stored.
+// record of a taken id against what is stored. Next to an error, results that are
+// not nil say that the records were sent and what is known of them.
 func (d *Driver) persistMany(ctx context.Context, db dbgen.DBTX, recs []audit.Record) ([]Result, error) {
 	first := firstOfEachID(recs)
 	rows, err := d.queries.PersistAuditRecords(ctx, db, persistManyParams(recs, first))
@@ -71,9 +73,25 @@ func (d *Driver) resolveTaken(ctx context.Context, db dbgen.DBTX, recs []audit.R
 		}
 		row, ok := stored[recs[i].AuditID]
 		if !ok {
-			return errHiddenRow
+			results[i].Err = &StatementError{Kind: audit.ErrRefused, cause: errHiddenRow}
+			continue
 		}
 		results[i].Receipt, results[i].Err = compare(&recs[i], row)
 	}
 	return nil
+}
+
+// sent spreads the error of looking up taken ids over the records that it leaves
+// open: the others are inserted, and stay so unless their transaction is gone.
+func sent(results []Result, err error) ([]Result, error) {
+	gone := errors.Is(err, audit.ErrTxLost) || errors.Is(err, audit.ErrTxUnusable)
+	if err == nil || results == nil || gone {
+		return results, err
+	}
+	for i := range results {
+		if results[i].Receipt.Outcome == "" && results[i].Err == nil {
+			results[i].Err = err
+		}
+	}
+	return results, nil
 }

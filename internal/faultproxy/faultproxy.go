@@ -1,6 +1,6 @@
-// Package faultproxy stands between a client and a PostgreSQL server on loopback
-// and breaks the connection at a chosen moment, for tests of what a client then
-// believes.
+// Package faultproxy stands on loopback between a client and a PostgreSQL server
+// on TCP or a Unix socket, and breaks the connection at a chosen moment, for tests
+// of what a client then believes.
 package faultproxy
 
 import (
@@ -15,6 +15,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hoc-analytics/coordaudit/internal/databaseurl"
 )
 
 // Message is the type byte of a message in PostgreSQL's protocol.
@@ -35,7 +37,7 @@ type Proxy struct {
 	network  string
 	address  string
 	database string
-	user     string
+	user     *url.Userinfo // with the password: the server asks for it through the proxy too
 
 	mu         sync.Mutex
 	cutClient  Message // cut instead of passing on this message of the client
@@ -50,7 +52,7 @@ type Proxy struct {
 // New returns a proxy before the server of a database URL, closed when the test ends.
 func New(tb testing.TB, databaseURL string) *Proxy {
 	tb.Helper()
-	config, err := pgx.ParseConfig(databaseURL)
+	config, err := databaseurl.Parse(databaseURL, pgx.ParseConfig)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -58,16 +60,20 @@ func New(tb testing.TB, databaseURL string) *Proxy {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &Proxy{listener: listener, database: config.Database, user: config.User, conns: map[net.Conn]bool{}}
+	p := &Proxy{listener: listener, database: config.Database, user: url.User(config.User), conns: map[net.Conn]bool{}}
+	if config.Password != "" {
+		p.user = url.UserPassword(config.User, config.Password)
+	}
 	p.network, p.address = pgconn.NetworkAddress(config.Host, config.Port)
 	p.running.Go(p.accept)
 	tb.Cleanup(p.Close)
 	return p
 }
 
-// URL opens the same database through the proxy.
+// URL opens the same database through the proxy. It holds the password, so it is
+// not to be printed.
 func (p *Proxy) URL() string {
-	u := url.URL{Scheme: "postgres", User: url.User(p.user), Host: p.listener.Addr().String(), Path: "/" + p.database, RawQuery: "sslmode=disable"}
+	u := url.URL{Scheme: "postgres", User: p.user, Host: p.listener.Addr().String(), Path: "/" + p.database, RawQuery: "sslmode=disable"}
 	return u.String()
 }
 

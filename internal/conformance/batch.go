@@ -1,4 +1,4 @@
-package coordaudit_test
+package conformance
 
 import (
 	"errors"
@@ -12,9 +12,17 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-func TestPersistManyStoresABatchInOrder(t *testing.T) {
-	t.Parallel()
-	store, db := newStore(t)
+func batches() []promise {
+	return []promise{
+		{"PersistManyStoresABatchInOrder", persistManyStoresABatchInOrder},
+		{"PersistManyTakesEachRecordByItself", persistManyTakesEachRecordByItself},
+		{"ABatchStoresTheOthersWhenATakenIDCannotBeRead", aBatchStoresTheOthersWhenATakenIDCannotBeRead},
+		{"PersistManyBoundsItsBatch", persistManyBoundsItsBatch},
+	}
+}
+
+func persistManyStoresABatchInOrder(t *testing.T, db Database) {
+	store := newStore(db)
 	recs := newRecords(1000)
 	for i := range recs {
 		recs[i].EnvelopeID = fmt.Sprintf(`e,"{%d}`, i)
@@ -46,9 +54,8 @@ func TestPersistManyStoresABatchInOrder(t *testing.T) {
 	}
 }
 
-func TestPersistManyTakesEachRecordByItself(t *testing.T) {
-	t.Parallel()
-	store, db := newStore(t)
+func persistManyTakesEachRecordByItself(t *testing.T, db Database) {
+	store := newStore(db)
 	stored := newRecord()
 	first := mustPersist(t, store, stored)
 
@@ -96,9 +103,8 @@ func TestPersistManyTakesEachRecordByItself(t *testing.T) {
 	}
 }
 
-func TestPersistManyBoundsItsBatch(t *testing.T) {
-	t.Parallel()
-	store, db := newStore(t)
+func persistManyBoundsItsBatch(t *testing.T, db Database) {
+	store := newStore(db)
 	if receipts, err := store.PersistMany(t.Context(), nil); len(receipts) != 0 || err != nil {
 		t.Errorf("an empty batch: %v, %v; want nothing", receipts, err)
 	}

@@ -1,7 +1,6 @@
-package coordaudit_test
+package conformance
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -11,67 +10,25 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
 )
 
-// execModes are all ways in which pgx can send a statement; a caller's pool may
-// be set to any of them.
-func execModes() []pgx.QueryExecMode {
-	return []pgx.QueryExecMode{
-		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
-		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+func transactions() []promise {
+	return []promise{
+		{"EveryCallWorksInEveryExecMode", everyCallWorksInEveryExecMode},
+		{"AFailedRecordLeavesTheCallersTransactionAlone", aFailedRecordLeavesTheCallersTransactionAlone},
+		{"AFailureOnAUsedConnectionLeavesTheTransactionAlone", aFailureOnAUsedConnectionLeavesTheTransactionAlone},
+		{"AnUnusableTransactionIsReportedAndNotRepaired", anUnusableTransactionIsReportedAndNotRepaired},
+		{"PersistTxWorksInEveryIsolationLevelAndInNestedTransactions", persistTxWorksInEveryIsolationLevelAndInNestedTransactions},
+		{"AChangedTableFailsAPreparedStatementOnceAtMost", aChangedTableFailsAPreparedStatementOnceAtMost},
 	}
 }
 
-// dbInMode returns a database and beside its own pool one in a mode.
-func dbInMode(t *testing.T, mode pgx.QueryExecMode) (*testdb.DB, *pgxpool.Pool) {
-	t.Helper()
-	db := testdb.New(t)
-	config, err := pgxpool.ParseConfig(db.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.ConnConfig.DefaultQueryExecMode = mode
-	config.MaxConns = 1 // one connection, so that each use but the first meets a used one
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return db, pool
-}
-
-// callersTx begins a transaction in which the caller has written a row already.
-func callersTx(t *testing.T, pool *pgxpool.Pool) pgx.Tx {
-	t.Helper()
-	mustExec(t, pool, "CREATE TABLE IF NOT EXISTS callers_rows (n int)")
-	tx, err := pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
-	if _, err := tx.Exec(t.Context(), "INSERT INTO callers_rows VALUES (1)"); err != nil {
-		t.Fatal(err)
-	}
-	return tx
-}
-
-func commit(t *testing.T, tx pgx.Tx) {
-	t.Helper()
-	if _, err := tx.Exec(t.Context(), "INSERT INTO callers_rows VALUES (2)"); err != nil {
-		t.Fatalf("the caller's transaction was broken: %v", err)
-	}
-	if err := tx.Commit(t.Context()); err != nil {
-		t.Fatalf("the caller's commit: %v", err)
-	}
-}
-
-func TestEveryCallWorksInEveryExecMode(t *testing.T) {
-	t.Parallel()
+func everyCallWorksInEveryExecMode(t *testing.T, db Database) {
 	for _, mode := range execModes() {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
-			db, pool := dbInMode(t, mode)
+			db := db.another(t)
+			pool := poolInMode(t, db, mode)
 			store := coordaudit.New(pool, quiet())
 			for range 3 {
 				persistInEveryWay(t, store, pool)
@@ -120,67 +77,35 @@ func persistInEveryWay(t *testing.T, store *coordaudit.Store, pool *pgxpool.Pool
 	commit(t, tx)
 }
 
-func TestARecordGoesTheWayOfItsTransaction(t *testing.T) {
-	t.Parallel()
-	store, db := newStore(t)
-	committed, rolledBack := newRecord(), newRecord()
-
-	tx := callersTx(t, db.Pool)
-	if _, err := store.PersistTx(t.Context(), tx, committed); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := store.Get(t.Context(), audit.AllTenants(), committed.AuditID); !errors.Is(err, audit.ErrNotFound) {
-		t.Errorf("before the commit Get() = %v, want ErrNotFound", err)
-	}
-	commit(t, tx)
-	if _, err := store.Get(t.Context(), audit.AllTenants(), committed.AuditID); err != nil {
-		t.Errorf("after the commit: %v", err)
-	}
-
-	tx = callersTx(t, db.Pool)
-	if _, err := store.PersistTx(t.Context(), tx, rolledBack); err != nil {
-		t.Fatal(err)
-	}
-	if err := tx.Rollback(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := store.Get(t.Context(), audit.AllTenants(), rolledBack.AuditID); !errors.Is(err, audit.ErrNotFound) {
-		t.Errorf("after the rollback Get() = %v, want ErrNotFound", err)
-	}
-	if n := queryInt(t, db.Pool, "SELECT count(*) FROM callers_rows"); n != 2 {
-		t.Errorf("%d rows of the caller, want the 2 of the committed transaction", n)
-	}
+// recordFailure is one way in which a record fails in a transaction.
+type recordFailure struct {
+	breakIt func(t *testing.T, db Database) // before the transaction
+	change  func(*audit.Record)
+	want    error
 }
 
-// The predecessor's defects P4, 15 and 16: whatever became of a record, the
-// caller's transaction was committed or rolled back for it.
-func TestAFailedRecordLeavesTheCallersTransactionAlone(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		breakIt func(t *testing.T, db *testdb.DB) // before the transaction
-		change  func(*audit.Record)
-		want    error
-	}{
+func recordFailures() map[string]recordFailure {
+	return map[string]recordFailure{
 		"invalid record": {
 			change: func(r *audit.Record) { r.EnvelopeClass = "LATENCY" },
 			want:   audit.ErrInvalidRecord,
 		},
 		"missing table": {
-			breakIt: func(t *testing.T, db *testdb.DB) {
+			breakIt: func(t *testing.T, db Database) {
 				t.Helper()
 				mustExec(t, db.Pool, "ALTER TABLE coordination_audit_records RENAME TO elsewhere")
 			},
 			want: audit.ErrRefused,
 		},
 		"constraint that Validate does not know": {
-			breakIt: func(t *testing.T, db *testdb.DB) {
+			breakIt: func(t *testing.T, db Database) {
 				t.Helper()
 				mustExec(t, db.Pool, "ALTER TABLE coordination_audit_records ADD CONSTRAINT dba_says_no CHECK (tenant_id <> 'acme')")
 			},
 			want: audit.ErrRefused,
 		},
 		"statement timeout": {
-			breakIt: func(t *testing.T, db *testdb.DB) {
+			breakIt: func(t *testing.T, db Database) {
 				t.Helper()
 				slow := "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(10); RETURN NEW; END $$"
 				mustExec(t, db.Pool, slow)
@@ -189,11 +114,17 @@ func TestAFailedRecordLeavesTheCallersTransactionAlone(t *testing.T) {
 			want: audit.ErrUnavailable,
 		},
 	}
-	for name, test := range tests {
+}
+
+// The predecessor's defects P4, 15 and 16: whatever became of a record, the
+// caller's transaction was committed or rolled back for it.
+func aFailedRecordLeavesTheCallersTransactionAlone(t *testing.T, db Database) {
+	for name, test := range recordFailures() {
 		for _, mode := range execModes() {
 			t.Run(name+"/"+mode.String(), func(t *testing.T) {
 				t.Parallel()
-				db, pool := dbInMode(t, mode)
+				db := db.another(t)
+				pool := poolInMode(t, db, mode)
 				if test.breakIt != nil {
 					test.breakIt(t, db)
 				}
@@ -224,12 +155,12 @@ func TestAFailedRecordLeavesTheCallersTransactionAlone(t *testing.T) {
 
 // The table may vanish after the connection has prepared the statement: the
 // pipelined way must hold what the stepwise one holds.
-func TestAFailureOnAUsedConnectionLeavesTheTransactionAlone(t *testing.T) {
-	t.Parallel()
+func aFailureOnAUsedConnectionLeavesTheTransactionAlone(t *testing.T, db Database) {
 	for _, mode := range execModes() {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
-			db, pool := dbInMode(t, mode)
+			db := db.another(t)
+			pool := poolInMode(t, db, mode)
 			store := coordaudit.New(pool, quiet())
 			tx := callersTx(t, pool)
 			if _, err := store.PersistTx(t.Context(), tx, newRecord()); err != nil {
@@ -255,9 +186,8 @@ func TestAFailureOnAUsedConnectionLeavesTheTransactionAlone(t *testing.T) {
 	}
 }
 
-func TestAnUnusableTransactionIsReportedAndNotRepaired(t *testing.T) {
-	t.Parallel()
-	store, db := newStore(t)
+func anUnusableTransactionIsReportedAndNotRepaired(t *testing.T, db Database) {
+	store := newStore(db)
 
 	aborted := callersTx(t, db.Pool)
 	if _, err := aborted.Exec(t.Context(), "SELECT 1/0"); err == nil {
@@ -285,9 +215,8 @@ func TestAnUnusableTransactionIsReportedAndNotRepaired(t *testing.T) {
 	}
 }
 
-func TestPersistTxWorksInEveryIsolationLevelAndInNestedTransactions(t *testing.T) {
-	t.Parallel()
-	store, db := newStore(t)
+func persistTxWorksInEveryIsolationLevelAndInNestedTransactions(t *testing.T, db Database) {
+	store := newStore(db)
 	for _, level := range []pgx.TxIsoLevel{pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable} {
 		err := pgx.BeginTxFunc(t.Context(), db.Pool, pgx.TxOptions{IsoLevel: level}, func(tx pgx.Tx) error {
 			return pgx.BeginFunc(t.Context(), tx, func(nested pgx.Tx) error {
@@ -305,12 +234,12 @@ func TestPersistTxWorksInEveryIsolationLevelAndInNestedTransactions(t *testing.T
 }
 
 // A type change under a prepared statement fails its next use, once.
-func TestAChangedTableFailsAPreparedStatementOnceAtMost(t *testing.T) {
-	t.Parallel()
+func aChangedTableFailsAPreparedStatementOnceAtMost(t *testing.T, db Database) {
 	for _, mode := range execModes() {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
-			db, pool := dbInMode(t, mode)
+			db := db.another(t)
+			pool := poolInMode(t, db, mode)
 			store := coordaudit.New(pool, quiet())
 			tx := callersTx(t, pool)
 			if _, err := store.PersistTx(t.Context(), tx, newRecord()); err != nil {

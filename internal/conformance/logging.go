@@ -1,4 +1,4 @@
-package coordaudit_test
+package conformance
 
 import (
 	"bytes"
@@ -12,12 +12,23 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
 )
+
+func logging() []promise {
+	return []promise{
+		{"EventsNameTheRecordAndKeepItsContentOut", eventsNameTheRecordAndKeepItsContentOut},
+		{"ARefusedRecordsMegabytesStayOutOfTheLog", aRefusedRecordsMegabytesStayOutOfTheLog},
+		{"TheTraceNamesStatementsAndHoldsNoArguments", theTraceNamesStatementsAndHoldsNoArguments},
+		{"TheObserverSeesEveryRecordOnceAndTheCountsAddUp", theObserverSeesEveryRecordOnceAndTheCountsAddUp},
+		{"NothingLoggedQuotesARowOrADetailAndTheErrorStillHoldsThem", nothingLoggedQuotesARowOrADetailAndTheErrorStillHoldsThem},
+		{"NothingLoggedHoldsThePassword", nothingLoggedHoldsThePassword},
+	}
+}
 
 // logged collects slog events as their JSON lines.
 type logged struct {
@@ -58,9 +69,8 @@ func (l *logged) events(t *testing.T, name string) []map[string]any {
 	return events
 }
 
-func TestEventsNameTheRecordAndKeepItsContentOut(t *testing.T) {
-	t.Parallel()
-	db := testdb.New(t)
+// Row 8: the one event of a lost record did not name it, and held its content.
+func eventsNameTheRecordAndKeepItsContentOut(t *testing.T, db Database) {
 	log := &logged{}
 	store := coordaudit.New(db.Pool, coordaudit.Config{Logger: log.logger()})
 	rec := newRecord()
@@ -102,8 +112,7 @@ func TestEventsNameTheRecordAndKeepItsContentOut(t *testing.T) {
 	}
 }
 
-func TestARefusedRecordsMegabytesStayOutOfTheLog(t *testing.T) {
-	t.Parallel()
+func aRefusedRecordsMegabytesStayOutOfTheLog(t *testing.T, _ Database) {
 	log := &logged{}
 	store := coordaudit.New(nil, coordaudit.Config{Logger: log.logger()})
 	rec := newRecord()
@@ -116,20 +125,11 @@ func TestARefusedRecordsMegabytesStayOutOfTheLog(t *testing.T) {
 	}
 }
 
-func TestTheTraceNamesStatementsAndHoldsNoArguments(t *testing.T) {
-	t.Parallel()
-	db := testdb.New(t)
+func theTraceNamesStatementsAndHoldsNoArguments(t *testing.T, db Database) {
 	log := &logged{}
-	config, err := pgxpool.ParseConfig(db.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.ConnConfig.Tracer = coordaudit.NewTraceLogger(log.logger())
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
+	pool := openPool(t, db.URL, func(config *pgxpool.Config) {
+		config.ConnConfig.Tracer = coordaudit.NewTraceLogger(log.logger())
+	})
 	store := coordaudit.New(pool, quiet())
 	rec := newRecord()
 	rec.Reason, rec.TenantID = "hunter2", "hunter2"
@@ -162,23 +162,6 @@ func TestTheTraceNamesStatementsAndHoldsNoArguments(t *testing.T) {
 	}
 }
 
-func TestNoErrorShowsThePassword(t *testing.T) {
-	t.Parallel()
-	for _, url := range []string{
-		"postgres://user:hunter2@[::1/db", "postgres://user:hunter2@host:port/db", "postgres://user:hunter2@host/db?sslmode=odd",
-		"host=/nowhere password=hunter2 port=x", "postgres://user:hunter2", "host=a password=my hunter2 port=1",
-		"postgres://user:my@hunter2@host/db", "postgres://user:hun%zzter2@host/db",
-	} {
-		if _, err := coordaudit.Open(t.Context(), url, quiet()); err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "ter2") {
-			t.Errorf("Open(%q) = %v, want an error without the password", url, err)
-		}
-	}
-	store := openStore(t, "postgres://user:hunter2@127.0.0.1:1/db", quiet())
-	if _, err := store.Persist(t.Context(), newRecord()); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("Persist() = %v, want an error without the password", err)
-	}
-}
-
 type observed struct {
 	mu           sync.Mutex
 	observations []audit.Observation
@@ -190,9 +173,8 @@ func (o *observed) ObservePersist(_ context.Context, observation audit.Observati
 	o.observations = append(o.observations, observation)
 }
 
-func TestTheObserverSeesEveryRecordOnceAndTheCountsAddUp(t *testing.T) {
-	t.Parallel()
-	db := testdb.New(t)
+// Row 9: nothing counted failures, and the log said persisted=True of each.
+func theObserverSeesEveryRecordOnceAndTheCountsAddUp(t *testing.T, db Database) {
 	observer := &observed{}
 	config := quiet()
 	config.Observer = observer
@@ -224,5 +206,46 @@ func TestTheObserverSeesEveryRecordOnceAndTheCountsAddUp(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[audit.Outcome]int{audit.Persisted: 3, audit.AlreadyPersisted: 1, audit.Skipped: 1, "": 2}, seen); diff != "" {
 		t.Errorf("observed outcomes (-want +got):\n%s", diff)
+	}
+}
+
+func nothingLoggedQuotesARowOrADetailAndTheErrorStillHoldsThem(t *testing.T, db Database) {
+	failBySQLState(t, db)
+	for _, state := range []string{"22000", "22P02", "P0001", "P0003"} {
+		log := &logged{}
+		store := coordaudit.New(db.Pool, coordaudit.Config{Logger: log.logger()})
+		tx := callersTx(t, db.Pool)
+		for _, c := range append(ownCalls(store), txCalls(store, tx)...) {
+			rec := failingWith(state)
+			rec.Reason, rec.TenantID = "hunter2", "acme"
+			failed := c.wantFailure(t.Context(), t, rec, audit.ErrRefused)
+			if strings.Contains(failed.Error(), "hunter2") || strings.Contains(failed.Error(), "in detail") || !strings.Contains(failed.Error(), state) {
+				t.Errorf("%s() = %v, want SQLSTATE %s and no text of the row", c.name, failed, state)
+			}
+			pgErr, ok := errors.AsType[*pgconn.PgError](failed)
+			if !ok || pgErr.Message != "failed at hunter2" || pgErr.Detail != "in detail acme" {
+				t.Errorf("%s(): the chain of %v lacks PostgreSQL's own error", c.name, failed)
+			}
+		}
+		commit(t, tx)
+		if events := log.events(t, "audit_persistence_failed"); len(events) != 4 || strings.Contains(log.String(), "hunter2") || strings.Contains(log.String(), "in detail") {
+			t.Errorf("%s: want 4 events without the row's text:\n%s", state, log)
+		}
+	}
+}
+
+func nothingLoggedHoldsThePassword(t *testing.T, _ Database) {
+	log := &logged{}
+	store := openStore(t, "postgres://user:hunter2@127.0.0.1:1/db?sslmode=disable", coordaudit.Config{
+		Logger: log.logger(),
+		Tracer: coordaudit.NewTraceLogger(log.logger()),
+	})
+	for _, c := range ownCalls(store) {
+		if failed := c.wantFailure(t.Context(), t, newRecord(), audit.ErrUnavailable); strings.Contains(failed.Error(), "hunter2") {
+			t.Errorf("%s() = %v, want no password", c.name, failed)
+		}
+	}
+	if len(log.events(t, "audit_persistence_failed")) != 2 || strings.Contains(log.String(), "hunter2") {
+		t.Errorf("want 2 events without the password:\n%s", log)
 	}
 }
