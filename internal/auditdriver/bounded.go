@@ -8,14 +8,16 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
+// Together they stay below the 250 ms that a call may take beyond its bound.
 const (
 	// cancelGrace is how long the server has to answer a cancel request before its
 	// connection is given up.
-	cancelGrace = 150 * time.Millisecond
+	cancelGrace = 200 * time.Millisecond
 
 	// settleDelay is how long a cancel request that found nothing to cancel may
-	// still be on its way inside the server. pgx waits as long for its own.
-	settleDelay = 100 * time.Millisecond
+	// still be on its way. The server signals its session before it ends the
+	// request's connection, which was waited for; a pooler may not.
+	settleDelay = 40 * time.Millisecond
 )
 
 // bounded runs work, which talks on conn, until ctx ends and cancelGrace longer

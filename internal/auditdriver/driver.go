@@ -105,11 +105,12 @@ func (d *Driver) onPool(ctx context.Context, work func(context.Context, dbgen.DB
 	}
 
 	stray, err := bounded(ctx, conn.Conn().PgConn(), func(ctx context.Context) error { return work(ctx, conn) })
+	err = ownFailure(ctx, conn.Conn(), err) // it asks whether the connection broke, so ahead of discard
 	// A plan that the table has changed under stays with its connection.
 	if stray || sqlState(err) == stateFeatureNotSupported {
 		discard(ctx, conn.Conn())
 	}
-	return ownFailure(ctx, err)
+	return err
 }
 
 // discard closes a connection that is not fit for its next user: one that a

@@ -15,6 +15,8 @@ const (
 	stateSerializationFailure    = "40001"
 	stateCompletionUnknown       = "40003"
 	stateDeadlockDetected        = "40P01"
+	stateUnknownPrepared         = "26000"
+	stateDuplicatePrepared       = "42P05"
 	stateInsufficientPrivilege   = "42501"
 	stateUndefinedColumn         = "42703"
 	stateUndefinedTable          = "42P01"
@@ -100,6 +102,8 @@ func nextStep(state string) string {
 		return "grant this role INSERT and SELECT on coordination_audit_records"
 	case stateReadOnlyTransaction:
 		return "connect to the primary"
+	case stateDuplicatePrepared, stateUnknownPrepared:
+		return "behind a pooler in transaction mode set default_query_exec_mode=cache_describe (or exec)"
 	default:
 		return ""
 	}

@@ -89,7 +89,7 @@ func notSent(err error) error {
 }
 
 // ownFailure names an error of a statement that was a transaction of its own.
-func ownFailure(ctx context.Context, err error) error {
+func ownFailure(ctx context.Context, conn *pgx.Conn, err error) error {
 	if err == nil || errors.Is(err, audit.ErrConflict) {
 		return err
 	}
@@ -97,7 +97,7 @@ func ownFailure(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, errHiddenRow):
 		return &StatementError{Kind: audit.ErrRefused, cause: err}
-	case pgErr == nil && pgconn.SafeToRetry(err):
+	case pgErr == nil && pgconn.SafeToRetry(err) && !hidesLoss(conn):
 		return notSent(err)
 	case pgErr == nil:
 		// The connection broke, so nobody knows how far the commit had come.
@@ -107,6 +107,12 @@ func ownFailure(ctx context.Context, err error) error {
 	default:
 		return answered(ctx, pgErr.Code, err)
 	}
+}
+
+// hidesLoss: in the simple protocol pgx drops the error of a read that fails, and
+// what it then says of the closed connection passes for "nothing was sent".
+func hidesLoss(conn *pgx.Conn) bool {
+	return conn.IsClosed() && conn.Config().DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol
 }
 
 // txFailure names an error of a statement in a caller's transaction. Nothing is

@@ -68,40 +68,53 @@ func persistOutlivesTheCallersCancellation(t *testing.T, db Database) {
 // The connection breaks at a chosen message of the statement's own commit. With
 // no retry the outcome is in doubt; trying again with the same id settles it.
 func aCommitInDoubtIsNeverGuessed(t *testing.T, db Database) {
-	tests := map[string]struct {
-		cut    func(*faultproxy.Proxy)
+	type cut struct {
+		at     func(*faultproxy.Proxy)
 		stored int // what a look past the store finds
-	}{
+	}
+	extended := map[string]cut{
 		"before the statement arrives":       {func(p *faultproxy.Proxy) { p.CutAtClient(faultproxy.Execute) }, 0},
 		"before the commit":                  {func(p *faultproxy.Proxy) { p.CutAtClient(faultproxy.Sync) }, 0},
 		"after the row, with the completion": {func(p *faultproxy.Proxy) { p.CutAtServer(faultproxy.CommandComplete) }, 1},
 		"after the commit, with the answer":  {func(p *faultproxy.Proxy) { p.CutAtServer(faultproxy.ReadyForQuery) }, 1},
 	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			db := db.another(t)
-			proxy := faultproxy.New(t, db.URL)
-			config := quiet()
-			config.Retries = -1
-			store := openStore(t, withSetting(proxy.URL(), "pool_max_conns=1"), config)
-			mustPersist(t, store, newRecord()) // the statement is prepared now
-
-			rec := newRecord()
-			test.cut(proxy)
-			receipt, err := store.Persist(t.Context(), rec)
-			if !errors.Is(err, audit.ErrOutcomeUnknown) || receipt.AuditID != rec.AuditID || receipt.Outcome != "" {
-				t.Fatalf("Persist() = %+v, %v; want ErrOutcomeUnknown", receipt, err)
-			}
-			eventually(t, func() bool {
-				return queryInt(t, db.Pool, "SELECT count(*) FROM coordination_audit_records WHERE audit_id = $1", rec.AuditID) == test.stored
+	simple := map[string]cut{ // one message asks for all, and a completion comes after its commit
+		"before the statement arrives":          {func(p *faultproxy.Proxy) { p.CutAtClient(faultproxy.Query) }, 0},
+		"after the commit, with the completion": {func(p *faultproxy.Proxy) { p.CutAtServer(faultproxy.CommandComplete) }, 1},
+	}
+	for mode, cuts := range map[string]map[string]cut{
+		"cache_statement": extended, "cache_describe": extended, "exec": extended, "simple_protocol": simple,
+	} {
+		for name, cut := range cuts {
+			t.Run(mode+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				db := db.another(t)
+				proxy := faultproxy.New(t, db.URL)
+				config := quiet()
+				config.Retries = -1
+				url := withSetting(withSetting(proxy.URL(), "pool_max_conns=1"), "default_query_exec_mode="+mode)
+				store := openStore(t, url, config)
+				mustPersist(t, store, newRecord()) // what a mode prepares is prepared now
+				cut.at(proxy)
+				wantInDoubtAndSettled(t, store, db, cut.stored)
 			})
+		}
+	}
+}
 
-			want := []audit.Outcome{audit.Persisted, audit.AlreadyPersisted}[test.stored]
-			if receipt := mustPersist(t, store, rec); receipt.Outcome != want {
-				t.Errorf("trying again: outcome %s, want %s", receipt.Outcome, want)
-			}
-		})
+func wantInDoubtAndSettled(t *testing.T, store *coordaudit.Store, db Database, stored int) {
+	t.Helper()
+	rec := newRecord()
+	receipt, err := store.Persist(t.Context(), rec)
+	if !errors.Is(err, audit.ErrOutcomeUnknown) || receipt.AuditID != rec.AuditID || receipt.Outcome != "" {
+		t.Fatalf("Persist() = %+v, %v; want ErrOutcomeUnknown", receipt, err)
+	}
+	eventually(t, func() bool {
+		return queryInt(t, db.Pool, "SELECT count(*) FROM coordination_audit_records WHERE audit_id = $1", rec.AuditID) == stored
+	})
+	want := []audit.Outcome{audit.Persisted, audit.AlreadyPersisted}[stored]
+	if receipt := mustPersist(t, store, rec); receipt.Outcome != want {
+		t.Errorf("trying again: outcome %s, want %s", receipt.Outcome, want)
 	}
 }
 

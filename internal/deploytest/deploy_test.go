@@ -1,0 +1,232 @@
+package deploytest_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/testdb"
+)
+
+// old is how many records an older version's table holds, so that migrating it takes
+// its time.
+const old = 20_000
+
+// versions are those that a database may have, oldest first; the last is the newest.
+func versions(t *testing.T) []int64 {
+	t.Helper()
+	// What this program knows, it knows of any database.
+	migrator, err := auditmigrate.Open(testdb.NewEmpty(t).URL, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := migrator.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := []int64{0}
+	for _, migration := range status {
+		list = append(list, migration.Version)
+	}
+	return list
+}
+
+// older returns a database of a version above 0, with records.
+func older(t *testing.T, version int64) *testdb.DB {
+	t.Helper()
+	db := testdb.NewEmpty(t)
+	mustMigrate(t, db.URL, "up-to", strconv.FormatInt(version, 10))
+	if _, err := db.Pool.Exec(t.Context(), `
+		INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, tenant_id)
+		SELECT gen_random_uuid(), 'old-' || i % 100, 'UNKNOWN', 'APPLIED', 'a reason', now() - i * interval '1 second', 'tenant-' || i % 10
+		FROM generate_series(1, $1) AS i`, old); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// predecessor returns a database with the predecessor's table and 1,000 rows.
+func predecessor(t *testing.T) *testdb.DB {
+	t.Helper()
+	sql, err := os.ReadFile("../../auditmigrate/testdata/predecessor.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := testdb.NewEmpty(t)
+	if _, err := db.Pool.Exec(t.Context(), string(sql)); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func count(t *testing.T, pool *pgxpool.Pool, sql string) int {
+	t.Helper()
+	var n int
+	if err := pool.QueryRow(t.Context(), sql).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+// text is a query's one value, "" for no row.
+func text(t *testing.T, pool *pgxpool.Pool, sql string) string {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return strings.Join(found, "\n")
+}
+
+// hold keeps a transaction open, past which a migration does not get, until release
+// is called.
+func hold(t *testing.T, db *testdb.DB, sql string) (release func()) {
+	t.Helper()
+	tx, err := db.Pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+	release = func() { _ = tx.Rollback(context.Background()) }
+	t.Cleanup(release)
+	return release
+}
+
+// stuck waits until a replica's migration waits for what hold holds, and names it.
+func stuck(t *testing.T, db *testdb.DB) string {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		name := text(t, db.Pool, `
+			SELECT application_name FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name LIKE 'replica-%'`)
+		if name != "" {
+			return name
+		}
+	}
+	t.Fatal("no replica has come to the migration that is held up")
+	return ""
+}
+
+func TestADeployOnAnyOlderSchemaStopsNoWriterAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	all := versions(t)
+	for i, version := range all[:len(all)-1] {
+		t.Run("from_"+strconv.FormatInt(version, 10), func(t *testing.T) {
+			t.Parallel()
+			if version == 0 { // nothing to write to yet
+				mustDeploy(t, testdb.NewEmpty(t).URL, all[1:])
+				return
+			}
+			db := older(t, version)
+			writers := startWriting(t, db.URL)
+			mustDeploy(t, db.URL, all[i+1:])
+			writers.mustHaveLostNothing(t, old)
+		})
+	}
+}
+
+// Its writer is to be stopped for it, so nothing writes here.
+func TestADeployOnThePredecessorsTableKeepsEveryRow(t *testing.T) {
+	t.Parallel()
+	db := predecessor(t)
+	const rows = `
+		SELECT concat_ws('|', audit_id, envelope_id, envelope_class, decision, md5(reason), decision_timestamp, created_at,
+			coalesce(conflicting_envelope_id, '-'), coalesce(preempting_envelope_id, '-'), active_envelopes_count, coalesce(tenant_id, '-'))
+		FROM coordination_audit_records ORDER BY 1`
+	before := text(t, db.Pool, rows)
+	mustDeploy(t, db.URL, versions(t)[1:])
+	if text(t, db.Pool, rows) != before {
+		t.Error("the predecessor's rows have changed")
+	}
+	writers := startWriting(t, db.URL)
+	writers.mustHaveLostNothing(t, 1000)
+}
+
+func TestAReplicaKilledWhileMigratingLeavesTheRestToTheOthers(t *testing.T) {
+	t.Parallel()
+	t.Run("in_a_transaction", func(t *testing.T) {
+		t.Parallel()
+		db := predecessor(t)
+		killOne(t, db, "SELECT FROM coordination_audit_records")
+		if n := count(t, db.Pool, "SELECT count(*) FROM coordination_audit_records"); n != 1000 {
+			t.Errorf("%d of the predecessor's rows, want 1000", n)
+		}
+	})
+	t.Run("while_it_builds_an_index", func(t *testing.T) {
+		t.Parallel()
+		db := older(t, 1)
+		writers := startWriting(t, db.URL)
+		killOne(t, db, "SELECT 1")
+		writers.mustHaveLostNothing(t, old)
+	})
+}
+
+// killOne runs three replicas into what holds them up, kills the one that migrates
+// by SIGKILL, and lets the others go on.
+func killOne(t *testing.T, db *testdb.DB, held string) {
+	t.Helper()
+	release := hold(t, db, held)
+	replicas := runThree(t, db.URL)
+	migrating := stuck(t, db)
+	for _, r := range replicas {
+		if r.hasEnded() {
+			t.Errorf("%s has ended before the schema is there: %v", r.name, r.err)
+		}
+		if r.name == migrating {
+			if err := r.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			<-r.ended
+		}
+	}
+	release()
+	for _, r := range replicas {
+		if r.name != migrating {
+			r.mustEnd(t)
+		}
+	}
+	mustMigrate(t, db.URL, "validate")
+	if invalid := count(t, db.Pool, "SELECT count(*) FROM pg_index WHERE NOT indisvalid"); invalid > 0 {
+		t.Errorf("%d indexes are left half built", invalid)
+	}
+}
+
+func TestServicesThatStartEarlyWaitForTheWholeSchema(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	services := []*replica{
+		run(t, "service-0", db.URL, "wait", "--schema", "--timeout", "2m"),
+		run(t, "service-1", db.URL, "wait", "--schema", "--timeout", "2m"),
+	}
+	mustMigrate(t, db.URL, "up-to", "1")
+	release := hold(t, db, "SELECT 1")
+	replicas := runThree(t, db.URL)
+	stuck(t, db)
+	time.Sleep(2500 * time.Millisecond) // they look once a second
+	for _, service := range services {
+		if service.hasEnded() {
+			t.Errorf("%s has not waited: %v, %s", service.name, service.err, service.stdout.String())
+		}
+	}
+	release()
+	services[0].mustEnd(t)
+	mustMigrate(t, db.URL, "validate")
+	services[1].mustEnd(t)
+	for _, r := range replicas {
+		r.mustEnd(t)
+	}
+}

@@ -1,0 +1,157 @@
+package deploytest_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/audit"
+)
+
+// writers are the services' goroutines: they persist from before a deploy until
+// after it.
+type writers struct {
+	store *coordaudit.Store
+	pool  *pgxpool.Pool
+	stop  chan struct{}
+	all   sync.WaitGroup
+
+	mu           sync.Mutex
+	acknowledged []string
+	rounds       chan struct{} // one token for each round of calls
+}
+
+// startWriting returns once every kind of call has been acknowledged.
+func startWriting(t *testing.T, url string) *writers {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), url+"&pool_max_conns=8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	w := &writers{pool: pool, stop: make(chan struct{}), rounds: make(chan struct{})}
+	// How long a write takes on a machine that runs all tests is not what is tested.
+	w.store = coordaudit.New(pool, coordaudit.Config{Logger: slog.New(slog.DiscardHandler), Timeout: 30 * time.Second})
+	for _, write := range []func(context.Context) ([]audit.Record, error){w.persist, w.persist, w.persistTx, w.persistTx, w.persistMany, w.persistManyTx} {
+		w.all.Go(func() { w.keep(t, write) })
+	}
+	w.awaitRounds(t)
+	return w
+}
+
+// keep writes until it is stopped, at least once.
+func (w *writers) keep(t *testing.T, write func(context.Context) ([]audit.Record, error)) {
+	t.Helper()
+	for {
+		recs, err := write(t.Context())
+		if err != nil {
+			t.Errorf("a service's write failed: %v", err)
+		} else {
+			w.mu.Lock()
+			for _, rec := range recs {
+				w.acknowledged = append(w.acknowledged, rec.AuditID.String())
+			}
+			w.mu.Unlock()
+		}
+		select {
+		case <-w.stop:
+			return
+		case w.rounds <- struct{}{}:
+		case <-time.After(5 * time.Millisecond): // a service's load, not a benchmark's
+		}
+	}
+}
+
+// awaitRounds waits for as many rounds as every writer needs to have made one.
+func (w *writers) awaitRounds(t *testing.T) {
+	t.Helper()
+	for range 50 {
+		select {
+		case <-w.rounds:
+		case <-time.After(time.Minute):
+			t.Fatal("the writers stand still")
+		}
+	}
+}
+
+// mustHaveLostNothing lets the writers write on the new schema, ends them and
+// compares. before is how many records there were when they started.
+func (w *writers) mustHaveLostNothing(t *testing.T, before int) {
+	t.Helper()
+	w.awaitRounds(t)
+	close(w.stop)
+	w.all.Wait()
+	rows, err := w.pool.Query(t.Context(), "SELECT audit_id::text FROM coordination_audit_records WHERE envelope_id = 'deploy' ORDER BY 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(w.acknowledged)
+	if diff := cmp.Diff(w.acknowledged, stored); diff != "" {
+		t.Errorf("what is stored is not what was acknowledged (-acknowledged +stored):\n%s", diff)
+	}
+	if n := count(t, w.pool, "SELECT count(*) FROM coordination_audit_records"); n != before+len(stored) {
+		t.Errorf("%d records in all, want the %d from before and %d written since", n, before, len(stored))
+	}
+}
+
+func (w *writers) persist(ctx context.Context) ([]audit.Record, error) {
+	recs := newRecords(1)
+	_, err := w.store.Persist(ctx, recs[0])
+	return recs, err
+}
+
+func (w *writers) persistMany(ctx context.Context) ([]audit.Record, error) {
+	recs := newRecords(3)
+	_, err := w.store.PersistMany(ctx, recs)
+	return recs, err
+}
+
+func (w *writers) persistTx(ctx context.Context) ([]audit.Record, error) {
+	recs := newRecords(2)
+	return recs, pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
+		for _, rec := range recs {
+			if _, err := w.store.PersistTx(ctx, tx, rec); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (w *writers) persistManyTx(ctx context.Context) ([]audit.Record, error) {
+	recs := newRecords(3)
+	return recs, pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
+		_, err := w.store.PersistManyTx(ctx, tx, recs)
+		return err
+	})
+}
+
+func newRecords(n int) []audit.Record {
+	recs := make([]audit.Record, n)
+	for i := range recs {
+		recs[i] = audit.Record{
+			AuditID:              uuid.New(),
+			EnvelopeID:           "deploy",
+			EnvelopeClass:        audit.Cost,
+			Decision:             audit.Preempted,
+			Reason:               "preempted in the middle of a deploy",
+			DecisionTimestamp:    time.Now(),
+			PreemptingEnvelopeID: "another",
+			ActiveEnvelopesCount: 2,
+		}
+	}
+	return recs
+}
