@@ -1,0 +1,83 @@
+package audittest_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+)
+
+func newRecord() audit.Record {
+	return audit.Record{
+		EnvelopeID:        "retry-backoff-7",
+		EnvelopeClass:     audit.Reliability,
+		Decision:          audit.Applied,
+		Reason:            "applied, nothing stood in its way",
+		DecisionTimestamp: time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.FixedZone("", 3600)),
+		TenantID:          "acme",
+	}
+}
+
+// inTest is the test that an Example would be in: an Example has no *testing.T, and
+// yours has. end is its end.
+func inTest() (t testing.TB, end func()) {
+	test := &exampleTest{}
+	return test, func() {
+		for _, cleanup := range slices.Backward(test.cleanups) {
+			cleanup()
+		}
+	}
+}
+
+type exampleTest struct {
+	testing.TB
+	cleanups []func()
+}
+
+func (*exampleTest) Helper()                  {}
+func (*exampleTest) Context() context.Context { return context.Background() }
+func (*exampleTest) Output() io.Writer        { return io.Discard }
+func (e *exampleTest) Cleanup(f func())       { e.cleanups = append(e.cleanups, f) }
+
+func (*exampleTest) Errorf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+
+func (*exampleTest) Fatalf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", args...)
+	os.Exit(1)
+}
+
+// failedTest runs something that must fail a test, and returns what it failed with.
+func failedTest(t *testing.T, run func(testing.TB)) string {
+	t.Helper()
+	test := &recordingTest{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { _ = recover() }()
+		run(test)
+	}()
+	<-done
+	for _, cleanup := range slices.Backward(test.cleanups) {
+		cleanup()
+	}
+	return test.text
+}
+
+type recordingTest struct {
+	testing.TB
+	text     string
+	cleanups []func()
+}
+
+func (r *recordingTest) Cleanup(f func())                  { r.cleanups = append(r.cleanups, f) }
+func (r *recordingTest) Errorf(format string, args ...any) { r.text += fmt.Sprintf(format, args...) }
+
+func (r *recordingTest) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	panic("the test ends here")
+}

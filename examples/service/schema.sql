@@ -1,0 +1,6 @@
+-- The service's own table, beside the trail in the same database: one transaction
+-- then holds a decision and its record.
+CREATE TABLE IF NOT EXISTS active_envelopes (
+    parameter   text PRIMARY KEY,
+    envelope_id text NOT NULL
+);
