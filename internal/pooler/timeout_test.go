@@ -143,8 +143,11 @@ func TestABusyPoolerBoundsTheCallAndNothingIsDenied(t *testing.T) {
 			if _, err := store.Persist(t.Context(), rec); err != nil {
 				t.Fatal(err)
 			}
-			if stored := storedIDs(t, db.Pool); len(stored) != 2 {
-				t.Errorf("stored %d records, want the first and the last", len(stored))
+			// What the store left open may be there: the pooler may have sent it before it
+			// saw that its client had gone. What the store denied may not.
+			stored := len(storedIDs(t, db.Pool))
+			if inDoubt := errors.Is(err, audit.ErrOutcomeUnknown); stored != 2 && (!inDoubt || stored != 3) {
+				t.Errorf("stored %d records after %v, want the first, the last, and the one between only if it was in doubt", stored, err)
 			}
 		})
 	}
