@@ -160,8 +160,7 @@ type BatchFailure struct {
 // Error counts the failures and gives the first.
 func (e *BatchError) Error() string {
 	first := e.Failures[0]
-	text := fmt.Sprintf("%d of %d audit records failed; the first, at index %d: %v", len(e.Failures), e.Total, first.Index, first.Err)
-	return text
+	return fmt.Sprintf("%d of %d audit records failed; the first, at index %d: %v", len(e.Failures), e.Total, first.Index, first.Err)
 }
 
 // Unwrap returns the errors of the failed records.

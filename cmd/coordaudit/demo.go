@@ -125,6 +125,9 @@ func countGuards(ctx context.Context, pool *pgxpool.Pool) (n int64, err error) {
 	if err := pool.QueryRow(ctx, sql).Scan(&n); err != nil {
 		return 0, fmt.Errorf("counting the triggers: %w", err)
 	}
+	if n < 2 { // one for UPDATE and DELETE, one for TRUNCATE
+		return 0, fmt.Errorf("counting the triggers: %d refuse to change history, 2 should", n)
+	}
 	return n, nil
 }
 
