@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,9 +88,10 @@ func (s *Server) kill() error {
 	}
 	process := s.postmaster.Process
 	// Stopped first: it can neither fork a child that we would not see, nor clean up
-	// after one that we have killed.
+	// after one that we have killed. The signal takes effect only once the process is
+	// scheduled, which on a busy machine takes time enough for a fork.
 	err := process.Signal(syscall.SIGSTOP)
-	children, listErr := childrenOf(process.Pid)
+	children, listErr := stoppedWithChildren(process.Pid)
 	for _, child := range children {
 		if killErr := syscall.Kill(child, syscall.SIGKILL); killErr != nil && !errors.Is(killErr, syscall.ESRCH) {
 			err = errors.Join(err, fmt.Errorf("killing child %d: %w", child, killErr))
@@ -102,37 +104,77 @@ func (s *Server) kill() error {
 	return nil
 }
 
-// childrenOf looks for parents, as each child of a postmaster has a process group of its own.
-func childrenOf(parent int) ([]int, error) {
-	var children []int
+// stoppedWithChildren waits until a process has stopped (or ended), and then lists its
+// children. The wait is bounded: where the system shows no states, it is as long as that.
+func stoppedWithChildren(parent int) (children []int, err error) {
+	for range 500 {
+		all, err := processes()
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(all, func(p process) bool { return p.pid == parent })
+		if i < 0 || all[i].state == 'T' || all[i].state == 'Z' {
+			for _, p := range all {
+				// By parent, as each child of a postmaster has a process group of its own.
+				if p.parent == parent {
+					children = append(children, p.pid)
+				}
+			}
+			return children, nil
+		}
+		<-time.After(2 * time.Millisecond)
+	}
+	return nil, fmt.Errorf("waiting until process %d has stopped: it goes on", parent)
+}
+
+// process is one of this machine's. Its state is the first letter that ps shows.
+type process struct {
+	pid, parent int
+	state       byte
+}
+
+func processes() ([]process, error) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is right
+	if len(stats) == 0 {
+		return processesByPS()
+	}
+	var all []process
 	for _, stat := range stats {
 		text, err := os.ReadFile(stat)
 		if err != nil {
 			continue // it has ended
 		}
+		p := process{}
+		if p.pid, err = strconv.Atoi(filepath.Base(filepath.Dir(stat))); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", stat, err)
+		}
 		// "pid (name) state ppid …", and the name may hold anything.
 		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		if len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
-			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(stat)))
-			if err != nil {
-				return nil, fmt.Errorf("reading %s: %w", stat, err)
-			}
-			children = append(children, pid)
+		if len(fields) < 2 {
+			continue // it is ending
 		}
+		p.state = fields[0][0]
+		if p.parent, err = strconv.Atoi(fields[1]); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", stat, err)
+		}
+		all = append(all, p)
 	}
-	if len(stats) > 0 {
-		return children, nil
-	}
-	listing, err := exec.Command("ps", "-A", "-o", "pid=", "-o", "ppid=").Output()
+	return all, nil
+}
+
+func processesByPS() ([]process, error) {
+	listing, err := exec.Command("ps", "-A", "-o", "pid=", "-o", "ppid=", "-o", "stat=").Output()
 	if err != nil {
 		return nil, fmt.Errorf("listing processes with ps: %w", err)
 	}
+	var all []process
 	for line := range strings.Lines(string(listing)) {
-		var pid, ppid int
-		if _, err := fmt.Sscan(line, &pid, &ppid); err == nil && ppid == parent {
-			children = append(children, pid)
+		var p process
+		var state string
+		if _, err := fmt.Sscan(line, &p.pid, &p.parent, &state); err == nil {
+			p.state = state[0]
+			all = append(all, p)
 		}
 	}
-	return children, nil
+	return all, nil
 }
