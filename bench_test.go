@@ -23,13 +23,14 @@ import (
 
 const (
 	bareInsert = `INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp,
-		conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (audit_id) DO NOTHING RETURNING seq, created_at`
+		conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, target_subsystem, target_parameter, counterpart_class)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (audit_id) DO NOTHING RETURNING seq, created_at`
 
 	bareInsertMany = `INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp,
-		conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id)
+		conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, target_subsystem, target_parameter, counterpart_class)
 		SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]), unnest($6::timestamptz[]),
-		nullif(unnest($7::text[]), ''), nullif(unnest($8::text[]), ''), unnest($9::integer[]), nullif(unnest($10::text[]), '')
+		nullif(unnest($7::text[]), ''), nullif(unnest($8::text[]), ''), unnest($9::integer[]), nullif(unnest($10::text[]), ''),
+		nullif(unnest($11::text[]), ''), nullif(unnest($12::text[]), ''), nullif(unnest($13::text[]), '')
 		ON CONFLICT (audit_id) DO NOTHING RETURNING audit_id, seq, created_at`
 )
 
@@ -166,6 +167,9 @@ func benchRecord() audit.Record {
 		ConflictingEnvelopeID: "fleet-steady-llmrouter-18",
 		ActiveEnvelopesCount:  3,
 		TenantID:              "tenant-emu",
+		TargetSubsystem:       "llm_router",
+		TargetParameter:       "temperature",
+		CounterpartClass:      audit.Reliability,
 	}
 }
 
@@ -181,6 +185,7 @@ func insertArgs(rec *audit.Record) []any {
 	return []any{
 		rec.AuditID, rec.EnvelopeID, string(rec.EnvelopeClass), string(rec.Decision), rec.Reason, rec.DecisionTimestamp,
 		&rec.ConflictingEnvelopeID, (*string)(nil), rec.ActiveEnvelopesCount, &rec.TenantID,
+		&rec.TargetSubsystem, &rec.TargetParameter, new(string(rec.CounterpartClass)),
 	}
 }
 
@@ -193,21 +198,23 @@ func insertBare(ctx context.Context, pool *pgxpool.Pool, rec *audit.Record) erro
 func insertManyBare(ctx context.Context, pool *pgxpool.Pool, recs []audit.Record) error {
 	n := len(recs)
 	ids, times, counts := make([]uuid.UUID, n), make([]time.Time, n), make([]int32, n)
-	var texts [7][]string
+	var texts [10][]string
 	for column := range texts {
 		texts[column] = make([]string, n)
 	}
 	for i, rec := range recs {
 		ids[i], times[i], counts[i] = rec.AuditID, rec.DecisionTimestamp, rec.ActiveEnvelopesCount
-		row := [7]string{
+		row := [10]string{
 			rec.EnvelopeID, string(rec.EnvelopeClass), string(rec.Decision), rec.Reason,
 			rec.ConflictingEnvelopeID, rec.PreemptingEnvelopeID, rec.TenantID,
+			rec.TargetSubsystem, rec.TargetParameter, string(rec.CounterpartClass),
 		}
 		for column := range texts {
 			texts[column][i] = row[column]
 		}
 	}
-	rows, err := pool.Query(ctx, bareInsertMany, ids, texts[0], texts[1], texts[2], texts[3], times, texts[4], texts[5], counts, texts[6])
+	rows, err := pool.Query(ctx, bareInsertMany, ids, texts[0], texts[1], texts[2], texts[3], times, texts[4], texts[5], counts, texts[6],
+		texts[7], texts[8], texts[9])
 	if err != nil {
 		return err
 	}

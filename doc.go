@@ -32,6 +32,18 @@
 // [Store.Replaying] returns the store for re-running decisions: it checks every
 // record as the real one would and writes nothing.
 //
+// # Reading
+//
+// Every reading call says whose records it may see; there is no default:
+//
+//	page, err := store.List(ctx, audit.Query{Scope: audit.Tenant("acme")})
+//
+// [Store.Get] and [Store.GetMany] read by id, [Store.List] in keyset pages,
+// [Store.All] as an iterator over every page, [Store.Timeline] what happened to an
+// envelope and because of it. [Store.Breakdown], [Store.Signals] and
+// [Store.Trend] compute in the database what a window shows. docs/reading.md has
+// the definitions, the indexes behind each query and the JSON forms.
+//
 // # The schema
 //
 // Package auditmigrate and the program cmd/migrate bring a database up to the

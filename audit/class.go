@@ -55,6 +55,7 @@ func (c EnvelopeClass) valid() bool {
 	switch c {
 	case "", Safety, Reliability, Cost, Performance, Unknown:
 		return true
+	case Unresolved: // is a reader's word
 	}
 	return false
 }

@@ -24,6 +24,12 @@
 // [Record.Validate] reports every fault at once, each by the field's name in
 // SQL and JSON. The database refuses the same records by CHECK constraints.
 //
+// # A question
+//
+// [Query], [TimelineQuery], [SignalQuery] and [TrendQuery] say what to read, each
+// under a [Scope]; [Page], [Timeline], [Breakdown], [Signals] and [WindowRates] are
+// the answers. Queries are checked like records, all faults at once.
+//
 // # JSON
 //
 // A record's JSON form has the argument names of persist_audit_record, the

@@ -58,12 +58,16 @@ var (
 
 	// ErrNoScope: the query does not say whose records it may see.
 	ErrNoScope = errors.New("no scope given")
+
+	// ErrInvalidQuery: the query itself is at fault; see [InvalidQueryError].
+	// Nothing was sent to the database. Mend the query.
+	ErrInvalidQuery = errors.New("invalid audit query")
 )
 
-// Fault is one thing wrong with a record.
+// Fault is one thing wrong with a record or a query.
 type Fault struct {
-	// Field is the field's name in SQL and JSON, such as "tenant_id"; empty if the
-	// whole is at fault, as with broken JSON.
+	// Field is the field's name in SQL and JSON, such as "tenant_id" or "limit";
+	// empty if the whole is at fault, as with broken JSON.
 	Field string
 
 	// Reason says what is wrong, without repeating the value.
@@ -76,10 +80,26 @@ type InvalidRecordError struct {
 }
 
 // Error names each field and what is wrong with it.
-func (e *InvalidRecordError) Error() string {
+func (e *InvalidRecordError) Error() string { return faultsText(ErrInvalidRecord, e.Faults) }
+
+// Is reports whether target is [ErrInvalidRecord].
+func (e *InvalidRecordError) Is(target error) bool { return target == ErrInvalidRecord }
+
+// InvalidQueryError holds every fault of one query. It matches [ErrInvalidQuery].
+type InvalidQueryError struct {
+	Faults []Fault
+}
+
+// Error names each field and what is wrong with it.
+func (e *InvalidQueryError) Error() string { return faultsText(ErrInvalidQuery, e.Faults) }
+
+// Is reports whether target is [ErrInvalidQuery].
+func (e *InvalidQueryError) Is(target error) bool { return target == ErrInvalidQuery }
+
+func faultsText(kind error, faults []Fault) string {
 	var text strings.Builder
-	text.WriteString(ErrInvalidRecord.Error())
-	for i, fault := range e.Faults {
+	text.WriteString(kind.Error())
+	for i, fault := range faults {
 		text.WriteString([]string{": ", "; "}[min(i, 1)])
 		if fault.Field != "" {
 			text.WriteString(fault.Field + " ")
@@ -88,9 +108,6 @@ func (e *InvalidRecordError) Error() string {
 	}
 	return text.String()
 }
-
-// Is reports whether target is [ErrInvalidRecord].
-func (e *InvalidRecordError) Is(target error) bool { return target == ErrInvalidRecord }
 
 func invalidField(field, reason string) error {
 	return &InvalidRecordError{Faults: []Fault{{Field: field, Reason: reason}}}

@@ -23,11 +23,19 @@ type recordJSON struct {
 	PreemptingEnvelopeID  *string       `json:"preempting_envelope_id"`
 	ActiveEnvelopesCount  int32         `json:"active_envelopes_count"`
 	TenantID              *string       `json:"tenant_id"`
+
+	// The predecessor's callers do not know these, so a record without them looks
+	// as it ever did.
+	TargetSubsystem  string        `json:"target_subsystem,omitempty"`
+	TargetParameter  string        `json:"target_parameter,omitempty"`
+	CounterpartClass EnvelopeClass `json:"counterpart_class,omitempty"`
 }
 
 // MarshalJSON writes the record's content under the argument names of
 // persist_audit_record: class and decision in upper case, the time in UTC with
-// microseconds, null for an optional id that is empty. Seq and CreatedAt belong
+// microseconds, null for an optional id that is empty. The target and the
+// counterpart's class, which those callers did not know, are left out where they
+// are not stated. Seq and CreatedAt belong
 // to one database's trail, so they are left out: [ParseRecord] reads what this
 // writes into an equal record.
 func (r Record) MarshalJSON() ([]byte, error) {
@@ -43,6 +51,9 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		PreemptingEnvelopeID:  nullable(r.PreemptingEnvelopeID),
 		ActiveEnvelopesCount:  r.ActiveEnvelopesCount,
 		TenantID:              nullable(r.TenantID),
+		TargetSubsystem:       r.TargetSubsystem,
+		TargetParameter:       r.TargetParameter,
+		CounterpartClass:      r.CounterpartClass,
 	})
 }
 

@@ -17,7 +17,8 @@ import (
 //   - audit_id, envelope_id, envelope_class, decision, reason and
 //     decision_timestamp are required; a null class means that none was declared;
 //   - conflicting_envelope_id, preempting_envelope_id and tenant_id may be null
-//     or absent; active_envelopes_count may be absent and is then 0;
+//     or absent, and so may target_subsystem, target_parameter and
+//     counterpart_class; active_envelopes_count may be absent and is then 0;
 //   - class and decision may be in any case;
 //   - decision_timestamp is RFC 3339 and must have an offset;
 //   - keys that are unknown or come twice are refused, and so is text that
@@ -25,7 +26,7 @@ import (
 //
 // replay is true if the object says "emit_traces": false.
 func ParseRecord(data []byte) (rec Record, replay bool, err error) {
-	p := recordParser{seen: make(map[string]bool, 11)}
+	p := recordParser{seen: make(map[string]bool, 14)}
 	if err := p.object(data); err != nil {
 		return Record{}, false, err
 	}
@@ -102,9 +103,7 @@ func (p *recordParser) member(key string, value json.RawMessage) {
 	case fieldEnvelopeID:
 		p.text(key, value, &p.record.EnvelopeID)
 	case fieldEnvelopeClass:
-		if !isNull(value) {
-			parsed(p, key, value, &p.record.EnvelopeClass, ParseEnvelopeClass)
-		}
+		p.class(key, value, &p.record.EnvelopeClass)
 	case fieldDecision:
 		parsed(p, key, value, &p.record.Decision, ParseDecision)
 	case fieldReason:
@@ -126,6 +125,12 @@ func (p *recordParser) member(key string, value json.RawMessage) {
 		p.count(key, value)
 	case fieldTenantID:
 		p.optionalText(key, value, &p.record.TenantID)
+	case fieldTargetSubsystem:
+		p.optionalText(key, value, &p.record.TargetSubsystem)
+	case fieldTargetParameter:
+		p.optionalText(key, value, &p.record.TargetParameter)
+	case fieldCounterpartClass:
+		p.class(key, value, &p.record.CounterpartClass)
 	case fieldEmitTraces:
 		p.emitTraces(key, value)
 	default:
@@ -156,6 +161,19 @@ func parsed[T any](p *recordParser, key string, value json.RawMessage, into *T, 
 		return
 	}
 	*into = result
+}
+
+func (p *recordParser) class(key string, value json.RawMessage, into *EnvelopeClass) {
+	if isNull(value) {
+		return
+	}
+	parsed(p, key, value, into, func(text string) (EnvelopeClass, error) {
+		class, err := ParseEnvelopeClass(text)
+		if err != nil {
+			return "", invalidField(key, classReason)
+		}
+		return class, nil
+	})
 }
 
 func (p *recordParser) optionalText(key string, value json.RawMessage, into *string) {

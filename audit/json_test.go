@@ -91,42 +91,46 @@ func TestParseRecordRefusesByTheKeysName(t *testing.T) {
 		line string
 		want audit.Fault
 	}{
-		"unknown key":                {lineWith("severity", `1`), audit.Fault{Field: `"severity"`, Reason: "is not a known key"}},
-		"a known key in other case":  {lineWith("Tenant_ID", `"a"`), audit.Fault{Field: `"Tenant_ID"`, Reason: "is not a known key"}},
-		"duplicate key":              {strings.Replace(lineWith("", ""), "{", `{"reason":"first",`, 1), audit.Fault{Field: `"reason"`, Reason: "comes twice"}},
-		"duplicate key, escaped":     {strings.Replace(lineWith("", ""), "{", `{"\u0072eason":"first",`, 1), audit.Fault{Field: `"reason"`, Reason: "comes twice"}},
-		"missing id":                 {lineWith("audit_id", ""), audit.Fault{Field: "audit_id", Reason: "is required"}},
-		"missing class":              {lineWith("envelope_class", ""), audit.Fault{Field: "envelope_class", Reason: "is required"}},
-		"missing decision":           {lineWith("decision", ""), audit.Fault{Field: "decision", Reason: "is required"}},
-		"null reason":                {lineWith("reason", "null"), audit.Fault{Field: "reason", Reason: "is required"}},
-		"null time":                  {lineWith("decision_timestamp", "null"), audit.Fault{Field: "decision_timestamp", Reason: "is required"}},
-		"naive time":                 {lineWith("decision_timestamp", `"2026-01-01T12:00:00.5"`), audit.Fault{Field: "decision_timestamp", Reason: "is a naive time: add its offset, Z or ±hh:mm"}},
-		"time that is none":          {lineWith("decision_timestamp", `"yesterday"`), audit.Fault{Field: "decision_timestamp", Reason: "must be an RFC 3339 time with an offset, such as 2026-01-31T12:00:00.000000Z"}},
-		"time as a number":           {lineWith("decision_timestamp", `1767225600`), audit.Fault{Field: "decision_timestamp", Reason: "must be a string"}},
-		"id in another form":         {lineWith("audit_id", `"9d191c61c4ee457d9aa0563922ea4db1"`), audit.Fault{Field: "audit_id", Reason: "must be a UUID in its 36-character form"}},
-		"nil id":                     {lineWith("audit_id", `"00000000-0000-0000-0000-000000000000"`), audit.Fault{Field: "audit_id", Reason: "must not be the nil UUID"}},
-		"unknown class":              {lineWith("envelope_class", `"LATENCY"`), audit.Fault{Field: "envelope_class", Reason: "must be one of SAFETY, RELIABILITY, COST, PERFORMANCE, UNKNOWN (any case, exact word)"}},
-		"empty class":                {lineWith("envelope_class", `""`), audit.Fault{Field: "envelope_class", Reason: "must be one of SAFETY, RELIABILITY, COST, PERFORMANCE, UNKNOWN (any case, exact word)"}},
-		"class as a number":          {lineWith("envelope_class", `4`), audit.Fault{Field: "envelope_class", Reason: "must be a string"}},
-		"count as text":              {lineWith("active_envelopes_count", `"1"`), audit.Fault{Field: "active_envelopes_count", Reason: "must be an integer"}},
-		"count with a fraction":      {lineWith("active_envelopes_count", `1.0`), audit.Fault{Field: "active_envelopes_count", Reason: "must be an integer"}},
-		"null count":                 {lineWith("active_envelopes_count", `null`), audit.Fault{Field: "active_envelopes_count", Reason: "must be an integer"}},
-		"count of 2^31":              {lineWith("active_envelopes_count", `2147483648`), audit.Fault{Field: "active_envelopes_count", Reason: "must be between 0 and 2147483647"}},
-		"negative count":             {lineWith("active_envelopes_count", `-1`), audit.Fault{Field: "active_envelopes_count", Reason: "must not be negative"}},
-		"101 characters of tenant":   {lineWith("tenant_id", `"`+strings.Repeat("x", 101)+`"`), audit.Fault{Field: "tenant_id", Reason: "is 101 characters long, at most 100 are allowed"}},
-		"NUL":                        {lineWith("tenant_id", `"a\u0000"`), audit.Fault{Field: "tenant_id", Reason: "contains a NUL character, which PostgreSQL cannot store"}},
-		"lone high surrogate":        {lineWith("reason", `"a\ud800b"`), audit.Fault{Field: "reason", Reason: "has a lone surrogate, which is no character"}},
-		"high surrogate at the end":  {lineWith("reason", `"a\uD83D"`), audit.Fault{Field: "reason", Reason: "has a lone surrogate, which is no character"}},
-		"lone low surrogate":         {lineWith("reason", `"\udc00"`), audit.Fault{Field: "reason", Reason: "has a lone surrogate, which is no character"}},
-		"two high surrogates":        {lineWith("reason", `"\ud800\ud800"`), audit.Fault{Field: "reason", Reason: "has a lone surrogate, which is no character"}},
-		"broken UTF-8":               {lineWith("reason", "\"a\xff\""), audit.Fault{Field: "reason", Reason: "is not valid UTF-8"}},
-		"emit_traces as text":        {lineWith("emit_traces", `"no"`), audit.Fault{Field: "emit_traces", Reason: "must be true or false"}},
-		"preempted by nobody":        {lineWith("decision", `"PREEMPTED"`), audit.Fault{Field: "preempting_envelope_id", Reason: "is required when the decision is PREEMPTED"}},
-		"no object":                  {`[1]`, audit.Fault{Reason: "must be a JSON object"}},
-		"nothing":                    {``, audit.Fault{Reason: "is not valid JSON: it ends too early"}},
-		"half a line":                {`{"audit_id":`, audit.Fault{Reason: "is not valid JSON: it ends too early"}},
-		"two objects":                {lineWith("", "") + lineWith("", ""), audit.Fault{Reason: "has text after the JSON object"}},
-		"an object and a stray word": {lineWith("", "") + "x", audit.Fault{Reason: "has text after the JSON object"}},
+		"unknown key":                 {lineWith("severity", `1`), audit.Fault{Field: `"severity"`, Reason: "is not a known key"}},
+		"a known key in other case":   {lineWith("Tenant_ID", `"a"`), audit.Fault{Field: `"Tenant_ID"`, Reason: "is not a known key"}},
+		"duplicate key":               {strings.Replace(lineWith("", ""), "{", `{"reason":"first",`, 1), audit.Fault{Field: `"reason"`, Reason: "comes twice"}},
+		"duplicate key, escaped":      {strings.Replace(lineWith("", ""), "{", `{"\u0072eason":"first",`, 1), audit.Fault{Field: `"reason"`, Reason: "comes twice"}},
+		"missing id":                  {lineWith("audit_id", ""), audit.Fault{Field: "audit_id", Reason: "is required"}},
+		"missing class":               {lineWith("envelope_class", ""), audit.Fault{Field: "envelope_class", Reason: "is required"}},
+		"missing decision":            {lineWith("decision", ""), audit.Fault{Field: "decision", Reason: "is required"}},
+		"null reason":                 {lineWith("reason", "null"), audit.Fault{Field: "reason", Reason: "is required"}},
+		"null time":                   {lineWith("decision_timestamp", "null"), audit.Fault{Field: "decision_timestamp", Reason: "is required"}},
+		"naive time":                  {lineWith("decision_timestamp", `"2026-01-01T12:00:00.5"`), audit.Fault{Field: "decision_timestamp", Reason: "is a naive time: add its offset, Z or ±hh:mm"}},
+		"time that is none":           {lineWith("decision_timestamp", `"yesterday"`), audit.Fault{Field: "decision_timestamp", Reason: "must be an RFC 3339 time with an offset, such as 2026-01-31T12:00:00.000000Z"}},
+		"time as a number":            {lineWith("decision_timestamp", `1767225600`), audit.Fault{Field: "decision_timestamp", Reason: "must be a string"}},
+		"id in another form":          {lineWith("audit_id", `"9d191c61c4ee457d9aa0563922ea4db1"`), audit.Fault{Field: "audit_id", Reason: "must be a UUID in its 36-character form"}},
+		"nil id":                      {lineWith("audit_id", `"00000000-0000-0000-0000-000000000000"`), audit.Fault{Field: "audit_id", Reason: "must not be the nil UUID"}},
+		"unknown class":               {lineWith("envelope_class", `"LATENCY"`), audit.Fault{Field: "envelope_class", Reason: "must be one of SAFETY, RELIABILITY, COST, PERFORMANCE, UNKNOWN (any case, exact word)"}},
+		"empty class":                 {lineWith("envelope_class", `""`), audit.Fault{Field: "envelope_class", Reason: "must be one of SAFETY, RELIABILITY, COST, PERFORMANCE, UNKNOWN (any case, exact word)"}},
+		"class as a number":           {lineWith("envelope_class", `4`), audit.Fault{Field: "envelope_class", Reason: "must be a string"}},
+		"count as text":               {lineWith("active_envelopes_count", `"1"`), audit.Fault{Field: "active_envelopes_count", Reason: "must be an integer"}},
+		"count with a fraction":       {lineWith("active_envelopes_count", `1.0`), audit.Fault{Field: "active_envelopes_count", Reason: "must be an integer"}},
+		"null count":                  {lineWith("active_envelopes_count", `null`), audit.Fault{Field: "active_envelopes_count", Reason: "must be an integer"}},
+		"count of 2^31":               {lineWith("active_envelopes_count", `2147483648`), audit.Fault{Field: "active_envelopes_count", Reason: "must be between 0 and 2147483647"}},
+		"negative count":              {lineWith("active_envelopes_count", `-1`), audit.Fault{Field: "active_envelopes_count", Reason: "must not be negative"}},
+		"101 characters of tenant":    {lineWith("tenant_id", `"`+strings.Repeat("x", 101)+`"`), audit.Fault{Field: "tenant_id", Reason: "is 101 characters long, at most 100 are allowed"}},
+		"NUL":                         {lineWith("tenant_id", `"a\u0000"`), audit.Fault{Field: "tenant_id", Reason: "contains a NUL character, which PostgreSQL cannot store"}},
+		"lone high surrogate":         {lineWith("reason", `"a\ud800b"`), audit.Fault{Field: "reason", Reason: "has a lone surrogate, which is no character"}},
+		"high surrogate at the end":   {lineWith("reason", `"a\uD83D"`), audit.Fault{Field: "reason", Reason: "has a lone surrogate, which is no character"}},
+		"lone low surrogate":          {lineWith("reason", `"\udc00"`), audit.Fault{Field: "reason", Reason: "has a lone surrogate, which is no character"}},
+		"two high surrogates":         {lineWith("reason", `"\ud800\ud800"`), audit.Fault{Field: "reason", Reason: "has a lone surrogate, which is no character"}},
+		"broken UTF-8":                {lineWith("reason", "\"a\xff\""), audit.Fault{Field: "reason", Reason: "is not valid UTF-8"}},
+		"emit_traces as text":         {lineWith("emit_traces", `"no"`), audit.Fault{Field: "emit_traces", Reason: "must be true or false"}},
+		"101 characters of parameter": {lineWith("target_parameter", `"`+strings.Repeat("x", 101)+`"`), audit.Fault{Field: "target_parameter", Reason: "is 101 characters long, at most 100 are allowed"}},
+		"subsystem as a number":       {lineWith("target_subsystem", `7`), audit.Fault{Field: "target_subsystem", Reason: "must be a string"}},
+		"unknown counterpart class":   {lineWith("counterpart_class", `"LATENCY"`), audit.Fault{Field: "counterpart_class", Reason: "must be one of SAFETY, RELIABILITY, COST, PERFORMANCE, UNKNOWN (any case, exact word)"}},
+		"a counterpart without an id": {lineWith("counterpart_class", `"safety"`), audit.Fault{Field: "counterpart_class", Reason: "must be empty where no conflicting or preempting envelope is named"}},
+		"preempted by nobody":         {lineWith("decision", `"PREEMPTED"`), audit.Fault{Field: "preempting_envelope_id", Reason: "is required when the decision is PREEMPTED"}},
+		"no object":                   {`[1]`, audit.Fault{Reason: "must be a JSON object"}},
+		"nothing":                     {``, audit.Fault{Reason: "is not valid JSON: it ends too early"}},
+		"half a line":                 {`{"audit_id":`, audit.Fault{Reason: "is not valid JSON: it ends too early"}},
+		"two objects":                 {lineWith("", "") + lineWith("", ""), audit.Fault{Reason: "has text after the JSON object"}},
+		"an object and a stray word":  {lineWith("", "") + "x", audit.Fault{Reason: "has text after the JSON object"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -207,4 +211,34 @@ func FuzzParseRecord(f *testing.F) {
 			t.Fatalf("round trip: %v\n%s", err, diff)
 		}
 	})
+}
+
+func TestTheContextIsOptionalInJSON(t *testing.T) {
+	t.Parallel()
+	line := strings.Replace(lineWith("decision", `"rejected"`), "{", `{"conflicting_envelope_id":"b","target_subsystem":"retry","target_parameter":"max_attempts","counterpart_class":"Safety",`, 1)
+	rec, _, err := audit.ParseRecord([]byte(line))
+	if err != nil || rec.TargetSubsystem != "retry" || rec.TargetParameter != "max_attempts" || rec.CounterpartClass != audit.Safety {
+		t.Fatalf("ParseRecord() = %+v, %v", rec, err)
+	}
+	written, err := json.Marshal(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _, err := audit.ParseRecord(written); err != nil || again != rec {
+		t.Errorf("round trip: %+v, %v", again, err)
+	}
+
+	for _, line := range []string{
+		lineWith("", ""), // an old line
+		strings.Replace(lineWith("", ""), "{", `{"target_subsystem":null,"target_parameter":"","counterpart_class":null,`, 1),
+	} {
+		rec, _, err := audit.ParseRecord([]byte(line))
+		if err != nil || rec.TargetSubsystem+rec.TargetParameter+string(rec.CounterpartClass) != "" {
+			t.Fatalf("ParseRecord() = %+v, %v", rec, err)
+		}
+		written, err := json.Marshal(rec)
+		if err != nil || strings.Contains(string(written), "target_") || strings.Contains(string(written), "counterpart_") {
+			t.Errorf("what is not stated is written: %s, %v", written, err)
+		}
+	}
 }

@@ -45,6 +45,19 @@ type Record struct {
 	// TenantID names the tenant: at most 100 characters; empty means none.
 	TenantID string
 
+	// TargetSubsystem names the subsystem that the envelope steers: at most 100
+	// characters; empty means that it is not stated.
+	TargetSubsystem string
+
+	// TargetParameter names the subsystem's parameter that the envelope steers: at
+	// most 100 characters; empty means that it is not stated.
+	TargetParameter string
+
+	// CounterpartClass is the class of the conflicting or preempting envelope; zero
+	// means that it is not stated, [Unknown] that the other envelope declared none.
+	// A record that names neither envelope has none.
+	CounterpartClass EnvelopeClass
+
 	// Seq is the record's place in the order of insertion. The database sets it;
 	// persisting ignores it.
 	Seq int64
@@ -82,10 +95,14 @@ func (r Record) DiffersIn(other Record) []string {
 	differs(fieldPreemptingEnvelopeID, a.PreemptingEnvelopeID != b.PreemptingEnvelopeID)
 	differs(fieldActiveEnvelopesCount, a.ActiveEnvelopesCount != b.ActiveEnvelopesCount)
 	differs(fieldTenantID, a.TenantID != b.TenantID)
+	differs(fieldTargetSubsystem, a.TargetSubsystem != b.TargetSubsystem)
+	differs(fieldTargetParameter, a.TargetParameter != b.TargetParameter)
+	differs(fieldCounterpartClass, a.CounterpartClass != b.CounterpartClass)
 	return fields
 }
 
-// The fields' names: the columns, and the predecessor's arguments.
+// The fields' names: the columns, and the arguments of the predecessor, which knew
+// all but the last three of the columns.
 const (
 	fieldAuditID               = "audit_id"
 	fieldEnvelopeID            = "envelope_id"
@@ -97,5 +114,8 @@ const (
 	fieldPreemptingEnvelopeID  = "preempting_envelope_id"
 	fieldActiveEnvelopesCount  = "active_envelopes_count"
 	fieldTenantID              = "tenant_id"
+	fieldTargetSubsystem       = "target_subsystem"
+	fieldTargetParameter       = "target_parameter"
+	fieldCounterpartClass      = "counterpart_class"
 	fieldEmitTraces            = "emit_traces"
 )

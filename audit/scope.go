@@ -28,12 +28,15 @@ func NoTenant() Scope { return Scope{kind: scopeNoTenant} }
 // AllTenants sees every record.
 func AllTenants() Scope { return Scope{kind: scopeAllTenants} }
 
-// Validate refuses a scope that says nothing, with an error that says what to pass.
+// Validate refuses a scope that says nothing, with an error that says what to
+// pass, and a tenant id that no record can hold, with an [InvalidQueryError].
 func (s Scope) Validate() error {
 	if s.kind == scopeUnset || (s.kind == scopeTenant && s.tenant == "") {
 		return fmt.Errorf("%w: pass audit.Tenant(id), audit.NoTenant() or audit.AllTenants()", ErrNoScope)
 	}
-	return nil
+	var faults faultList
+	faults.optionalID(fieldTenantID, s.tenant)
+	return faults.queryErr()
 }
 
 // IsAllTenants reports whether the scope sees every record.

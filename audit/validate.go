@@ -9,8 +9,8 @@ import (
 
 // The bounds of a record's texts.
 const (
-	// MaxIDCharacters bounds envelope and tenant ids, in characters (not bytes):
-	// the columns are varchar(100).
+	// MaxIDCharacters bounds envelope and tenant ids and the target's names, in
+	// characters (not bytes): the columns are varchar(100).
 	MaxIDCharacters = 100
 
 	// MaxReasonBytes bounds the reason, in bytes.
@@ -37,6 +37,9 @@ func (r Record) Validate() error {
 		faults.add(fieldActiveEnvelopesCount, "must not be negative")
 	}
 	faults.optionalID(fieldTenantID, r.TenantID)
+	faults.optionalID(fieldTargetSubsystem, r.TargetSubsystem)
+	faults.optionalID(fieldTargetParameter, r.TargetParameter)
+	faults.counterpartClass(r)
 	return faults.err()
 }
 
@@ -101,10 +104,14 @@ func (l *faultList) decisionTimestamp(at time.Time) {
 		l.add(fieldDecisionTimestamp, "is required")
 		return
 	}
-	// Beyond these years RFC 3339 cannot write the time down, and pgx stores some
-	// of them as another instant.
+	l.year(fieldDecisionTimestamp, at)
+}
+
+// year refuses years in which RFC 3339 cannot write a time down, and some of which
+// pgx would send as another instant.
+func (l *faultList) year(field string, at time.Time) {
 	if year := at.UTC().Year(); year < 1 || year > 9999 {
-		l.add(fieldDecisionTimestamp, "must lie in the years 1 to 9999 (UTC)")
+		l.add(field, "must lie in the years 1 to 9999 (UTC)")
 	}
 }
 
@@ -118,5 +125,14 @@ func (l *faultList) references(r Record) {
 	}
 	if r.Decision != Preempted && r.Decision.valid() && r.PreemptingEnvelopeID != "" {
 		l.add(fieldPreemptingEnvelopeID, "must be empty unless the decision is PREEMPTED")
+	}
+}
+
+func (l *faultList) counterpartClass(r Record) {
+	switch {
+	case !r.CounterpartClass.valid():
+		l.add(fieldCounterpartClass, classReason)
+	case r.CounterpartClass != "" && r.ConflictingEnvelopeID == "" && r.PreemptingEnvelopeID == "":
+		l.add(fieldCounterpartClass, "must be empty where no conflicting or preempting envelope is named")
 	}
 }

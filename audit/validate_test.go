@@ -38,6 +38,13 @@ func TestValidateAcceptsWhatTheTableCanHold(t *testing.T) {
 		"rejected without one, as a kill switch": func(r *audit.Record) { r.Decision = audit.Rejected },
 		"rejected by itself":                     func(r *audit.Record) { r.Decision = audit.Rejected; r.ConflictingEnvelopeID = r.EnvelopeID },
 		"preempted":                              func(r *audit.Record) { r.Decision = audit.Preempted; r.PreemptingEnvelopeID = "other" },
+		"a target of 100 two-byte characters each": func(r *audit.Record) {
+			r.TargetSubsystem, r.TargetParameter = strings.Repeat("é", 100), strings.Repeat("é", 100)
+		},
+		"a parameter of no stated subsystem": func(r *audit.Record) { r.TargetParameter = "ttl" },
+		"a counterpart of no declared class": func(r *audit.Record) {
+			r.Decision, r.ConflictingEnvelopeID, r.CounterpartClass = audit.Rejected, "other", audit.Unknown
+		},
 		"preempted, with a conflicting id beside": func(r *audit.Record) {
 			r.Decision = audit.Preempted
 			r.PreemptingEnvelopeID, r.ConflictingEnvelopeID = "a", "b"

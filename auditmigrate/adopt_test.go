@@ -40,6 +40,13 @@ func TestUpKeepsEveryRowOfThePredecessor(t *testing.T) {
 	if len(before) != 1000 {
 		t.Errorf("%d rows, want 1000", len(before))
 	}
+	if diff := cmp.Diff([]string{"0 true", "1 true", "2 true", "3 true", "4 true"}, versions(t, db.Pool)); diff != "" {
+		t.Errorf("version table (-want +got):\n%s", diff)
+	}
+	const withoutContext = "SELECT count(*)::text FROM coordination_audit_records WHERE num_nulls(target_subsystem, target_parameter, counterpart_class) = 3"
+	if n := texts(t, db.Pool, withoutContext); n[0] != "1000" {
+		t.Errorf("%s rows without a context, want 1000", n[0])
+	}
 	if diff := cmp.Diff(order, texts(t, db.Pool, "SELECT audit_id::text FROM coordination_audit_records ORDER BY seq")); diff != "" {
 		t.Errorf("seq does not number the rows as they were stored:\n%s", diff)
 	}
@@ -217,16 +224,34 @@ func TestUpRefusesATableOfAnotherShapeAndLeavesIt(t *testing.T) {
 // A dump may hold the trail's table and not the version table.
 func TestUpAdoptsItsOwnTableThatLostItsVersions(t *testing.T) {
 	t.Parallel()
-	db := testdb.New(t)
-	execute(t, db.Pool, `INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp)
-		VALUES (gen_random_uuid(), 'e', 'COST', 'APPLIED', 'why', now())`)
-	before := catalog(t, db.Pool)
-	execute(t, db.Pool, "DROP TABLE "+auditmigrate.VersionTable)
-	if _, err := open(t, db.URL, quiet()).Up(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(before, catalog(t, db.Pool)); diff != "" {
-		t.Errorf("catalog (-before +after):\n%s", diff)
+	newest := catalog(t, testdb.New(t).Pool)
+	for version := int64(1); version <= 4; version++ {
+		t.Run(migrationNames()[version-1], func(t *testing.T) {
+			t.Parallel()
+			db := testdb.NewEmpty(t)
+			upTo(t, db, version)
+			execute(t, db.Pool, `INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp)
+				VALUES (gen_random_uuid(), 'e', 'COST', 'APPLIED', 'why', now())`)
+			if version >= 3 {
+				execute(t, db.Pool, insertContext)
+			}
+			// A row from before the context reads as one without.
+			const rows = `
+				SELECT ('{"target_subsystem": null, "target_parameter": null, "counterpart_class": null}' || to_jsonb(t))::text
+				FROM coordination_audit_records AS t ORDER BY seq`
+			before := texts(t, db.Pool, rows)
+			execute(t, db.Pool, "DROP TABLE "+auditmigrate.VersionTable)
+			changes, err := open(t, db.URL, quiet()).Up(t.Context())
+			if diff := diffChanges(changesUp(1, 4), changes); diff != "" || err != nil {
+				t.Fatalf("%v, changes (-want +got):\n%s", err, diff)
+			}
+			if diff := cmp.Diff(newest, catalog(t, db.Pool)); diff != "" {
+				t.Errorf("catalog (-made +adopted):\n%s", diff)
+			}
+			if diff := cmp.Diff(before, texts(t, db.Pool, rows)); diff != "" {
+				t.Errorf("records (-before +after):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,9 +18,35 @@ import (
 )
 
 const (
-	createName = "00001_create_coordination_audit_records"
-	indexName  = "00002_index_coordination_audit_records"
+	createName  = "00001_create_coordination_audit_records"
+	indexName   = "00002_index_coordination_audit_records"
+	contextName = "00003_add_decision_context"
+	readName    = "00004_index_the_read_side"
 )
+
+// migrationNames are all migrations, by their versions: 1 to 4.
+func migrationNames() []string {
+	return []string{createName, indexName, contextName, readName}
+}
+
+// changesUp is what applying the versions first to last comes to.
+func changesUp(first, last int64) []auditmigrate.Change {
+	var changes []auditmigrate.Change
+	for version := first; version <= last; version++ {
+		changes = append(changes, auditmigrate.Change{Version: version, Name: migrationNames()[version-1], Direction: auditmigrate.DirectionUp})
+	}
+	return changes
+}
+
+// changesDown is what reverting the versions first to last, the newest first, comes to.
+func changesDown(first, last int64) []auditmigrate.Change {
+	changes := changesUp(last, first)
+	slices.Reverse(changes)
+	for i := range changes {
+		changes[i].Direction = auditmigrate.DirectionDown
+	}
+	return changes
+}
 
 func quiet() auditmigrate.Config {
 	return auditmigrate.Config{Logger: slog.New(slog.DiscardHandler)}
@@ -41,6 +68,14 @@ func open(t *testing.T, url string, config auditmigrate.Config) *auditmigrate.Mi
 func up(t *testing.T, db *testdb.DB) {
 	t.Helper()
 	if _, err := open(t, db.URL, quiet()).Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// upTo brings a database to a version.
+func upTo(t *testing.T, db *testdb.DB, version int64) {
+	t.Helper()
+	if _, err := open(t, db.URL, quiet()).UpTo(t.Context(), version); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -168,6 +203,12 @@ func eventually(t *testing.T, pool *pgxpool.Pool, sql string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
+
+// migrationWaits: a statement of a migration waits for what others hold. Waiting
+// for another migrating process is no wait in the server.
+const migrationWaits = `SELECT EXISTS (
+	SELECT FROM pg_stat_activity
+	WHERE datname = current_database() AND application_name = 'coordaudit-migrate' AND wait_event_type = 'Lock')`
 
 const migrationLockIsHeld = `SELECT EXISTS (
 	SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database

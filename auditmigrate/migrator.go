@@ -36,8 +36,8 @@ type Config struct {
 	// the work itself may take is up to the context. Defaults to 1 minute.
 	LockTimeout time.Duration
 
-	// AllowDataLoss lets Down, DownTo and Redo drop a table with records in it.
-	// Defaults to false: they return [ErrDataLoss].
+	// AllowDataLoss lets Down, DownTo and Redo drop records, and columns that
+	// records have something in. Defaults to false: they return [ErrDataLoss].
 	AllowDataLoss bool
 }
 
@@ -127,7 +127,7 @@ func (m *Migrator) UpTo(ctx context.Context, version int64) ([]Change, error) {
 }
 
 // Down reverts the migration that was applied last. With nothing applied it does
-// nothing. It does not drop a table that holds records: see [ErrDataLoss].
+// nothing. It drops nothing that records hold: see [ErrDataLoss].
 func (m *Migrator) Down(ctx context.Context) ([]Change, error) {
 	return m.run(ctx, "migrating down", func(s schema) ([]step, error) {
 		return s.stepsDown(s.previous(s.current()))
@@ -135,8 +135,8 @@ func (m *Migrator) Down(ctx context.Context) ([]Change, error) {
 }
 
 // DownTo reverts every migration above a version, newest first; 0 reverts all.
-// It never applies, and does not drop a table that holds records: see
-// [ErrDataLoss]; what was reverted before that stays reverted.
+// It never applies, and drops nothing that records hold: see [ErrDataLoss]; what
+// was reverted before that stays reverted.
 func (m *Migrator) DownTo(ctx context.Context, version int64) ([]Change, error) {
 	return m.run(ctx, "migrating down", func(s schema) ([]step, error) {
 		return s.stepsDown(version)

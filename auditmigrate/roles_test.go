@@ -4,11 +4,17 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
 	"github.com/hoc-analytics/coordaudit/internal/testdb"
 )
@@ -84,5 +90,78 @@ func TestAnOwnerMigratesAndAServiceOnlyReadsAndInserts(t *testing.T) {
 	}
 	if _, err := as(db, owner).Redo(t.Context()); err != nil {
 		t.Errorf("redo by the owner: %v", err)
+	}
+}
+
+// As a dashboard reads, and as on a standby, which refuses whatever is not read-only.
+func TestAReaderNeedsSELECTAlone(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	execute(t, db.Pool, insertRecord)
+	execute(t, db.Pool, insertContext)
+	id := uuid.MustParse(texts(t, db.Pool, "SELECT audit_id::text FROM coordination_audit_records WHERE target_subsystem IS NOT NULL")[0])
+	reader := newRole(t, db)
+	execute(t, db.Pool, "GRANT SELECT ON coordination_audit_records TO "+reader)
+
+	config := db.Pool.Config()
+	config.ConnConfig.RuntimeParams["role"] = reader
+	config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	store := coordaudit.New(pool, coordaudit.Config{Logger: slog.New(slog.DiscardHandler)})
+	scope := audit.AllTenants()
+	window := audit.Window{Since: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}
+	for name, read := range map[string]func(context.Context) error{
+		"Get": func(ctx context.Context) error { _, err := store.Get(ctx, scope, id); return err },
+		"GetMany": func(ctx context.Context) error {
+			_, _, err := store.GetMany(ctx, scope, []uuid.UUID{id})
+			return err
+		},
+		"List": func(ctx context.Context) error {
+			_, err := store.List(ctx, audit.Query{Scope: scope})
+			return err
+		},
+		"ListFiltered": func(ctx context.Context) error {
+			_, err := store.List(ctx, audit.Query{Scope: scope, TargetSubsystem: "retry"})
+			return err
+		},
+		"Count": func(ctx context.Context) error {
+			_, err := store.Count(ctx, audit.Query{Scope: scope})
+			return err
+		},
+		"Timeline": func(ctx context.Context) error {
+			_, err := store.Timeline(ctx, audit.TimelineQuery{Scope: scope, EnvelopeID: "envelope"})
+			return err
+		},
+		"Signals": func(ctx context.Context) error {
+			_, err := store.Signals(ctx, audit.SignalQuery{Scope: scope})
+			return err
+		},
+		"Trend": func(ctx context.Context) error {
+			_, err := store.Trend(ctx, audit.TrendQuery{Scope: scope, Window: window})
+			return err
+		},
+		"Breakdown": func(ctx context.Context) error { _, err := store.Breakdown(ctx, scope, window); return err },
+	} {
+		if err := read(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	// Not for want of a read-write transaction: nothing but the right is missing.
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), "SET TRANSACTION READ WRITE"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = tx.Exec(t.Context(), insertRecord)
+	if pgErr, _ := errors.AsType[*pgconn.PgError](err); pgErr == nil || pgErr.Code != "42501" {
+		t.Errorf("a reader's record: %v, want a lack of rights", err)
 	}
 }

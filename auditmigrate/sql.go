@@ -64,7 +64,7 @@ func sqlText(from, to int64) (string, error) {
 	fmt.Fprintf(&text, "-- The schema of coordination_audit_records, from version %d to version %d.\n", from, to)
 	text.WriteString("-- Run it with a tool that stops at the first error and sends each statement by\n-- itself: psql -v ON_ERROR_STOP=1 -f FILE\n")
 	if from > to {
-		text.WriteString("-- To drop a table with records in it, SET coordaudit.allow_data_loss = 'on' first.\n")
+		text.WriteString("-- To drop what records hold, SET coordaudit.allow_data_loss = 'on' first.\n")
 		slices.Reverse(list)
 	} else {
 		text.WriteString(createVersionTable)

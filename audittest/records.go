@@ -24,7 +24,8 @@ func Records(tb testing.TB, ctx context.Context, db Querier) []audit.Record { //
 	tb.Helper()
 	rows, err := db.Query(ctx, `
 		SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, coalesce(conflicting_envelope_id, ''),
-			coalesce(preempting_envelope_id, ''), active_envelopes_count, coalesce(tenant_id, ''), seq, created_at
+			coalesce(preempting_envelope_id, ''), active_envelopes_count, coalesce(tenant_id, ''), coalesce(target_subsystem, ''),
+			coalesce(target_parameter, ''), coalesce(counterpart_class, ''), seq, created_at
 		FROM coordination_audit_records
 		ORDER BY seq`)
 	if err != nil {
@@ -32,7 +33,8 @@ func Records(tb testing.TB, ctx context.Context, db Querier) []audit.Record { //
 	}
 	recs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (rec audit.Record, err error) {
 		err = row.Scan(&rec.AuditID, &rec.EnvelopeID, &rec.EnvelopeClass, &rec.Decision, &rec.Reason, &rec.DecisionTimestamp, &rec.ConflictingEnvelopeID,
-			&rec.PreemptingEnvelopeID, &rec.ActiveEnvelopesCount, &rec.TenantID, &rec.Seq, &rec.CreatedAt)
+			&rec.PreemptingEnvelopeID, &rec.ActiveEnvelopesCount, &rec.TenantID, &rec.TargetSubsystem, &rec.TargetParameter, &rec.CounterpartClass,
+			&rec.Seq, &rec.CreatedAt)
 		rec.CreatedAt = rec.CreatedAt.UTC()
 		return rec.Normalized(), err
 	})

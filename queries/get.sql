@@ -6,9 +6,10 @@ FROM coordination_audit_records
 WHERE audit_id = @audit_id
     AND (@all_tenants::boolean OR coalesce(tenant_id, '') = @tenant_id::text);
 
--- Gets the records that stand under the ids of a batch, whoever's they are: the other half of
--- persisting, which must know what a taken id holds.
--- name: GetAuditRecordsByID :many
+-- Gets those of the records under the ids that the scope includes, in no order. Persisting asks
+-- with all tenants: it must know what a taken id holds, whoever's it is.
+-- name: GetAuditRecords :many
 SELECT *
 FROM coordination_audit_records
-WHERE audit_id = ANY (@audit_ids::uuid[]);
+WHERE audit_id = ANY (@audit_ids::uuid[])
+    AND (@all_tenants::boolean OR coalesce(tenant_id, '') = @tenant_id::text);

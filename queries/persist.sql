@@ -10,7 +10,10 @@ INSERT INTO coordination_audit_records (
     conflicting_envelope_id,
     preempting_envelope_id,
     active_envelopes_count,
-    tenant_id
+    tenant_id,
+    target_subsystem,
+    target_parameter,
+    counterpart_class
 )
 VALUES (
     @audit_id,
@@ -22,7 +25,10 @@ VALUES (
     sqlc.narg('conflicting_envelope_id'),
     sqlc.narg('preempting_envelope_id'),
     @active_envelopes_count,
-    sqlc.narg('tenant_id')
+    sqlc.narg('tenant_id'),
+    sqlc.narg('target_subsystem'),
+    sqlc.narg('target_parameter'),
+    sqlc.narg('counterpart_class')
 )
 ON CONFLICT (audit_id) DO NOTHING
 RETURNING
@@ -43,7 +49,10 @@ INSERT INTO coordination_audit_records (
     conflicting_envelope_id,
     preempting_envelope_id,
     active_envelopes_count,
-    tenant_id
+    tenant_id,
+    target_subsystem,
+    target_parameter,
+    counterpart_class
 )
 SELECT
     unnest(@audit_ids::uuid[]),
@@ -55,7 +64,10 @@ SELECT
     nullif(unnest(@conflicting_envelope_ids::text[]), ''),
     nullif(unnest(@preempting_envelope_ids::text[]), ''),
     unnest(@active_envelopes_counts::integer[]),
-    nullif(unnest(@tenant_ids::text[]), '')
+    nullif(unnest(@tenant_ids::text[]), ''),
+    nullif(unnest(@target_subsystems::text[]), ''),
+    nullif(unnest(@target_parameters::text[]), ''),
+    nullif(unnest(@counterpart_classes::text[]), '')
 ON CONFLICT (audit_id) DO NOTHING
 RETURNING
     audit_id,

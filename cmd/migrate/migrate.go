@@ -16,7 +16,7 @@ type locking struct {
 // reverting is for the commands that may drop a table.
 type reverting struct {
 	locking
-	AllowDataLoss bool `name:"allow-data-loss" help:"Drop a table also if it holds records. They are gone then."`
+	AllowDataLoss bool `name:"allow-data-loss" help:"Drop what records hold, too: their table, or columns of it. It is gone then."`
 }
 
 type upCommand struct{ locking }

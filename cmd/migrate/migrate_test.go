@@ -7,6 +7,8 @@ import (
 	"errors"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,9 +54,20 @@ const insertRecord = `
 	INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp)
 	VALUES (gen_random_uuid(), 'envelope', 'UNKNOWN', 'APPLIED', 'a reason', now())`
 
+// The migrations, by their versions: 1 to 4.
+const (
+	create      = "00001_create_coordination_audit_records"
+	index       = "00002_index_coordination_audit_records"
+	withContext = "00003_add_decision_context"
+	readSide    = "00004_index_the_read_side"
+)
+
+const insertContext = `
+	INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, target_subsystem)
+	VALUES (gen_random_uuid(), 'envelope', 'UNKNOWN', 'APPLIED', 'a reason', now(), 'retry')`
+
 func TestEachCommandKeepsItsContract(t *testing.T) {
 	t.Parallel()
-	const create, index = "00001_create_coordination_audit_records", "00002_index_coordination_audit_records"
 	migrated := func(t *testing.T) *testdb.DB { t.Helper(); return testdb.New(t) }
 	empty := func(t *testing.T) *testdb.DB { t.Helper(); return testdb.NewEmpty(t) }
 	withRecord := func(t *testing.T) *testdb.DB {
@@ -63,6 +76,23 @@ func TestEachCommandKeepsItsContract(t *testing.T) {
 		execute(t, db, insertRecord)
 		return db
 	}
+	atTwo := func(t *testing.T) *testdb.DB {
+		t.Helper()
+		db := testdb.NewEmpty(t)
+		if got := migrate(t, db.URL, "up-to", "2"); got.code != exitDone {
+			t.Fatal(got.stderr)
+		}
+		execute(t, db, insertRecord)
+		return db
+	}
+	withContextRecord := func(t *testing.T) *testdb.DB {
+		t.Helper()
+		db := testdb.New(t)
+		execute(t, db, insertContext)
+		return db
+	}
+	downAbove := []string{"down " + readSide, "down " + withContext, "down " + index}
+	havingReverted := ", having reverted " + readSide + ", reverted " + withContext + ", reverted " + index + ": "
 	tests := map[string]struct {
 		database func(*testing.T) *testdb.DB
 		args     string
@@ -70,32 +100,37 @@ func TestEachCommandKeepsItsContract(t *testing.T) {
 		stdout   []string // in this order
 		stderr   []string
 	}{
-		"Up":                  {database: empty, args: "up", stdout: []string{"up   " + create + " (", " ms)\nup   " + index + " ("}},
-		"UpAgain":             {database: migrated, args: "up", stdout: []string{"nothing to do\n"}},
-		"UpVerbose":           {database: empty, args: "up -v", stdout: []string{"up "}, stderr: []string{"level=INFO msg=audit_migration_applied version=1", "version=2"}},
-		"UpTo":                {database: empty, args: "up-to 1", stdout: []string{"up   " + create}},
-		"UpToUnknown":         {database: empty, args: "up-to 7", code: 2, stderr: []string{"migrate: migrating up: unknown version 7: this program knows versions 1 to 2\n"}},
-		"Down":                {database: migrated, args: "down", stdout: []string{"down " + index}},
-		"DownTo":              {database: migrated, args: "down-to 0", stdout: []string{"down " + index, "down " + create}},
-		"DownToWithRecords":   {database: withRecord, args: "down-to 0", code: 1, stdout: []string{"down " + index}, stderr: []string{"migrate: migrating down: reverting " + create + ", having reverted " + index + ": ", ": to drop them all the same, pass --allow-data-loss"}},
-		"DownToAllowDataLoss": {database: withRecord, args: "down-to 0 --allow-data-loss", stdout: []string{"down " + index, "down " + create}},
-		"Redo":                {database: withRecord, args: "redo", stdout: []string{"down " + index, "up   " + index}},
-		"Status":              {database: migrated, args: "status", stdout: []string{"Z  " + create, "Z  " + index}},
-		"StatusPending":       {database: empty, args: "status", stdout: []string{"pending               " + create, "pending "}},
-		"Version":             {database: migrated, args: "version", stdout: []string{"database schema  2\nprogram schema   2\nprogram build    "}},
-		"Validate":            {database: migrated, args: "validate", stdout: []string{"valid: "}},
-		"ValidatePending":     {database: empty, args: "validate", code: 3, stdout: []string{"not valid: pending 1 2\n"}, stderr: []string{"migrate: validating the schema: migrations are pending: 1, 2: run the migrations (migrate up)\n"}},
-		"Wait":                {database: empty, args: "wait", stdout: []string{"the database answers\n"}},
-		"WaitSchema":          {database: migrated, args: "wait --schema", stdout: []string{"every migration\n"}},
-		"WaitSchemaPending":   {database: empty, args: "wait --schema --timeout 300ms", code: 1, stderr: []string{"migrate: waiting for the schema: 300ms have passed; the last try: validating the schema: migrations are pending: 1, 2: run"}},
-		"Help":                {database: empty, args: "--help", stdout: []string{"Usage: migrate <command>", "DATABASE_URL"}},
-		"CommandHelp":         {database: empty, args: "down --help", stdout: []string{"--allow-data-loss"}},
-		"NoCommand":           {database: empty, args: "", code: 2, stderr: []string{"migrate: reading the command line: expected one of", ": see migrate --help\n"}},
-		"UnknownCommand":      {database: empty, args: "upp", code: 2, stderr: []string{"unexpected argument upp"}},
-		"UnknownFlag":         {database: empty, args: "up --force", code: 2, stderr: []string{"unknown flag --force"}},
-		"NoNumber":            {database: empty, args: "up-to one", code: 2, stderr: []string{`"one"`}},
-		"LockTimeoutZero":     {database: empty, args: "up --lock-timeout 0s", code: 2, stderr: []string{"--lock-timeout must be positive"}},
-		"TimeoutNegative":     {database: empty, args: "wait --timeout=-1s", code: 2, stderr: []string{"--timeout must not be negative"}},
+		"Up":                         {database: empty, args: "up", stdout: []string{"up   " + create + " (", " ms)\nup   " + index + " (", " ms)\nup   " + withContext + " (", " ms)\nup   " + readSide + " ("}},
+		"UpAgain":                    {database: migrated, args: "up", stdout: []string{"nothing to do\n"}},
+		"UpVerbose":                  {database: empty, args: "up -v", stdout: []string{"up "}, stderr: []string{"level=INFO msg=audit_migration_applied version=1", "version=2", "version=3", "version=4"}},
+		"UpTo":                       {database: empty, args: "up-to 1", stdout: []string{"up   " + create}},
+		"UpToUnknown":                {database: empty, args: "up-to 7", code: 2, stderr: []string{"migrate: migrating up: unknown version 7: this program knows versions 1 to 4\n"}},
+		"Down":                       {database: migrated, args: "down", stdout: []string{"down " + readSide}},
+		"DownAtTwo":                  {database: atTwo, args: "down", stdout: []string{"down " + index}},
+		"DownTo":                     {database: migrated, args: "down-to 0", stdout: slices.Concat(downAbove, []string{"down " + create})},
+		"DownToWithRecords":          {database: withRecord, args: "down-to 0", code: 1, stdout: downAbove, stderr: []string{"migrate: migrating down: reverting " + create + havingReverted, ": to drop them all the same, pass --allow-data-loss"}},
+		"DownToAllowDataLoss":        {database: withRecord, args: "down-to 0 --allow-data-loss", stdout: slices.Concat(downAbove, []string{"down " + create})},
+		"DownToWithContext":          {database: withContextRecord, args: "down-to 0", code: 1, stdout: []string{"down " + readSide}, stderr: []string{"migrate: migrating down: reverting " + withContext + ", having reverted " + readSide + ": ", ": to drop them all the same, pass --allow-data-loss"}},
+		"DownToContextAllowDataLoss": {database: withContextRecord, args: "down-to 2 --allow-data-loss", stdout: []string{"down " + readSide, "down " + withContext}},
+		"Redo":                       {database: withRecord, args: "redo", stdout: []string{"down " + readSide, "up   " + readSide}},
+		"RedoAtTwo":                  {database: atTwo, args: "redo", stdout: []string{"down " + index, "up   " + index}},
+		"Status":                     {database: migrated, args: "status", stdout: []string{"Z  " + create, "Z  " + index, "Z  " + withContext, "Z  " + readSide}},
+		"StatusAtTwo":                {database: atTwo, args: "status", stdout: []string{"Z  " + create, "Z  " + index, "pending               " + withContext, "pending               " + readSide}},
+		"StatusPending":              {database: empty, args: "status", stdout: []string{"pending               " + create, "pending               " + index, "pending               " + withContext, "pending               " + readSide}},
+		"Version":                    {database: migrated, args: "version", stdout: []string{"database schema  4\nprogram schema   4\nprogram build    "}},
+		"Validate":                   {database: migrated, args: "validate", stdout: []string{"valid: "}},
+		"ValidatePending":            {database: empty, args: "validate", code: 3, stdout: []string{"not valid: pending 1 2 3 4\n"}, stderr: []string{"migrate: validating the schema: migrations are pending: 1, 2, 3, 4: run the migrations (migrate up)\n"}},
+		"Wait":                       {database: empty, args: "wait", stdout: []string{"the database answers\n"}},
+		"WaitSchema":                 {database: migrated, args: "wait --schema", stdout: []string{"every migration\n"}},
+		"WaitSchemaPending":          {database: empty, args: "wait --schema --timeout 300ms", code: 1, stderr: []string{"migrate: waiting for the schema: 300ms have passed; the last try: validating the schema: migrations are pending: 1, 2, 3, 4: run"}},
+		"Help":                       {database: empty, args: "--help", stdout: []string{"Usage: migrate <command>", "DATABASE_URL"}},
+		"CommandHelp":                {database: empty, args: "down --help", stdout: []string{"--allow-data-loss"}},
+		"NoCommand":                  {database: empty, args: "", code: 2, stderr: []string{"migrate: reading the command line: expected one of", ": see migrate --help\n"}},
+		"UnknownCommand":             {database: empty, args: "upp", code: 2, stderr: []string{"unexpected argument upp"}},
+		"UnknownFlag":                {database: empty, args: "up --force", code: 2, stderr: []string{"unknown flag --force"}},
+		"NoNumber":                   {database: empty, args: "up-to one", code: 2, stderr: []string{`"one"`}},
+		"LockTimeoutZero":            {database: empty, args: "up --lock-timeout 0s", code: 2, stderr: []string{"--lock-timeout must be positive"}},
+		"TimeoutNegative":            {database: empty, args: "wait --timeout=-1s", code: 2, stderr: []string{"--timeout must not be negative"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -130,16 +165,28 @@ func TestJSONHasStableKeys(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	tests := []struct{ args, want string }{
-		{"validate", `{"pending":[1,2],"valid":false}`},
-		{"status", `{"migrations":[{"applied_at":null,"name":"00001_create_coordination_audit_records","version":1},{"applied_at":null,"name":"00002_index_coordination_audit_records","version":2}]}`},
+		{"validate", `{"pending":[1,2,3,4],"valid":false}`},
+		{"status", `{"migrations":[{"applied_at":null,"name":"00001_create_coordination_audit_records","version":1},` +
+			`{"applied_at":null,"name":"00002_index_coordination_audit_records","version":2},` +
+			`{"applied_at":null,"name":"00003_add_decision_context","version":3},` +
+			`{"applied_at":null,"name":"00004_index_the_read_side","version":4}]}`},
 		{"up-to 1", `{"changes":[{"direction":"up","duration_ms":"*","name":"00001_create_coordination_audit_records","version":1}]}`},
 		{"up-to 1", `{"changes":[]}`},
-		{"up", `{"changes":[{"direction":"up","duration_ms":"*","name":"00002_index_coordination_audit_records","version":2}]}`},
-		{"status", `{"migrations":[{"applied_at":"*","name":"00001_create_coordination_audit_records","version":1},{"applied_at":"*","name":"00002_index_coordination_audit_records","version":2}]}`},
-		{"version", `{"build":"*","database_version":2,"program_version":2}`},
+		{"up-to 2", `{"changes":[{"direction":"up","duration_ms":"*","name":"00002_index_coordination_audit_records","version":2}]}`},
+		{"validate", `{"pending":[3,4],"valid":false}`},
+		{"version", `{"build":"*","database_version":2,"program_version":4}`},
+		{"up", `{"changes":[{"direction":"up","duration_ms":"*","name":"00003_add_decision_context","version":3},` +
+			`{"direction":"up","duration_ms":"*","name":"00004_index_the_read_side","version":4}]}`},
+		{"status", `{"migrations":[{"applied_at":"*","name":"00001_create_coordination_audit_records","version":1},` +
+			`{"applied_at":"*","name":"00002_index_coordination_audit_records","version":2},` +
+			`{"applied_at":"*","name":"00003_add_decision_context","version":3},` +
+			`{"applied_at":"*","name":"00004_index_the_read_side","version":4}]}`},
+		{"version", `{"build":"*","database_version":4,"program_version":4}`},
 		{"validate", `{"pending":[],"valid":true}`},
 		{"wait --schema", `{"ready":true}`},
-		{"down", `{"changes":[{"direction":"down","duration_ms":"*","name":"00002_index_coordination_audit_records","version":2}]}`},
+		{"down", `{"changes":[{"direction":"down","duration_ms":"*","name":"00004_index_the_read_side","version":4}]}`},
+		{"down-to 1", `{"changes":[{"direction":"down","duration_ms":"*","name":"00003_add_decision_context","version":3},` +
+			`{"direction":"down","duration_ms":"*","name":"00002_index_coordination_audit_records","version":2}]}`},
 		{"sql", `{"sql":"*"}`},
 	}
 	for _, test := range tests {
@@ -185,12 +232,13 @@ func TestSQLNeedsNoDatabase(t *testing.T) {
 		stdout []string
 		stderr []string
 	}{
-		"sql":                 {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 1, true", "SELECT 2, true"}},
-		"sql --from 1":        {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 2, true"}},
+		"sql":                 {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 1, true", "SELECT 2, true", "SELECT 3, true", "SELECT 4, true"}},
+		"sql --from 1":        {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 2, true", "SELECT 3, true", "SELECT 4, true"}},
+		"sql --from 2":        {stdout: []string{"from version 2 to version 4.", "CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 3, true", "SELECT 4, true"}},
 		"sql --to 1":          {stdout: []string{"from version 0 to version 1.", "SELECT 1, true"}},
-		"sql --down":          {stdout: []string{"WHERE version_id = 2;", "DROP TABLE coordination_audit_records;", "WHERE version_id = 1;"}},
-		"sql --down --to 1":   {stdout: []string{"from version 2 to version 1.", "WHERE version_id = 2;"}},
-		"sql --to 7":          {code: 2, stderr: []string{"migrate: printing the SQL: unknown version 7: this program knows versions 1 to 2\n"}},
+		"sql --down":          {stdout: []string{"WHERE version_id = 4;", "WHERE version_id = 3;", "WHERE version_id = 2;", "DROP TABLE coordination_audit_records;", "WHERE version_id = 1;"}},
+		"sql --down --to 1":   {stdout: []string{"from version 4 to version 1.", "WHERE version_id = 4;", "WHERE version_id = 3;", "WHERE version_id = 2;"}},
+		"sql --to 7":          {code: 2, stderr: []string{"migrate: printing the SQL: unknown version 7: this program knows versions 1 to 4\n"}},
 		"sql --from 2 --to 1": {code: 2, stderr: []string{"--from and --to lead the other way than --down says"}},
 	}
 	for args, test := range tests {
@@ -201,8 +249,17 @@ func TestSQLNeedsNoDatabase(t *testing.T) {
 		checkStream(t, "stdout", got.stdout, test.stdout)
 		checkStream(t, "stderr", got.stderr, test.stderr)
 	}
-	if got := migrate(t, "", "sql", "--to", "1"); strings.Contains(got.stdout, "00002") {
-		t.Error("sql --to 1 prints migration 2")
+	for args, others := range map[string][]string{
+		"sql --to 1":          {"00002", "00003", "00004"},
+		"sql --from 2 --to 3": {create, index, readSide},
+		"sql --down --to 3":   {create, index, withContext},
+	} {
+		got := migrate(t, "", strings.Fields(args)...)
+		for _, other := range others {
+			if strings.Contains(got.stdout, other) {
+				t.Errorf("%s prints %s", args, other)
+			}
+		}
 	}
 }
 
@@ -257,7 +314,21 @@ func TestSIGTERMRollsBack(t *testing.T) {
 	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	db := testdb.New(t)
+	for _, version := range []int{2, 4} {
+		t.Run(strconv.Itoa(version), func(t *testing.T) {
+			t.Parallel()
+			checkSIGTERM(t, program, version)
+		})
+	}
+}
+
+// checkSIGTERM ends the program while it waits for a table in reverting a version.
+func checkSIGTERM(t *testing.T, program string, version int) {
+	t.Helper()
+	db := testdb.NewEmpty(t)
+	if got := migrate(t, db.URL, "up-to", strconv.Itoa(version)); got.code != exitDone {
+		t.Fatal(got.stderr)
+	}
 	tx, err := db.Pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -290,7 +361,7 @@ func TestSIGTERMRollsBack(t *testing.T) {
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := migrate(t, db.URL, "down-to", "0"); got.code != exitDone || strings.Count(got.stdout, "\n") != 2 {
-		t.Errorf("again: %+v, want two migrations reverted", got)
+	if got := migrate(t, db.URL, "down-to", "0"); got.code != exitDone || strings.Count(got.stdout, "\n") != version {
+		t.Errorf("again: %+v, want %d migrations reverted", got, version)
 	}
 }

@@ -32,18 +32,20 @@ func decide(env Envelope, now situation, at time.Time) []audit.Record {
 		DecisionTimestamp:    at,
 		ActiveEnvelopesCount: int32(len(now.active)),
 		TenantID:             env.TenantID,
+		TargetSubsystem:      env.Subsystem,
+		TargetParameter:      env.Parameter,
 	}
 	holder, held := now.holderOf(env)
 	elsewhere, holdsElsewhere := now.heldBy(env)
 	switch {
 	case now.killedAt != nil:
-		return rejected(rec, "", "Kill switch is on since "+now.killedAt.UTC().Format("2006-01-02 15:04:05 MST"))
+		return rejected(rec, active{}, "Kill switch is on since "+now.killedAt.UTC().Format("2006-01-02 15:04:05 MST"))
 	case rec.EnvelopeClass == audit.Unknown:
-		return rejected(rec, "", "No class declared: an envelope must say what it optimizes for")
+		return rejected(rec, active{}, "No class declared: an envelope must say what it optimizes for")
 	case holdsElsewhere:
 		// Moving it silently would end its first hold without a trace; holding both
 		// would outlive the revert of one.
-		return rejected(rec, "", fmt.Sprintf("%s still holds %s.%s: revert it first", env.ID, elsewhere.Subsystem, elsewhere.Parameter))
+		return rejected(rec, active{}, fmt.Sprintf("%s still holds %s.%s: revert it first", env.ID, elsewhere.Subsystem, elsewhere.Parameter))
 	case !held:
 		rec.ActiveEnvelopesCount++
 		return applied(rec, "Nothing else holds "+env.target())
@@ -52,7 +54,7 @@ func decide(env Envelope, now situation, at time.Time) []audit.Record {
 	case outranks(env.Class, holder.Class):
 		return preempting(rec, env, holder)
 	default:
-		return rejected(rec, holder.EnvelopeID, fmt.Sprintf("Same-parameter conflict: %s is held by %s (%s)", env.target(), holder.EnvelopeID, holder.Class))
+		return rejected(rec, holder, fmt.Sprintf("Same-parameter conflict: %s is held by %s (%s)", env.target(), holder.EnvelopeID, holder.Class))
 	}
 }
 
@@ -61,8 +63,10 @@ func applied(rec audit.Record, reason string) []audit.Record {
 	return []audit.Record{rec}
 }
 
-func rejected(rec audit.Record, conflicting, reason string) []audit.Record {
-	rec.Decision, rec.Reason, rec.ConflictingEnvelopeID = audit.Rejected, reason, conflicting
+// rejected: a zero holder says that no other envelope stood in the way.
+func rejected(rec audit.Record, holder active, reason string) []audit.Record {
+	rec.Decision, rec.Reason = audit.Rejected, reason
+	rec.ConflictingEnvelopeID, rec.CounterpartClass = holder.EnvelopeID, holder.Class
 	return []audit.Record{rec}
 }
 
@@ -71,7 +75,7 @@ func rejected(rec audit.Record, conflicting, reason string) []audit.Record {
 func preempting(rec audit.Record, env Envelope, holder active) []audit.Record {
 	end := rec
 	end.EnvelopeID, end.EnvelopeClass = holder.EnvelopeID, holder.Class
-	end.Decision, end.PreemptingEnvelopeID = audit.Preempted, env.ID
+	end.Decision, end.PreemptingEnvelopeID, end.CounterpartClass = audit.Preempted, env.ID, env.Class
 	end.Reason = fmt.Sprintf("%s goes to %s (%s)", env.target(), env.ID, env.Class)
 	end.ActiveEnvelopesCount--
 	return append([]audit.Record{end}, applied(rec, fmt.Sprintf("Outranks %s (%s) on %s", holder.EnvelopeID, holder.Class, env.target()))...)

@@ -22,6 +22,9 @@ func persistParams(rec *audit.Record) dbgen.PersistAuditRecordParams {
 		PreemptingEnvelopeID:  nullable(&rec.PreemptingEnvelopeID),
 		ActiveEnvelopesCount:  rec.ActiveEnvelopesCount,
 		TenantID:              nullable(&rec.TenantID),
+		TargetSubsystem:       nullable(&rec.TargetSubsystem),
+		TargetParameter:       nullable(&rec.TargetParameter),
+		CounterpartClass:      nullable(&rec.CounterpartClass),
 	}
 }
 
@@ -38,6 +41,9 @@ func persistManyParams(recs []audit.Record, first map[uuid.UUID]int) dbgen.Persi
 		PreemptingEnvelopeIDs:  make([]string, 0, n),
 		ActiveEnvelopesCounts:  make([]int32, 0, n),
 		TenantIDs:              make([]string, 0, n),
+		TargetSubsystems:       make([]string, 0, n),
+		TargetParameters:       make([]string, 0, n),
+		CounterpartClasses:     make([]string, 0, n),
 	}
 	for i := range recs {
 		rec := &recs[i]
@@ -54,6 +60,9 @@ func persistManyParams(recs []audit.Record, first map[uuid.UUID]int) dbgen.Persi
 		params.PreemptingEnvelopeIDs = append(params.PreemptingEnvelopeIDs, rec.PreemptingEnvelopeID)
 		params.ActiveEnvelopesCounts = append(params.ActiveEnvelopesCounts, rec.ActiveEnvelopesCount)
 		params.TenantIDs = append(params.TenantIDs, rec.TenantID)
+		params.TargetSubsystems = append(params.TargetSubsystems, rec.TargetSubsystem)
+		params.TargetParameters = append(params.TargetParameters, rec.TargetParameter)
+		params.CounterpartClasses = append(params.CounterpartClasses, string(rec.CounterpartClass))
 	}
 	return params
 }
@@ -72,23 +81,58 @@ func fromRow(row *dbgen.AuditRecord) audit.Record {
 		PreemptingEnvelopeID:  value(row.PreemptingEnvelopeID),
 		ActiveEnvelopesCount:  row.ActiveEnvelopesCount,
 		TenantID:              value(row.TenantID),
+		TargetSubsystem:       value(row.TargetSubsystem),
+		TargetParameter:       value(row.TargetParameter),
+		CounterpartClass:      value(row.CounterpartClass),
 		Seq:                   row.Seq,
 		CreatedAt:             row.CreatedAt.UTC(),
 	}
 }
 
-func nullable(text *string) *string {
+func fromRows(rows []dbgen.AuditRecord) []audit.Record {
+	recs := make([]audit.Record, len(rows))
+	for i := range rows {
+		recs[i] = fromRow(&rows[i])
+	}
+	return recs
+}
+
+func nullable[T ~string](text *T) *T {
 	if *text == "" {
 		return nil
 	}
 	return text
 }
 
-func value(text *string) string {
+func value[T ~string](text *T) T {
 	if text == nil {
 		return ""
 	}
 	return *text
 }
 
+func texts[T ~string](values []T) []string {
+	texts := make([]string, len(values))
+	for i, value := range values {
+		texts[i] = string(value)
+	}
+	return texts
+}
+
 func toPG(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
+
+func allToPG(ids []uuid.UUID) []pgtype.UUID {
+	pg := make([]pgtype.UUID, len(ids))
+	for i, id := range ids {
+		pg[i] = toPG(id)
+	}
+	return pg
+}
+
+func allFromPG(pg []pgtype.UUID) []uuid.UUID {
+	ids := make([]uuid.UUID, len(pg))
+	for i, id := range pg {
+		ids[i] = id.Bytes
+	}
+	return ids
+}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -20,14 +19,19 @@ import (
 // Driver persists and reads records on a pool's connections, and inside its
 // callers' transactions. It is safe for concurrent use.
 type Driver struct {
-	pool    *pgxpool.Pool
-	queries *dbgen.Queries
+	pool        *pgxpool.Pool
+	queries     *dbgen.Queries
+	plannedMode pgx.QueryExecMode // for statements that are planned for their values
 }
 
 // New returns a driver on a pool, which may be nil: then only the calls that
 // bring a transaction work.
 func New(pool *pgxpool.Pool) *Driver {
-	return &Driver{pool: pool, queries: dbgen.New()}
+	d := &Driver{pool: pool, queries: dbgen.New()}
+	if pool != nil {
+		d.plannedMode = plannedMode(pool)
+	}
+	return d
 }
 
 // Persist stores one normalized, valid record in a transaction of its own. A nil
@@ -71,22 +75,6 @@ func (d *Driver) PersistManyTx(ctx context.Context, tx pgx.Tx, recs []audit.Reco
 		return err
 	})
 	return sent(results, err)
-}
-
-// Get reads one record if the scope includes it, else [audit.ErrNotFound].
-func (d *Driver) Get(ctx context.Context, scope audit.Scope, id uuid.UUID) (audit.Record, error) {
-	if d.pool == nil {
-		return audit.Record{}, audit.ErrNoPool
-	}
-	row, err := d.queries.GetAuditRecord(ctx, d.pool, dbgen.GetAuditRecordParams{
-		AuditID:    toPG(id),
-		AllTenants: scope.IsAllTenants(),
-		TenantID:   scope.TenantID(),
-	})
-	if err != nil {
-		return audit.Record{}, readFailure(ctx, err)
-	}
-	return fromRow(&row), nil
 }
 
 // onPool runs work on one connection of the pool, where each statement is a

@@ -58,7 +58,7 @@ func (d *Driver) resolveTaken(ctx context.Context, db dbgen.DBTX, recs []audit.R
 			taken = append(taken, toPG(recs[i].AuditID))
 		}
 	}
-	rows, err := d.queries.GetAuditRecordsByID(ctx, db, dbgen.GetAuditRecordsByIDParams{AuditIDs: taken})
+	rows, err := d.queries.GetAuditRecords(ctx, db, dbgen.GetAuditRecordsParams{AuditIDs: taken, AllTenants: true})
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,8 @@ func Run(t *testing.T, open func(t *testing.T) Database) {
 // broke say so: "row" is a row of the table of its faults on the write path.
 func promises() []promise {
 	return slices.Concat(
-		durability(), idempotency(), inputs(), batches(), scopes(),
+		durability(), idempotency(), inputs(), contexts(), batches(), scopes(),
+		reads(), listings(), signals(),
 		refusals(), faults(), connections(), retries(), transactions(), transactionFaults(),
 		bounds(), callBounds(), closing(), costs(), immutability(), logging(),
 	)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -13,6 +15,53 @@ import (
 func scopes() []promise {
 	return []promise{
 		{"GetSeesItsScopeOnly", getSeesItsScopeOnly},
+		{"EveryReadSeesItsScopeOnly", everyReadSeesItsScopeOnly},
+		{"AnAdoptedEmptyTenantIsNone", anAdoptedEmptyTenantIsNone},
+	}
+}
+
+// A trail of one scope's records alone must look the same as one that holds
+// others' as well.
+func everyReadSeesItsScopeOnly(t *testing.T, db Database) {
+	store := newStore(db)
+	recs := make([]audit.Record, 200)
+	for i := range recs {
+		recs[i] = varied(i)
+	}
+	if _, err := store.PersistMany(t.Context(), recs); err != nil {
+		t.Fatal(err)
+	}
+	for _, scope := range everyScope() {
+		t.Run(scope.String(), func(t *testing.T) {
+			t.Parallel()
+			alone := newStore(db.another(t))
+			own := wanted(recs, audit.Query{Scope: scope, Order: audit.OldestFirst})
+			if _, err := alone.PersistMany(t.Context(), own); err != nil {
+				t.Fatal(err)
+			}
+			ignoreInsertion := cmpopts.IgnoreFields(audit.Record{}, "Seq", "CreatedAt")
+			if diff := cmp.Diff(everyRead(t, alone, scope), everyRead(t, store, scope), ignoreInsertion, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("among others' records (-alone +among others):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The predecessor stored an empty tenant as it was, and such rows are adopted.
+func anAdoptedEmptyTenantIsNone(t *testing.T, db Database) {
+	store := newStore(db)
+	rec := newRecord()
+	rec.TenantID, rec.EnvelopeID = "", "envelope-1"
+	mustPersist(t, store, rec)
+	mustExec(t, db.Pool, "ALTER TABLE coordination_audit_records DROP CONSTRAINT coordination_audit_optional_ids_not_empty")
+	mustExec(t, db.Pool, `INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, tenant_id)
+		VALUES (gen_random_uuid(), 'envelope-1', 'COST', 'APPLIED', 'adopted', '2026-01-02 00:00:00+00', '')`)
+	for scope, want := range map[audit.Scope]int64{audit.NoTenant(): 2, audit.AllTenants(): 2, audit.Tenant("acme"): 0} {
+		got := everyRead(t, store, scope)
+		if int64(len(got.Page.Records)) != want || got.Count != want || int64(len(got.Timeline.Entries)) != want ||
+			got.Breakdown.Total != want || got.Breakdown.ByTenant[""] != want {
+			t.Errorf("%s: %+v, want %d records", scope, got, want)
+		}
 	}
 }
 

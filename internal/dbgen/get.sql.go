@@ -10,7 +10,7 @@ import (
 )
 
 const GetAuditRecord = `-- name: GetAuditRecord :one
-SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq
+SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
 FROM coordination_audit_records
 WHERE audit_id = $1
     AND ($2::boolean OR coalesce(tenant_id, '') = $3::text)
@@ -40,24 +40,30 @@ func (q *Queries) GetAuditRecord(ctx context.Context, db DBTX, arg GetAuditRecor
 		&i.ActiveEnvelopesCount,
 		&i.TenantID,
 		&i.Seq,
+		&i.TargetSubsystem,
+		&i.TargetParameter,
+		&i.CounterpartClass,
 	)
 	return i, err
 }
 
-const GetAuditRecordsByID = `-- name: GetAuditRecordsByID :many
-SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq
+const GetAuditRecords = `-- name: GetAuditRecords :many
+SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
 FROM coordination_audit_records
 WHERE audit_id = ANY ($1::uuid[])
+    AND ($2::boolean OR coalesce(tenant_id, '') = $3::text)
 `
 
-type GetAuditRecordsByIDParams struct {
-	AuditIDs []pgtype.UUID
+type GetAuditRecordsParams struct {
+	AuditIDs   []pgtype.UUID
+	AllTenants bool
+	TenantID   string
 }
 
-// Gets the records that stand under the ids of a batch, whoever's they are: the other half of
-// persisting, which must know what a taken id holds.
-func (q *Queries) GetAuditRecordsByID(ctx context.Context, db DBTX, arg GetAuditRecordsByIDParams) ([]AuditRecord, error) {
-	rows, err := db.Query(ctx, GetAuditRecordsByID, arg.AuditIDs)
+// Gets those of the records under the ids that the scope includes, in no order. Persisting asks
+// with all tenants: it must know what a taken id holds, whoever's it is.
+func (q *Queries) GetAuditRecords(ctx context.Context, db DBTX, arg GetAuditRecordsParams) ([]AuditRecord, error) {
+	rows, err := db.Query(ctx, GetAuditRecords, arg.AuditIDs, arg.AllTenants, arg.TenantID)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +84,9 @@ func (q *Queries) GetAuditRecordsByID(ctx context.Context, db DBTX, arg GetAudit
 			&i.ActiveEnvelopesCount,
 			&i.TenantID,
 			&i.Seq,
+			&i.TargetSubsystem,
+			&i.TargetParameter,
+			&i.CounterpartClass,
 		); err != nil {
 			return nil, err
 		}

@@ -22,4 +22,7 @@ type AuditRecord struct {
 	ActiveEnvelopesCount  int32
 	TenantID              *string
 	Seq                   int64
+	TargetSubsystem       *string
+	TargetParameter       *string
+	CounterpartClass      *audit.EnvelopeClass
 }

@@ -22,7 +22,10 @@ INSERT INTO coordination_audit_records (
     conflicting_envelope_id,
     preempting_envelope_id,
     active_envelopes_count,
-    tenant_id
+    tenant_id,
+    target_subsystem,
+    target_parameter,
+    counterpart_class
 )
 VALUES (
     $1,
@@ -34,7 +37,10 @@ VALUES (
     $7,
     $8,
     $9,
-    $10
+    $10,
+    $11,
+    $12,
+    $13
 )
 ON CONFLICT (audit_id) DO NOTHING
 RETURNING
@@ -53,6 +59,9 @@ type PersistAuditRecordParams struct {
 	PreemptingEnvelopeID  *string
 	ActiveEnvelopesCount  int32
 	TenantID              *string
+	TargetSubsystem       *string
+	TargetParameter       *string
+	CounterpartClass      *audit.EnvelopeClass
 }
 
 type PersistAuditRecordRow struct {
@@ -73,6 +82,9 @@ func (q *Queries) PersistAuditRecord(ctx context.Context, db DBTX, arg PersistAu
 		arg.PreemptingEnvelopeID,
 		arg.ActiveEnvelopesCount,
 		arg.TenantID,
+		arg.TargetSubsystem,
+		arg.TargetParameter,
+		arg.CounterpartClass,
 	)
 	var i PersistAuditRecordRow
 	err := row.Scan(&i.Seq, &i.CreatedAt)
@@ -90,7 +102,10 @@ INSERT INTO coordination_audit_records (
     conflicting_envelope_id,
     preempting_envelope_id,
     active_envelopes_count,
-    tenant_id
+    tenant_id,
+    target_subsystem,
+    target_parameter,
+    counterpart_class
 )
 SELECT
     unnest($1::uuid[]),
@@ -102,7 +117,10 @@ SELECT
     nullif(unnest($7::text[]), ''),
     nullif(unnest($8::text[]), ''),
     unnest($9::integer[]),
-    nullif(unnest($10::text[]), '')
+    nullif(unnest($10::text[]), ''),
+    nullif(unnest($11::text[]), ''),
+    nullif(unnest($12::text[]), ''),
+    nullif(unnest($13::text[]), '')
 ON CONFLICT (audit_id) DO NOTHING
 RETURNING
     audit_id,
@@ -121,6 +139,9 @@ type PersistAuditRecordsParams struct {
 	PreemptingEnvelopeIDs  []string
 	ActiveEnvelopesCounts  []int32
 	TenantIDs              []string
+	TargetSubsystems       []string
+	TargetParameters       []string
+	CounterpartClasses     []string
 }
 
 type PersistAuditRecordsRow struct {
@@ -144,6 +165,9 @@ func (q *Queries) PersistAuditRecords(ctx context.Context, db DBTX, arg PersistA
 		arg.PreemptingEnvelopeIDs,
 		arg.ActiveEnvelopesCounts,
 		arg.TenantIDs,
+		arg.TargetSubsystems,
+		arg.TargetParameters,
+		arg.CounterpartClasses,
 	)
 	if err != nil {
 		return nil, err

@@ -132,7 +132,7 @@ func TestADeployOnAnyOlderSchemaStopsNoWriterAndLosesNothing(t *testing.T) {
 				return
 			}
 			db := older(t, version)
-			writers := startWriting(t, db.URL)
+			writers := startWriting(t, db.URL, version)
 			mustDeploy(t, db.URL, all[i+1:])
 			writers.mustHaveLostNothing(t, old)
 		})
@@ -148,11 +148,12 @@ func TestADeployOnThePredecessorsTableKeepsEveryRow(t *testing.T) {
 			coalesce(conflicting_envelope_id, '-'), coalesce(preempting_envelope_id, '-'), active_envelopes_count, coalesce(tenant_id, '-'))
 		FROM coordination_audit_records ORDER BY 1`
 	before := text(t, db.Pool, rows)
-	mustDeploy(t, db.URL, versions(t)[1:])
+	all := versions(t)
+	mustDeploy(t, db.URL, all[1:])
 	if text(t, db.Pool, rows) != before {
 		t.Error("the predecessor's rows have changed")
 	}
-	writers := startWriting(t, db.URL)
+	writers := startWriting(t, db.URL, all[len(all)-1])
 	writers.mustHaveLostNothing(t, 1000)
 }
 
@@ -166,13 +167,23 @@ func TestAReplicaKilledWhileMigratingLeavesTheRestToTheOthers(t *testing.T) {
 			t.Errorf("%d of the predecessor's rows, want 1000", n)
 		}
 	})
-	t.Run("while_it_builds_an_index", func(t *testing.T) {
-		t.Parallel()
-		db := older(t, 1)
-		writers := startWriting(t, db.URL)
-		killOne(t, db, "SELECT 1")
-		writers.mustHaveLostNothing(t, old)
-	})
+	for name, test := range map[string]struct {
+		version int64
+		held    string
+	}{
+		"while_it_builds_an_index":              {1, "SELECT 1"},
+		"while_it_adds_columns":                 {2, "SELECT FROM coordination_audit_records"},
+		"while_it_builds_an_index_to_read_with": {3, "SELECT 1"},
+		"while_it_drops_an_index":               {3, "LOCK TABLE coordination_audit_records IN ACCESS SHARE MODE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := older(t, test.version)
+			writers := startWriting(t, db.URL, test.version)
+			killOne(t, db, test.held)
+			writers.mustHaveLostNothing(t, old)
+		})
+	}
 }
 
 // killOne runs three replicas into what holds them up, kills the one that migrates
@@ -207,12 +218,23 @@ func killOne(t *testing.T, db *testdb.DB, held string) {
 
 func TestServicesThatStartEarlyWaitForTheWholeSchema(t *testing.T) {
 	t.Parallel()
+	for _, version := range []int64{1, 3} {
+		t.Run("from_"+strconv.FormatInt(version, 10), func(t *testing.T) {
+			t.Parallel()
+			checkWaiting(t, version)
+		})
+	}
+}
+
+// checkWaiting holds a deploy up in the migration that follows a version.
+func checkWaiting(t *testing.T, version int64) {
+	t.Helper()
 	db := testdb.NewEmpty(t)
 	services := []*replica{
 		run(t, "service-0", db.URL, "wait", "--schema", "--timeout", "2m"),
 		run(t, "service-1", db.URL, "wait", "--schema", "--timeout", "2m"),
 	}
-	mustMigrate(t, db.URL, "up-to", "1")
+	mustMigrate(t, db.URL, "up-to", strconv.FormatInt(version, 10))
 	release := hold(t, db, "SELECT 1")
 	replicas := runThree(t, db.URL)
 	stuck(t, db)

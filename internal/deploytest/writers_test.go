@@ -2,7 +2,6 @@ package deploytest_test
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -13,25 +12,24 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
 // writers are the services' goroutines: they persist from before a deploy until
 // after it.
 type writers struct {
-	store *coordaudit.Store
-	pool  *pgxpool.Pool
-	stop  chan struct{}
-	all   sync.WaitGroup
+	pool *pgxpool.Pool
+	stop chan struct{}
+	all  sync.WaitGroup
 
 	mu           sync.Mutex
 	acknowledged []string
 	rounds       chan struct{} // one token for each round of calls
 }
 
-// startWriting returns once every kind of call has been acknowledged.
-func startWriting(t *testing.T, url string) *writers {
+// startWriting starts the services that run on a schema of a version, and returns
+// once every kind of call has been acknowledged.
+func startWriting(t *testing.T, url string, version int64) *writers {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), url+"&pool_max_conns=8")
 	if err != nil {
@@ -39,13 +37,19 @@ func startWriting(t *testing.T, url string) *writers {
 	}
 	t.Cleanup(pool.Close)
 	w := &writers{pool: pool, stop: make(chan struct{}), rounds: make(chan struct{})}
-	// How long a write takes on a machine that runs all tests is not what is tested.
-	w.store = coordaudit.New(pool, coordaudit.Config{Logger: slog.New(slog.DiscardHandler), Timeout: 30 * time.Second})
-	for _, write := range []func(context.Context) ([]audit.Record, error){w.persist, w.persist, w.persistTx, w.persistTx, w.persistMany, w.persistManyTx} {
-		w.all.Go(func() { w.keep(t, write) })
-	}
+	w.start(t, releaseFor(version, pool))
 	w.awaitRounds(t)
 	return w
+}
+
+// start adds the services of a release.
+func (w *writers) start(t *testing.T, r release) {
+	t.Helper()
+	for _, write := range []write{persist, persist, persistTx, persistTx, persistMany, persistManyTx} {
+		w.all.Go(func() {
+			w.keep(t, func(ctx context.Context) ([]audit.Record, error) { return write(ctx, w.pool, r) })
+		})
+	}
 }
 
 // keep writes until it is stopped, at least once.
@@ -83,10 +87,15 @@ func (w *writers) awaitRounds(t *testing.T) {
 	}
 }
 
-// mustHaveLostNothing lets the writers write on the new schema, ends them and
-// compares. before is how many records there were when they started.
+// mustHaveLostNothing lets the writers write on the new schema, and beside them the
+// services of both releases: the roll-out starts the current one, a rollback the
+// previous one. Each writes in each way at least once. Then it ends them all and
+// compares. before is how many records there were when the writers started.
 func (w *writers) mustHaveLostNothing(t *testing.T, before int) {
 	t.Helper()
+	w.awaitRounds(t)
+	w.start(t, newCurrent(w.pool))
+	w.start(t, previous{w.pool})
 	w.awaitRounds(t)
 	close(w.stop)
 	w.all.Wait()
@@ -107,23 +116,24 @@ func (w *writers) mustHaveLostNothing(t *testing.T, before int) {
 	}
 }
 
-func (w *writers) persist(ctx context.Context) ([]audit.Record, error) {
+// write makes one call, and returns what the call is to store.
+type write func(ctx context.Context, pool *pgxpool.Pool, r release) ([]audit.Record, error)
+
+func persist(ctx context.Context, _ *pgxpool.Pool, r release) ([]audit.Record, error) {
 	recs := newRecords(1)
-	_, err := w.store.Persist(ctx, recs[0])
-	return recs, err
+	return recs, r.persist(ctx, recs[0])
 }
 
-func (w *writers) persistMany(ctx context.Context) ([]audit.Record, error) {
+func persistMany(ctx context.Context, _ *pgxpool.Pool, r release) ([]audit.Record, error) {
 	recs := newRecords(3)
-	_, err := w.store.PersistMany(ctx, recs)
-	return recs, err
+	return recs, r.persistMany(ctx, recs)
 }
 
-func (w *writers) persistTx(ctx context.Context) ([]audit.Record, error) {
+func persistTx(ctx context.Context, pool *pgxpool.Pool, r release) ([]audit.Record, error) {
 	recs := newRecords(2)
-	return recs, pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
+	return recs, pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		for _, rec := range recs {
-			if _, err := w.store.PersistTx(ctx, tx, rec); err != nil {
+			if err := r.persistTx(ctx, tx, rec); err != nil {
 				return err
 			}
 		}
@@ -131,12 +141,9 @@ func (w *writers) persistTx(ctx context.Context) ([]audit.Record, error) {
 	})
 }
 
-func (w *writers) persistManyTx(ctx context.Context) ([]audit.Record, error) {
+func persistManyTx(ctx context.Context, pool *pgxpool.Pool, r release) ([]audit.Record, error) {
 	recs := newRecords(3)
-	return recs, pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
-		_, err := w.store.PersistManyTx(ctx, tx, recs)
-		return err
-	})
+	return recs, pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return r.persistManyTx(ctx, tx, recs) })
 }
 
 func newRecords(n int) []audit.Record {

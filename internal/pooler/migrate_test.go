@@ -35,7 +35,7 @@ func TestTheReadingCallsWorkThroughATransactionPooler(t *testing.T) {
 	db := testdb.NewEmpty(t)
 	direct := openMigrator(t, db.URL)
 	p := pooler.Start(t, db.URL, pooler.Config{ServerConnections: 2})
-	for _, version := range []int64{0, 1, auditmigrate.Latest} {
+	for _, version := range []int64{0, 1, 2, 3, auditmigrate.Latest} {
 		if version > 0 {
 			if _, err := direct.UpTo(t.Context(), version); err != nil {
 				t.Fatal(err)
@@ -139,7 +139,7 @@ func TestServicesKeepWritingThroughThePoolerWhileTheSchemaMigrates(t *testing.T)
 			t.Parallel()
 			db := testdb.NewEmpty(t)
 			direct := openMigrator(t, db.URL)
-			if _, err := direct.UpTo(t.Context(), 1); err != nil {
+			if _, err := direct.UpTo(t.Context(), 3); err != nil { // the oldest that the store works on
 				t.Fatal(err)
 			}
 			p := pooler.Start(t, db.URL, pooler.Config{})
@@ -167,7 +167,7 @@ func TestServicesKeepWritingThroughThePoolerWhileTheSchemaMigrates(t *testing.T)
 				if _, err := direct.Up(t.Context()); err != nil {
 					t.Error(err)
 				}
-				if _, err := direct.DownTo(t.Context(), 1); err != nil {
+				if _, err := direct.DownTo(t.Context(), 3); err != nil {
 					t.Error(err)
 				}
 			}

@@ -119,6 +119,12 @@ func (h *Host) NewEmpty(tb testing.TB) *DB {
 	return h.forTest(tb, false)
 }
 
+// Clone returns a migrated database on this server that several tests share. drop
+// ends it.
+func (h *Host) Clone(ctx context.Context) (db *DB, drop func(), err error) {
+	return h.clone(ctx, true)
+}
+
 func (h *Host) forTest(tb testing.TB, migrated bool) *DB {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

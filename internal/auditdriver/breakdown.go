@@ -1,0 +1,130 @@
+package auditdriver
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/dbgen"
+)
+
+// Breakdown counts a normalized, valid window's records.
+func (d *Driver) Breakdown(ctx context.Context, scope audit.Scope, window audit.Window) (audit.Breakdown, error) {
+	counted := breakdown{queries: d.queries, in: selectionOf(scope, window)}
+	counted.Window = window
+	err := d.readMoment(ctx, func(db dbgen.DBTX) error {
+		for _, count := range []func(context.Context, dbgen.DBTX) error{
+			counted.byClassAndDecision, counted.byTenant, counted.byDay, counted.byReason, counted.byParameter,
+		} {
+			if err := count(ctx, db); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return audit.Breakdown{}, err
+	}
+	return counted.Breakdown, nil
+}
+
+// selection is the part that the queries over a window have in common. Each
+// query's parameters begin with it, or are it.
+type selection = dbgen.CountByTenantParams
+
+func selectionOf(scope audit.Scope, window audit.Window) selection {
+	since, until := bounds(window)
+	return selection{AllTenants: scope.IsAllTenants(), TenantID: scope.TenantID(), Since: since, Until: until}
+}
+
+// breakdown is a Breakdown in the making.
+type breakdown struct {
+	audit.Breakdown
+	queries *dbgen.Queries
+	in      selection
+}
+
+func (b *breakdown) byClassAndDecision(ctx context.Context, db dbgen.DBTX) error {
+	rows, err := b.queries.CountByClassAndDecision(ctx, db, dbgen.CountByClassAndDecisionParams(b.in))
+	b.ByClassDecision = make(map[audit.EnvelopeClass]map[audit.Decision]int64)
+	for _, row := range rows {
+		if b.ByClassDecision[row.EnvelopeClass] == nil {
+			b.ByClassDecision[row.EnvelopeClass] = make(map[audit.Decision]int64)
+		}
+		b.ByClassDecision[row.EnvelopeClass][row.Decision] = row.Records
+		if first := row.FirstSeen.UTC(); b.Total == 0 || first.Before(b.FirstSeen) {
+			b.FirstSeen = first
+		}
+		if last := row.LastSeen.UTC(); b.Total == 0 || last.After(b.LastSeen) {
+			b.LastSeen = last
+		}
+		b.MaxActiveEnvelopes = max(b.MaxActiveEnvelopes, row.MaxActiveEnvelopes)
+		b.Total += row.Records
+	}
+	return err
+}
+
+func (b *breakdown) byTenant(ctx context.Context, db dbgen.DBTX) error {
+	rows, err := b.queries.CountByTenant(ctx, db, b.in)
+	b.ByTenant = make(map[string]int64, len(rows))
+	for _, row := range rows {
+		b.ByTenant[row.TenantID] = row.Records
+	}
+	return err
+}
+
+func (b *breakdown) byDay(ctx context.Context, db dbgen.DBTX) error {
+	rows, err := b.queries.CountByDayAndClass(ctx, db, dbgen.CountByDayAndClassParams(b.in))
+	for _, row := range rows {
+		day := row.Day.UTC()
+		if last := len(b.ByDay) - 1; last < 0 || !b.ByDay[last].Day.Equal(day) {
+			b.ByDay = append(b.ByDay, audit.DayCount{Day: day, ByClass: make(map[audit.EnvelopeClass]int64)})
+		}
+		b.ByDay[len(b.ByDay)-1].ByClass[row.EnvelopeClass] = row.Records
+	}
+	return err
+}
+
+// byReason comes after the count of all: what it leaves out is the rest.
+func (b *breakdown) byReason(ctx context.Context, db dbgen.DBTX) error {
+	rows, err := b.queries.CountByReason(ctx, db, dbgen.CountByReasonParams{
+		AllTenants: b.in.AllTenants,
+		TenantID:   b.in.TenantID,
+		Since:      b.in.Since,
+		Until:      b.in.Until,
+		MaxReasons: audit.MaxReasons,
+	})
+	b.ByReason, b.OtherReasons = make(map[string]int64, len(rows)), b.Total
+	for _, row := range rows {
+		b.ByReason[row.Reason] = row.Records
+		b.OtherReasons -= row.Records
+	}
+	return err
+}
+
+func (b *breakdown) byParameter(ctx context.Context, db dbgen.DBTX) error {
+	rows, err := b.queries.CountByParameter(ctx, db, dbgen.CountByParameterParams(b.in))
+	slices.SortFunc(rows, func(x, y dbgen.CountByParameterRow) int {
+		return cmp.Or(
+			cmp.Compare(x.EnvelopeClass, y.EnvelopeClass),
+			cmp.Compare(x.TargetSubsystem, y.TargetSubsystem),
+			cmp.Compare(x.TargetParameter, y.TargetParameter),
+		)
+	})
+	for _, row := range rows {
+		last := len(b.ByParameter) - 1
+		if last < 0 || b.ByParameter[last].EnvelopeClass != row.EnvelopeClass ||
+			b.ByParameter[last].TargetSubsystem != row.TargetSubsystem || b.ByParameter[last].TargetParameter != row.TargetParameter {
+			b.ByParameter = append(b.ByParameter, audit.ParameterCount{
+				EnvelopeClass:   row.EnvelopeClass,
+				TargetSubsystem: row.TargetSubsystem,
+				TargetParameter: row.TargetParameter,
+				ByDecision:      make(map[audit.Decision]int64),
+			})
+			last++
+		}
+		b.ByParameter[last].ByDecision[row.Decision] = row.Records
+	}
+	return err
+}

@@ -1,0 +1,200 @@
+package auditdriver_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+	"github.com/hoc-analytics/coordaudit/internal/pglocal"
+	"github.com/hoc-analytics/coordaudit/internal/seed"
+	"github.com/hoc-analytics/coordaudit/internal/testdb"
+)
+
+// workbench is a trail of a million records that tests read and none writes to.
+type workbench struct {
+	server *pglocal.Server // kept: a server that nothing refers to is ended by its watchdog
+	url    string
+	some   audit.Record // one that is in it
+}
+
+// seededOnce is shared by this package's tests: making it takes half a minute. Its
+// server ends with the process, which pglocal's watchdog sees.
+var seededOnce = sync.OnceValues(func() (*workbench, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	server, err := pglocal.Start(ctx, pglocal.Config{})
+	if err != nil {
+		return nil, err
+	}
+	db, _, err := testdb.OnServer(server).Clone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var some audit.Record
+	recs := func(yield func(audit.Record) bool) {
+		for rec := range seed.Records(seed.Config{Records: million, Seed: 1, Envelopes: 2000}) {
+			some = rec
+			if !yield(rec) {
+				return
+			}
+		}
+	}
+	if _, err := seed.Copy(ctx, db.Pool, recs); err != nil {
+		return nil, err
+	}
+	return &workbench{server: server, url: db.URL, some: some}, nil
+})
+
+func seeded(t *testing.T) *workbench {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a million records, and -short was given")
+	}
+	bench, err := seededOnce()
+	if err != nil {
+		t.Fatalf("making a trail of a million records: %v", err)
+	}
+	return bench
+}
+
+// driver returns one on a single connection.
+func (w *workbench) driver(t *testing.T) (*auditdriver.Driver, *pgxpool.Pool) {
+	t.Helper()
+	pool := w.pool(t, func(*pgxpool.Config) {})
+	return auditdriver.New(pool), pool
+}
+
+func (w *workbench) pool(t *testing.T, set func(*pgxpool.Config)) *pgxpool.Pool {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.MaxConns = 1
+	set(config)
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// statement is one that the driver has sent, with its arguments.
+type statement struct {
+	sql  string
+	args []any
+}
+
+// statementsOf returns the queries on the trail that a call sends.
+func (w *workbench) statementsOf(t *testing.T, call func(context.Context, *auditdriver.Driver) error) []statement {
+	t.Helper()
+	sent := &recorder{}
+	pool := w.pool(t, func(config *pgxpool.Config) { config.ConnConfig.Tracer = sent })
+	if err := call(t.Context(), auditdriver.New(pool)); err != nil {
+		t.Fatal(err)
+	}
+	return sent.statements
+}
+
+// recorder is a tracer that keeps what sqlc has named.
+type recorder struct{ statements []statement }
+
+func (r *recorder) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.HasPrefix(data.SQL, "-- name: ") {
+		args := slices.DeleteFunc(slices.Clone(data.Args), func(arg any) bool { _, isMode := arg.(pgx.QueryExecMode); return isMode })
+		r.statements = append(r.statements, statement{sql: data.SQL, args: args})
+	}
+	return ctx
+}
+
+func (*recorder) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// plan is what the server did.
+type plan struct {
+	indexes  []string // each once, sorted
+	seqScans int
+	rowsRead int // from the table, those that a filter dropped included
+	text     string
+}
+
+// explain carries the statement out, planned for its values.
+func (w *workbench) explain(t *testing.T, s statement) plan {
+	t.Helper()
+	pool := w.pool(t, func(*pgxpool.Config) {})
+	var answer string
+	err := pool.QueryRow(t.Context(), "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON) "+s.sql, append([]any{pgx.QueryExecModeExec}, s.args...)...).Scan(&answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read(t, answer)
+}
+
+// explainGeneric carries the statement out by the plan that suits no value in particular.
+func (w *workbench) explainGeneric(t *testing.T, s statement) plan {
+	t.Helper()
+	pool := w.pool(t, func(config *pgxpool.Config) {
+		config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	})
+	if _, err := pool.Exec(t.Context(), "PREPARE generic AS "+s.sql); err != nil {
+		t.Fatal(err)
+	}
+	places := make([]string, len(s.args))
+	for i := range places {
+		places[i] = fmt.Sprintf("$%d", i+1)
+	}
+	var answer string
+	execute := "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON) EXECUTE generic (" + strings.Join(places, ", ") + ")"
+	if err := pool.QueryRow(t.Context(), execute, append([]any{pgx.QueryExecModeSimpleProtocol}, s.args...)...).Scan(&answer); err != nil {
+		t.Fatal(err)
+	}
+	return read(t, answer)
+}
+
+type node struct {
+	Type     string  `json:"Node Type"`
+	Index    string  `json:"Index Name"`
+	Relation string  `json:"Relation Name"`
+	Rows     float64 `json:"Actual Rows"`
+	Loops    float64 `json:"Actual Loops"`
+	Filtered float64 `json:"Rows Removed by Filter"`
+	Plans    []node  `json:"Plans"`
+}
+
+func read(t *testing.T, answer string) plan {
+	t.Helper()
+	var explained []struct{ Plan node }
+	if err := json.Unmarshal([]byte(answer), &explained); err != nil {
+		t.Fatal(err)
+	}
+	p := plan{text: answer}
+	p.add(explained[0].Plan)
+	slices.Sort(p.indexes)
+	p.indexes = slices.Compact(p.indexes)
+	return p
+}
+
+func (p *plan) add(n node) {
+	if n.Index != "" && n.Loops > 0 {
+		p.indexes = append(p.indexes, n.Index)
+	}
+	if n.Type == "Seq Scan" && n.Relation == "coordination_audit_records" {
+		p.seqScans++
+	}
+	if n.Relation != "" {
+		p.rowsRead += int((n.Rows + n.Filtered) * n.Loops)
+	}
+	for _, child := range n.Plans {
+		p.add(child)
+	}
+}

@@ -1,0 +1,175 @@
+package auditdriver_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+	"github.com/hoc-analytics/coordaudit/internal/seed"
+)
+
+const (
+	primaryKey       = "coordination_audit_records_pkey"
+	timeIndex        = "coordination_audit_time_idx"
+	scopeIndex       = "coordination_audit_scope_time_idx"
+	envelopeIndex    = "coordination_audit_envelope_scope_time_idx"
+	conflictingIndex = "coordination_audit_conflicting_scope_time_idx"
+	preemptingIndex  = "coordination_audit_preempting_scope_time_idx"
+
+	million = 1_000_000
+)
+
+// planTest is one promise of docs/reading.md.
+type planTest struct {
+	call    func(context.Context, *auditdriver.Driver) error
+	indexes []string
+	most    int // rows read from the table; 0 promises none but the indexes
+}
+
+// The plans that are promised, on a table of a million records. Rows read are what
+// a plan is judged by: they are the same on a slow machine and on a fast one.
+func TestReadsUseTheIndexesThatArePromised(t *testing.T) {
+	t.Parallel()
+	bench := seeded(t)
+	for name, test := range planTests(bench.some) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, sent := range bench.statementsOf(t, test.call) {
+				plan := bench.explain(t, sent)
+				if diff := cmp.Diff(test.indexes, plan.indexes); diff != "" || plan.seqScans > 0 {
+					t.Errorf("%d sequential scans, indexes (-want +got):\n%s\n%s", plan.seqScans, diff, plan.text)
+				}
+				if test.most > 0 && plan.rowsRead > test.most {
+					t.Errorf("%d rows read, want at most %d\n%s", plan.rowsRead, test.most, plan.text)
+				}
+			}
+		})
+	}
+}
+
+func planTests(some audit.Record) map[string]planTest {
+	const page = 101
+	day := audit.Window{Since: january(20), Until: january(21)}
+	deep := &auditdriver.Position{DecisionTimestamp: january(2)} // more than 9,000 pages down
+	list := func(q audit.Query, from *auditdriver.Position) func(context.Context, *auditdriver.Driver) error {
+		return func(ctx context.Context, d *auditdriver.Driver) error {
+			_, err := d.List(ctx, &q, from, page)
+			return err
+		}
+	}
+	acme, rare := audit.Tenant("tenant-acme"), audit.Tenant(seed.RareTenant)
+	tests := map[string]planTest{
+		"get": {indexes: []string{primaryKey}, most: 1, call: func(ctx context.Context, d *auditdriver.Driver) error {
+			_, err := d.Get(ctx, audit.AllTenants(), some.AuditID)
+			return err
+		}},
+		"get many": {indexes: []string{primaryKey}, most: 1, call: func(ctx context.Context, d *auditdriver.Driver) error {
+			_, err := d.GetMany(ctx, audit.AllTenants(), []uuid.UUID{some.AuditID, uuid.Max})
+			return err
+		}},
+		"list a tenant":                 {list(audit.Query{Scope: acme}, nil), []string{scopeIndex}, page},
+		"list a tenant, oldest first":   {list(audit.Query{Scope: acme, Order: audit.OldestFirst}, nil), []string{scopeIndex}, page},
+		"list a tenant, a deep page":    {list(audit.Query{Scope: acme}, deep), []string{scopeIndex}, page},
+		"list a tenant, in a window":    {list(audit.Query{Scope: acme, Window: day}, nil), []string{scopeIndex}, page},
+		"list a rare tenant":            {list(audit.Query{Scope: rare}, nil), []string{scopeIndex}, million / seed.RareEvery},
+		"list no tenant":                {list(audit.Query{Scope: audit.NoTenant()}, nil), []string{scopeIndex}, page},
+		"list all":                      {list(audit.Query{Scope: audit.AllTenants()}, nil), []string{timeIndex}, page},
+		"list all, oldest first":        {list(audit.Query{Scope: audit.AllTenants(), Order: audit.OldestFirst}, nil), []string{timeIndex}, page},
+		"list all, a deep page":         {list(audit.Query{Scope: audit.AllTenants()}, deep), []string{timeIndex}, page},
+		"list an envelope":              {list(audit.Query{Scope: acme, EnvelopeIDs: []string{"envelope-007"}}, nil), []string{envelopeIndex}, 0},
+		"list by conflicting envelope":  {list(audit.Query{Scope: acme, ConflictingEnvelopeID: "envelope-008"}, nil), []string{conflictingIndex}, 0},
+		"list by preempting envelope":   {list(audit.Query{Scope: acme, PreemptingEnvelopeID: "envelope-008"}, nil), []string{preemptingIndex}, 0},
+		"list a rare tenant's rejected": {list(audit.Query{Scope: rare, Decisions: []audit.Decision{audit.Rejected}}, nil), []string{scopeIndex}, million / seed.RareEvery},
+	}
+	for name, scope := range map[string]audit.Scope{"tenant": acme, "all": audit.AllTenants()} {
+		index := map[string]string{"tenant": scopeIndex, "all": timeIndex}[name]
+		tests["timeline, "+name] = planTest{indexes: []string{conflictingIndex, envelopeIndex, preemptingIndex}, call: func(ctx context.Context, d *auditdriver.Driver) error {
+			_, err := d.Timeline(ctx, &audit.TimelineQuery{Scope: scope, EnvelopeID: "envelope-008"}, nil, page)
+			return err
+		}}
+		tests["count a day, "+name] = planTest{indexes: []string{index}, call: func(ctx context.Context, d *auditdriver.Driver) error {
+			_, err := d.Count(ctx, &audit.Query{Scope: scope, Window: day})
+			return err
+		}}
+		tests["breakdown of a day, "+name] = planTest{indexes: []string{index}, call: func(ctx context.Context, d *auditdriver.Driver) error {
+			_, err := d.Breakdown(ctx, scope, day)
+			return err
+		}}
+		tests["trend of three days, "+name] = planTest{indexes: []string{index}, call: func(ctx context.Context, d *auditdriver.Driver) error {
+			_, err := d.Trend(ctx, &audit.TrendQuery{Scope: scope, MinRecords: 3, MaxEvidence: 20}, []time.Time{january(18), january(19), january(20), january(21)})
+			return err
+		}}
+	}
+	return tests
+}
+
+// A signal's own window is read through an index. What the friction's look-up reads
+// beside it, of earlier records, is not promised.
+func TestSignalsReadTheirWindowThroughAnIndex(t *testing.T) {
+	t.Parallel()
+	bench := seeded(t)
+	for scope, index := range map[audit.Scope]string{audit.Tenant("tenant-acme"): scopeIndex, audit.AllTenants(): timeIndex} {
+		query := audit.SignalQuery{Scope: scope, Window: audit.Window{Since: january(20), Until: january(21)}}.WithDefaults()
+		sent := bench.statementsOf(t, func(ctx context.Context, d *auditdriver.Driver) error {
+			_, err := d.Signals(ctx, &query)
+			return err
+		})
+		if len(sent) != 5 {
+			t.Fatalf("%d statements, want one a signal", len(sent))
+		}
+		for _, statement := range sent {
+			if plan := bench.explain(t, statement); !slices.Contains(plan.indexes, index) {
+				t.Errorf("%s: %v, want %s\n%s", scope, plan.indexes, index, plan.text)
+			}
+		}
+	}
+}
+
+// A prepared statement may get a generic plan from its sixth execution on. The
+// listings that are prepared must be served as well by that one; the others must
+// not be prepared.
+func TestARareTenantsListDoesNotDegradeWhenItsPlanIsCached(t *testing.T) {
+	t.Parallel()
+	bench := seeded(t)
+	rare := audit.Query{Scope: audit.Tenant(seed.RareTenant)}
+	for _, order := range []audit.Order{audit.NewestFirst, audit.OldestFirst} {
+		rare.Order = order
+		sent := bench.statementsOf(t, func(ctx context.Context, d *auditdriver.Driver) error {
+			_, err := d.List(ctx, &rare, nil, 101)
+			return err
+		})
+		plan := bench.explainGeneric(t, sent[0])
+		if !slices.Equal(plan.indexes, []string{scopeIndex}) || plan.rowsRead > million/seed.RareEvery {
+			t.Errorf("the generic plan reads %d rows through %v\n%s", plan.rowsRead, plan.indexes, plan.text)
+		}
+	}
+
+	driver, pool := bench.driver(t)
+	everyones := audit.Query{Scope: audit.AllTenants(), ReasonContains: "in no reason", Window: audit.Window{Since: january(20), Until: january(21)}}
+	rare.Decisions = []audit.Decision{audit.Rejected}
+	for i := range 20 { // the dear ones first, so that a generic plan would look cheap
+		query := rare
+		if i < 6 {
+			query = everyones
+		}
+		if _, err := driver.List(t.Context(), &query, nil, 101); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := driver.Timeline(t.Context(), &audit.TimelineQuery{Scope: rare.Scope, EnvelopeID: "envelope-008"}, nil, 101); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var prepared int
+	err := pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_prepared_statements WHERE statement ~ '^-- name: List(Filtered|Timeline)'").Scan(&prepared)
+	if err != nil || prepared != 0 {
+		t.Errorf("%d statements are prepared whose best plan depends on their values, %v", prepared, err)
+	}
+}
+
+func january(day int) time.Time { return time.Date(2026, 1, day, 0, 0, 0, 0, time.UTC) }

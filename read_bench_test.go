@@ -1,0 +1,146 @@
+package coordaudit_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/pglocal"
+	"github.com/hoc-analytics/coordaudit/internal/seed"
+	"github.com/hoc-analytics/coordaudit/internal/testdb"
+)
+
+const (
+	bareListTenant = `SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, conflicting_envelope_id,
+		preempting_envelope_id, active_envelopes_count, tenant_id, target_subsystem, target_parameter, counterpart_class, seq, created_at
+		FROM coordination_audit_records WHERE coalesce(tenant_id, '') = $1 ORDER BY decision_timestamp DESC, seq DESC LIMIT $2`
+
+	bareListAll = `SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, conflicting_envelope_id,
+		preempting_envelope_id, active_envelopes_count, tenant_id, target_subsystem, target_parameter, counterpart_class, seq, created_at
+		FROM coordination_audit_records ORDER BY decision_timestamp DESC, seq DESC LIMIT $1`
+
+	seededRecords = 1_000_000
+)
+
+// The first page of a million records, beside the query that anybody would write.
+func BenchmarkListFirstPage(b *testing.B) {
+	store, pool := seededStore(b)
+	ctx := context.Background()
+	for name, scope := range map[string]audit.Scope{
+		"Tenant": audit.Tenant("tenant-acme"), "RareTenant": audit.Tenant(seed.RareTenant), "AllTenants": audit.AllTenants(),
+	} {
+		b.Run(name, func(b *testing.B) {
+			compare(b, func() {
+				args := []any{bareListTenant, scope.TenantID(), audit.DefaultPageSize}
+				if scope.IsAllTenants() {
+					args = []any{bareListAll, audit.DefaultPageSize}
+				}
+				if _, err := listBare(ctx, pool, args[0].(string), args[1:]...); err != nil {
+					b.Fatal(err)
+				}
+			}, func() {
+				if _, err := store.List(ctx, audit.Query{Scope: scope}); err != nil {
+					b.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+// The 10,000th page beside the first one, which stands in the column of the bare
+// statement.
+func BenchmarkListPage10000BesideFirst(b *testing.B) {
+	store, _ := seededStore(b)
+	ctx := context.Background()
+	first := audit.Query{Scope: audit.AllTenants()}
+	deep := first
+	deep.After = cursorAfter(b, store, first, 9_999*audit.DefaultPageSize)
+	read := func(q audit.Query) func() {
+		return func() {
+			if page, err := store.List(ctx, q); err != nil || len(page.Records) != audit.DefaultPageSize {
+				b.Fatal(len(page.Records), err)
+			}
+		}
+	}
+	compare(b, read(first), read(deep))
+}
+
+// cursorAfter walks past n records in large pages: the limit is not the cursor's.
+func cursorAfter(b *testing.B, store *coordaudit.Store, q audit.Query, n int) audit.Cursor {
+	b.Helper()
+	for n > 0 {
+		q.Limit = min(n, audit.MaxPageSize)
+		page, err := store.List(context.Background(), q)
+		if err != nil || page.Next == "" {
+			b.Fatal(n, err)
+		}
+		n -= len(page.Records)
+		q.After = page.Next
+	}
+	return q.After
+}
+
+func listBare(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) ([]audit.Record, error) {
+	rows, err := pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (rec audit.Record, err error) {
+		var conflicting, preempting, tenant, subsystem, parameter, counterpart *string
+		err = row.Scan(&rec.AuditID, &rec.EnvelopeID, &rec.EnvelopeClass, &rec.Decision, &rec.Reason, &rec.DecisionTimestamp,
+			&conflicting, &preempting, &rec.ActiveEnvelopesCount, &tenant, &subsystem, &parameter, &counterpart, &rec.Seq, &rec.CreatedAt)
+		for _, text := range []struct {
+			to   *string
+			from *string
+		}{
+			{&rec.ConflictingEnvelopeID, conflicting},
+			{&rec.PreemptingEnvelopeID, preempting},
+			{&rec.TenantID, tenant},
+			{&rec.TargetSubsystem, subsystem},
+			{&rec.TargetParameter, parameter},
+		} {
+			if text.from != nil {
+				*text.to = *text.from
+			}
+		}
+		if counterpart != nil {
+			rec.CounterpartClass = audit.EnvelopeClass(*counterpart)
+		}
+		return rec, err
+	})
+}
+
+// seededOnce is shared by the benchmarks: making a million records takes a while.
+var seededOnce = sync.OnceValues(func() (*pglocal.Server, error) {
+	return pglocal.Start(context.Background(), pglocal.Config{Durable: true, Settings: map[string]string{"shared_buffers": "512MB"}})
+})
+
+var seededDatabase = sync.OnceValues(func() (*testdb.DB, error) {
+	server, err := seededOnce()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	db, _, err := testdb.OnServer(server).Clone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, err = seed.Copy(ctx, db.Pool, seed.Records(seed.Config{Records: seededRecords, Seed: 1}))
+	return db, err
+})
+
+func seededStore(b *testing.B) (*coordaudit.Store, *pgxpool.Pool) {
+	b.Helper()
+	db, err := seededDatabase()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return coordaudit.New(db.Pool, quiet()), db.Pool
+}
