@@ -24,7 +24,7 @@ func TestWrongUsageExitsWith2AndSaysWhatToDo(t *testing.T) {
 		args []string
 		says string
 	}{
-		"NoCommand":         {url, nil, `expected one of "import", "get", "demo", "version"`},
+		"NoCommand":         {url, nil, `expected one of "import", "export", "get", "list", "timeline", ...`},
 		"UnknownCommand":    {url, []string{"imprt"}, `unexpected argument imprt`},
 		"UnknownFlag":       {url, []string{"version", "--jsn"}, `unknown flag --jsn`},
 		"NoFile":            {url, []string{"import"}, `expected "<file>"`},
@@ -89,7 +89,18 @@ func TestFailuresExitWith1(t *testing.T) {
 
 func TestHelpIsAResultAndShowsNoURL(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--help"}, {"import", "--help"}, {"get", "-h"}, {"demo", "--help"}, {"version", "--help"}} {
+	for _, args := range [][]string{
+		{"--help"},
+		{"import", "--help"},
+		{"export", "--help"},
+		{"get", "-h"},
+		{"list", "--help"},
+		{"timeline", "--help"},
+		{"stats", "--help"},
+		{"signals", "--help"},
+		{"demo", "--help"},
+		{"version", "--help"},
+	} {
 		got := run(t, "postgres://someone:secret@host/x", "", args...)
 		got.mustExit(t, exitDone)
 		mustContain(t, got.stdout, "Usage: coordaudit", "DATABASE_URL")

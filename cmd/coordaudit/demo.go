@@ -1,16 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit"
@@ -88,28 +84,25 @@ func perform(ctx context.Context, pool *pgxpool.Pool) (*performance, error) {
 	if err := coordinator.CreateTables(ctx, pool); err != nil {
 		return nil, err
 	}
-	seen := &persistedIDs{}
-	store := coordaudit.New(pool, coordaudit.Config{Logger: quiet, Observer: seen, Timeout: demoTimeout})
+	store := coordaudit.New(pool, coordaudit.Config{Logger: quiet, Timeout: demoTimeout})
 	if err := coordinator.Play(ctx, pool, store, shown.start); err != nil {
 		return nil, err
 	}
-	for _, id := range seen.all() {
-		rec, err := store.Get(ctx, audit.AllTenants(), id)
+	for rec, err := range store.All(ctx, audit.Query{Scope: audit.AllTenants(), Order: audit.OldestFirst}) {
 		if err != nil {
 			return nil, err
 		}
 		shown.records = append(shown.records, rec)
 		shown.decisions[rec.Decision]++
 	}
-	slices.SortFunc(shown.records, func(a, b audit.Record) int { return cmp.Compare(a.Seq, b.Seq) })
 	if shown.repeated, err = store.PersistMany(ctx, shown.records); err != nil {
 		return nil, err
 	}
 	if shown.guards, err = countGuards(ctx, pool); err != nil {
 		return nil, err
 	}
-	if err := pool.QueryRow(ctx, "SELECT count(*) FROM coordination_audit_records").Scan(&shown.rows); err != nil {
-		return nil, fmt.Errorf("counting the records: %w", err)
+	if shown.rows, err = store.Count(ctx, audit.Query{Scope: audit.AllTenants()}); err != nil {
+		return nil, err
 	}
 	shown.elapsed = time.Since(began)
 	return shown, nil
@@ -129,27 +122,4 @@ func countGuards(ctx context.Context, pool *pgxpool.Pool) (n int64, err error) {
 		return 0, fmt.Errorf("counting the triggers: %d refuse to change history, 2 should", n)
 	}
 	return n, nil
-}
-
-// persistedIDs is an observer that remembers what was persisted; the coordinator
-// keeps no ids.
-type persistedIDs struct {
-	mu  sync.Mutex
-	ids []uuid.UUID
-}
-
-// ObservePersist implements audit.Observer.
-func (p *persistedIDs) ObservePersist(_ context.Context, observation audit.Observation) {
-	if observation.Outcome != audit.Persisted {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ids = append(p.ids, observation.AuditID)
-}
-
-func (p *persistedIDs) all() []uuid.UUID {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.ids)
 }

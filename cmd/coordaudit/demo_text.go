@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	demoColumns    = 100
+	demoColumns    = screenColumns
 	reasonColumn   = 59
 	timelineFormat = "%-8s  %-6s  %-11s  %-15s  %s  %s\n"
 )
@@ -92,36 +92,4 @@ func wrap(text string, columns int, lineBreak string) string {
 		column += len(word)
 	}
 	return wrapped.String()
-}
-
-// The colours, as parameters of the terminal's SGR sequence.
-const (
-	bold   = "1"
-	dim    = "2"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-)
-
-func decisionColour(decision audit.Decision) string {
-	switch decision {
-	case audit.Applied:
-		return green
-	case audit.Rejected:
-		return red
-	default:
-		return yellow
-	}
-}
-
-func painter(colour bool) func(colour, text string) string {
-	if !colour {
-		return func(_, text string) string { return text }
-	}
-	return func(colour, text string) string { return "\x1b[" + colour + "m" + text + "\x1b[0m" }
-}
-
-// colourful: on a terminal that can, unless https://no-color.org is asked for.
-func (p *program) colourful() bool {
-	return isTerminal(p.stdout) && p.env("NO_COLOR") == "" && p.env("TERM") != "dumb"
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -18,31 +17,13 @@ import (
 const getTimeout = 15 * time.Second
 
 type getCommand struct {
-	ID         string  `arg:"" help:"The record's audit id, a UUID."`
-	Tenant     *string `xor:"scope" required:"" placeholder:"ID" help:"Look among this tenant's records."`
-	NoTenant   bool    `xor:"scope" required:"" help:"Look among the records that belong to no tenant."`
-	AllTenants bool    `xor:"scope" required:"" help:"Look among all records."`
-	JSON       bool    `name:"json" help:"Print the record as one JSON object."`
-}
-
-func (c *getCommand) scope() audit.Scope {
-	switch {
-	case c.AllTenants:
-		return audit.AllTenants()
-	case c.NoTenant:
-		return audit.NoTenant()
-	default:
-		return audit.Tenant(*c.Tenant)
-	}
+	ID    string     `arg:"" help:"The record's audit id, a UUID."`
+	Scope scopeFlags `embed:""`
+	JSON  bool       `name:"json" help:"Print the record as one JSON object."`
 }
 
 // Validate is called by kong.
-func (c *getCommand) Validate() error {
-	if c.Tenant != nil && *c.Tenant == "" {
-		return errors.New("--tenant is empty; for records that belong to no tenant use --no-tenant")
-	}
-	return nil
-}
+func (c *getCommand) Validate() error { return c.Scope.Validate() }
 
 // Run is called by kong.
 func (c *getCommand) Run(ctx context.Context, p *program, db *database) error {
@@ -58,7 +39,7 @@ func (c *getCommand) Run(ctx context.Context, p *program, db *database) error {
 	defer store.Close()
 	ctx, cancel := context.WithTimeout(ctx, getTimeout)
 	defer cancel()
-	rec, err := store.Get(ctx, c.scope(), id)
+	rec, err := store.Get(ctx, c.Scope.scope(), id)
 	if err != nil {
 		return c.failed(id, err)
 	}
@@ -72,41 +53,35 @@ func (c *getCommand) Run(ctx context.Context, p *program, db *database) error {
 	return p.print(text)
 }
 
-// failed says the store's words again, and the next step with them.
 func (c *getCommand) failed(id uuid.UUID, err error) error {
-	shown := &failure{tried: fmt.Sprintf("getting audit record %s for %s", id, c.scope()), cause: err}
-	if cause := errors.Unwrap(err); cause != nil {
-		shown.cause = cause // err itself begins with what was tried
+	tried := fmt.Sprintf("getting audit record %s for %s", id, c.Scope.scope())
+	if errors.Is(err, audit.ErrNotFound) {
+		return &failure{tried: tried, cause: audit.ErrNotFound, next: "check the id, and whose records it is looked for in"}
 	}
-	switch {
-	case errors.Is(err, audit.ErrNotFound):
-		shown.next = "check the id, and whose records it is looked for in"
-	case errors.Is(err, audit.ErrUnavailable):
-		shown.next = "check that the database runs and that its URL is right, and try again"
-	}
-	return shown
+	return readFailed(tried, err)
 }
 
 // recordJSON is the record's own JSON form and what the database added to it.
 func recordJSON(rec audit.Record) (string, error) {
-	content, err := json.Marshal(rec)
-	if err != nil {
-		return "", err
-	}
-	added, err := json.Marshal(struct {
-		Seq       int64  `json:"seq"`
-		CreatedAt string `json:"created_at"`
-	}{rec.Seq, timeText(rec.CreatedAt)})
-	if err != nil {
-		return "", err
-	}
-	// Two objects, neither empty, become one.
-	return string(content[:len(content)-1]) + "," + string(added[1:]) + "\n", nil
+	text, err := recordObject(rec)
+	return string(text) + "\n", err
 }
+
+type shownField struct{ name, value string }
 
 func recordText(rec audit.Record) string {
 	var text strings.Builder
-	for _, field := range []struct{ name, value string }{
+	for _, field := range shownFields(rec) {
+		const column = "\n                         "
+		fmt.Fprintf(&text, "%-23s  %s\n", field.name, strings.ReplaceAll(printable(field.value), "\n", column))
+	}
+	return text.String()
+}
+
+// shownFields are all of a record but what it does not state of its context:
+// records from before there was one have none.
+func shownFields(rec audit.Record) []shownField {
+	fields := []shownField{
 		{"audit_id", rec.AuditID.String()},
 		{"seq", strconv.FormatInt(rec.Seq, 10)},
 		{"tenant_id", orNone(rec.TenantID)},
@@ -116,14 +91,20 @@ func recordText(rec audit.Record) string {
 		{"reason", rec.Reason},
 		{"conflicting_envelope_id", orNone(rec.ConflictingEnvelopeID)},
 		{"preempting_envelope_id", orNone(rec.PreemptingEnvelopeID)},
-		{"active_envelopes_count", strconv.Itoa(int(rec.ActiveEnvelopesCount))},
-		{"decision_timestamp", timeText(rec.DecisionTimestamp)},
-		{"created_at", timeText(rec.CreatedAt)},
-	} {
-		const column = "\n                         "
-		fmt.Fprintf(&text, "%-23s  %s\n", field.name, strings.ReplaceAll(printable(field.value), "\n", column))
 	}
-	return text.String()
+	for _, context := range []shownField{
+		{"counterpart_class", string(rec.CounterpartClass)},
+		{"target_subsystem", rec.TargetSubsystem},
+		{"target_parameter", rec.TargetParameter},
+	} {
+		if context.value != "" {
+			fields = append(fields, context)
+		}
+	}
+	return append(fields,
+		shownField{"active_envelopes_count", strconv.Itoa(int(rec.ActiveEnvelopesCount))},
+		shownField{"decision_timestamp", timeText(rec.DecisionTimestamp)},
+		shownField{"created_at", timeText(rec.CreatedAt)})
 }
 
 func timeText(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000000Z07:00") }

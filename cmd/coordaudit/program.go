@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -36,10 +35,16 @@ type program struct {
 type commandLine struct {
 	Database database `embed:""`
 
-	Import  importCommand  `cmd:"" help:"Import records from JSON Lines. Running it again stores nothing twice."`
-	Get     getCommand     `cmd:"" help:"Show one record."`
-	Demo    demoCommand    `cmd:"" help:"Show a small coordinator and its trail. Needs no database: it starts a PostgreSQL for itself."`
-	Version versionCommand `cmd:"" help:"Show the versions of this program, of its schema and of Go."`
+	Import   importCommand   `cmd:"" help:"Import records from JSON Lines. Running it again stores nothing twice."`
+	Export   exportCommand   `cmd:"" help:"Write records as JSON Lines, which import reads."`
+	Get      getCommand      `cmd:"" help:"Show one record."`
+	List     listCommand     `cmd:"" help:"List records, page by page."`
+	Timeline timelineCommand `cmd:"" help:"Draw what happened to one envelope and because of it."`
+	Stats    statsCommand    `cmd:"" help:"Count the records by class and decision, day, tenant, reason and target."`
+	Signals  signalsCommand  `cmd:"" help:"Look for rejection rates, oscillations, friction and repeated rejections."`
+	Report   reportCommand   `cmd:"" help:"Draw a window of the trail as one HTML file that needs no network."`
+	Demo     demoCommand     `cmd:"" help:"Show a small coordinator and its trail. Needs no database: it starts a PostgreSQL for itself."`
+	Version  versionCommand  `cmd:"" help:"Show the versions of this program, of its schema and of Go."`
 }
 
 type database struct {
@@ -53,7 +58,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	parser, err := kong.New(&cli,
 		kong.Name("coordaudit"),
 		kong.Description("The audit trail of an optimization coordinator, on PostgreSQL. Exit status: 0 done, 1 failed, 2 wrong usage."),
-		kong.Vars{"max_batch": strconv.Itoa(coordaudit.MaxBatch)},
+		flagVariables(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Writers(p.stdout, p.stderr),
 		kong.Exit(func(int) { helped = true }),

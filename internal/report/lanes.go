@@ -1,0 +1,155 @@
+package report
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+)
+
+// laneView is a lane as it is drawn.
+type laneView struct {
+	Lane
+	Class    audit.EnvelopeClass
+	Segments []segment
+	Marks    []mark
+	PutOutBy string
+
+	// Unseen, if not empty, is the part before the records that are drawn.
+	Unseen string
+}
+
+// segment is a time in which the envelope was active.
+type segment struct {
+	X, Width string
+
+	// Open ones have no record at one end: it was active before the window, or
+	// nothing is recorded of its end.
+	Open bool
+	Text string
+}
+
+// mark is a decision at its time.
+type mark struct {
+	X        string
+	Decision audit.Decision
+	Text     string
+}
+
+// Path draws a triangle over the segments or a cross under them: the marks do not
+// rely on their colours.
+func (m mark) Path() string {
+	if m.Decision == audit.Preempted {
+		return "M-4 2H4L0 9Z"
+	}
+	return "M-3 25L3 31M3 25L-3 31"
+}
+
+func laneViews(lanes []Lane, s span) []laneView {
+	views := make([]laneView, len(lanes))
+	for i, lane := range lanes {
+		views[i] = newLaneView(lane, s)
+	}
+	return views
+}
+
+func newLaneView(lane Lane, s span) laneView {
+	view := laneView{Lane: lane, Class: audit.Unknown, PutOutBy: putOutBy(lane.Oscillation)}
+	begin := 0.0
+	if n := len(lane.Records); n > 0 {
+		view.Class = latestClass(lane.Records)
+		if lane.More {
+			begin = s.at(lane.Records[0].DecisionTimestamp)
+			view.Unseen = length(begin)
+		}
+	}
+	d := laneDrawing{view: &view, span: s, begin: begin}
+	for i := range lane.Records {
+		d.add(&lane.Records[i])
+	}
+	if d.active {
+		d.segment(1, true, "active since "+stamp(d.since)+" UTC, no record of its end")
+	}
+	return view
+}
+
+// latestClass is what the envelope last declared. A record without a class is a
+// violation of the coordinator's rules, not a change of the envelope's.
+func latestClass(recs []audit.Record) audit.EnvelopeClass {
+	for _, rec := range slices.Backward(recs) {
+		if class := rec.EnvelopeClass.OrUnknown(); class != audit.Unknown {
+			return class
+		}
+	}
+	return audit.Unknown
+}
+
+// laneDrawing goes through an envelope's records, the oldest first.
+type laneDrawing struct {
+	view   *laneView
+	span   span
+	begin  float64 // of the segment under way
+	since  time.Time
+	active bool
+	known  bool // a record has said whether it is active
+}
+
+func (d *laneDrawing) add(rec *audit.Record) {
+	at := d.span.at(rec.DecisionTimestamp)
+	text := stamp(rec.DecisionTimestamp) + " UTC"
+	switch rec.Decision {
+	case audit.Applied:
+		if !d.active {
+			d.active, d.begin, d.since = true, at, rec.DecisionTimestamp
+		}
+		d.known = true
+	case audit.Preempted:
+		switch {
+		case d.active:
+			d.segment(at, false, "active "+stamp(d.since)+" to "+text)
+		case !d.known:
+			d.segment(at, true, "active until "+text+", applied earlier than what is drawn")
+		}
+		d.active, d.known = false, true
+		d.mark(at, rec, "preempted "+text+" by "+rec.PreemptingEnvelopeID)
+	case audit.Rejected:
+		if rec.ConflictingEnvelopeID != "" {
+			text += ", in conflict with " + rec.ConflictingEnvelopeID
+		}
+		d.mark(at, rec, "rejected "+text)
+	}
+}
+
+func (d *laneDrawing) segment(end float64, open bool, text string) {
+	const visible = 0.0015
+	d.view.Segments = append(d.view.Segments, segment{
+		X:     length(d.begin),
+		Width: length(max(end-d.begin, visible)),
+		Open:  open,
+		Text:  text,
+	})
+}
+
+func (d *laneDrawing) mark(at float64, rec *audit.Record, text string) {
+	d.view.Marks = append(d.view.Marks, mark{length(at), rec.Decision, text})
+}
+
+// putOutBy names who put the envelope out, the most frequent first.
+func putOutBy(o audit.Oscillation) string {
+	const named = 3
+	by := o.PreemptingEnvelopes
+	ids := slices.SortedFunc(maps.Keys(by), func(a, b string) int {
+		return cmp.Or(cmp.Compare(by[b], by[a]), cmp.Compare(a, b))
+	})
+	var parts []string
+	for _, id := range ids[:min(len(ids), named)] {
+		parts = append(parts, id+" ×"+number(by[id]))
+	}
+	if more := len(ids) - named; more > 0 {
+		parts = append(parts, plural(int64(more), "other"))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,107 @@
+package report
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"strings"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+)
+
+//go:embed report.css report.js *.html.tmpl
+var files embed.FS
+
+// page is what the templates read. Texts from the trail are in it as they are:
+// html/template escapes them for the place where they come to stand, and the
+// templates pass them through "shown".
+type page struct {
+	Policy string
+	Style  template.CSS
+	Script template.JS
+
+	Data
+	MinRecords, MinCycles, MinConflicts, MinRejections int64
+
+	Tiles      []tile
+	Decisions  []share
+	Timing     timing
+	Rates      []rate
+	Heatmap    heatmap
+	LaneViews  []laneView
+	Ticks      []tick
+	Envelopes  repeated
+	Parameters repeated
+	Shown      int64
+}
+
+func newPage(data Data) (page, error) {
+	style, err := inline("report.css")
+	if err != nil {
+		return page{}, err
+	}
+	script, err := inline("report.js")
+	if err != nil {
+		return page{}, err
+	}
+	span := newSpan(data)
+	return page{
+		Policy:        policy(style, script),
+		Style:         template.CSS(style), //nolint:gosec // report.css, which is compiled in
+		Script:        template.JS(script), //nolint:gosec // report.js, which is compiled in
+		Data:          data,
+		MinRecords:    int64(data.Query.MinRecords),
+		MinCycles:     int64(data.Query.MinCycles),
+		MinConflicts:  int64(data.Query.MinConflicts),
+		MinRejections: int64(data.Query.MinRejections),
+		Tiles:         tiles(data.Breakdown),
+		Decisions:     shares(data.Breakdown),
+		Timing:        newTiming(data, span),
+		Rates:         rates(data.Signals.RejectionRates),
+		Heatmap:       newHeatmap(data.Signals.Friction),
+		LaneViews:     laneViews(data.Lanes, span),
+		Ticks:         span.ticks(),
+		Envelopes:     repeatedEnvelopes(data.Signals.RepeatedRejections),
+		Parameters:    repeatedParameters(data.Signals.RepeatedParameterRejections),
+		Shown:         int64(len(data.Latest)),
+	}, nil
+}
+
+// inline reads a file that goes into the page. A browser hashes what its parser
+// made of it, which has no carriage returns: a checkout may have put some in.
+func inline(name string) (string, error) {
+	text, err := files.ReadFile(name)
+	return strings.ReplaceAll(string(text), "\r\n", "\n"), err
+}
+
+// policy forbids everything but the page's own style and script. What a record
+// might smuggle in would neither run nor load.
+func policy(style, script string) string {
+	return fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; base-uri 'none'; form-action 'none'",
+		hashSource(style), hashSource(script))
+}
+
+func hashSource(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+func parseTemplates() (*template.Template, error) {
+	return template.New("report").Funcs(template.FuncMap{
+		"shown":   shown,
+		"clipped": clipped,
+		"number":  number,
+		"plural":  plural,
+		"stamp":   stamp,
+		"machine": machine,
+		"key":     classKey,
+		"verdict": decisionKey,
+		"classes": audit.EnvelopeClasses,
+		"choices": audit.Decisions,
+		"tenant":  tenantText,
+		"bounds":  bounds,
+		"targets": targetText,
+	}).ParseFS(files, "*.html.tmpl")
+}
