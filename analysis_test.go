@@ -94,7 +94,7 @@ func comparePlainly(t *testing.T, recs []audit.Record) {
 
 func compareBreakdown(t *testing.T, store *coordaudit.Store, plain reference, scope audit.Scope, window audit.Window) {
 	t.Helper()
-	breakdown, err := store.Breakdown(t.Context(), scope, window)
+	breakdown, err := store.Breakdown(t.Context(), audit.BreakdownQuery{Scope: scope, Window: window})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ func ExampleStore_Breakdown() {
 	store, drop := exampleTrail(ctx)
 	defer drop()
 
-	breakdown, err := store.Breakdown(ctx, audit.AllTenants(), audit.Window{})
+	breakdown, err := store.Breakdown(ctx, audit.BreakdownQuery{Scope: audit.AllTenants()})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -5,6 +5,15 @@ import "time"
 // MaxReasons is how many reasons a [Breakdown] tells apart.
 const MaxReasons = 1000
 
+// BreakdownQuery says which records to break down.
+type BreakdownQuery struct {
+	// Scope says whose records are seen. Required.
+	Scope Scope
+
+	// Window bounds the decisions' time. Defaults to all of it.
+	Window Window
+}
+
 // Breakdown counts the records of a window, one way and another. Its numbers are
 // of one moment: they add up, whatever is stored meanwhile.
 type Breakdown struct {
@@ -66,12 +75,12 @@ type ParameterCount struct {
 	ByDecision      map[Decision]int64
 }
 
-// ValidateWindow is [Query.Validate] for a scope and a window alone.
-func ValidateWindow(scope Scope, window Window) error {
-	if err := scope.Validate(); err != nil {
+// Validate is [Query.Validate] for a breakdown.
+func (q BreakdownQuery) Validate() error {
+	if err := q.Scope.Validate(); err != nil {
 		return err
 	}
 	var faults faultList
-	faults.window(window)
+	faults.window(q.Window)
 	return faults.queryErr()
 }

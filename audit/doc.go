@@ -26,9 +26,10 @@
 //
 // # A question
 //
-// [Query], [TimelineQuery], [SignalQuery] and [TrendQuery] say what to read, each
-// under a [Scope]; [Page], [Timeline], [Breakdown], [Signals] and [WindowRates] are
-// the answers. Queries are checked like records, all faults at once.
+// [Query], [TimelineQuery], [BreakdownQuery], [SignalQuery] and [TrendQuery] say
+// what to read, each under a [Scope]; [Page], [Timeline], [Breakdown], [Signals]
+// and [WindowRates] are the answers. Queries are checked like records, all faults
+// at once.
 //
 // # JSON
 //

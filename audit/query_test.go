@@ -13,10 +13,10 @@ import (
 func TestAZeroQueryNeedsOnlyItsScope(t *testing.T) {
 	t.Parallel()
 	for name, validate := range map[string]func(audit.Scope) error{
-		"Query":         func(s audit.Scope) error { return audit.Query{Scope: s}.Validate() },
-		"TimelineQuery": func(s audit.Scope) error { return audit.TimelineQuery{Scope: s, EnvelopeID: "e"}.Validate() },
-		"SignalQuery":   func(s audit.Scope) error { return audit.SignalQuery{Scope: s}.Validate() },
-		"window":        func(s audit.Scope) error { return audit.ValidateWindow(s, audit.Window{}) },
+		"Query":          func(s audit.Scope) error { return audit.Query{Scope: s}.Validate() },
+		"TimelineQuery":  func(s audit.Scope) error { return audit.TimelineQuery{Scope: s, EnvelopeID: "e"}.Validate() },
+		"SignalQuery":    func(s audit.Scope) error { return audit.SignalQuery{Scope: s}.Validate() },
+		"BreakdownQuery": func(s audit.Scope) error { return audit.BreakdownQuery{Scope: s}.Validate() },
 	} {
 		if err := validate(audit.AllTenants()); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -144,7 +144,10 @@ func TestAReaderNeedsSELECTAlone(t *testing.T) {
 			_, err := store.Trend(ctx, audit.TrendQuery{Scope: scope, Window: window})
 			return err
 		},
-		"Breakdown": func(ctx context.Context) error { _, err := store.Breakdown(ctx, scope, window); return err },
+		"Breakdown": func(ctx context.Context) error {
+			_, err := store.Breakdown(ctx, audit.BreakdownQuery{Scope: scope, Window: window})
+			return err
+		},
 	} {
 		if err := read(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)

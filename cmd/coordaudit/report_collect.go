@@ -22,7 +22,7 @@ const (
 func collectReport(ctx context.Context, store *coordaudit.Store, query audit.SignalQuery, made time.Time, latest int) (report.Data, error) {
 	data := report.Data{Query: query, Made: made}
 	var err error
-	if data.Breakdown, err = store.Breakdown(ctx, query.Scope, query.Window); err != nil || data.Breakdown.Total == 0 {
+	if data.Breakdown, err = store.Breakdown(ctx, audit.BreakdownQuery{Scope: query.Scope, Window: query.Window}); err != nil || data.Breakdown.Total == 0 {
 		return data, err
 	}
 	if data.Signals, err = store.Signals(ctx, query); err != nil {

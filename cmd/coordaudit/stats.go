@@ -29,7 +29,7 @@ func (c *statsCommand) Run(ctx context.Context, p *program, db *database) error 
 	tried := fmt.Sprintf("counting the audit records for %s", scope)
 	var found audit.Breakdown
 	err = c.Timeout.reading(ctx, db, tried, func(ctx context.Context, store *coordaudit.Store) (err error) {
-		found, err = store.Breakdown(ctx, scope, window)
+		found, err = store.Breakdown(ctx, audit.BreakdownQuery{Scope: scope, Window: window})
 		return err
 	})
 	if err != nil {

@@ -122,7 +122,7 @@ func TestEachCommandKeepsItsContract(t *testing.T) {
 		"ValidatePending":            {database: empty, args: "validate", code: 3, stdout: []string{"not valid: pending 1 2 3 4\n"}, stderr: []string{"migrate: validating the schema: migrations are pending: 1, 2, 3, 4: run the migrations (migrate up)\n"}},
 		"Wait":                       {database: empty, args: "wait", stdout: []string{"the database answers\n"}},
 		"WaitSchema":                 {database: migrated, args: "wait --schema", stdout: []string{"every migration\n"}},
-		"WaitSchemaPending":          {database: empty, args: "wait --schema --timeout 300ms", code: 1, stderr: []string{"migrate: waiting for the schema: 300ms have passed; the last try: validating the schema: migrations are pending: 1, 2, 3, 4: run"}},
+		"WaitSchemaPending":          {database: empty, args: "wait --schema --timeout 5s", code: 1, stderr: []string{"migrate: waiting for the schema: 5s have passed; the last try: validating the schema: migrations are pending: 1, 2, 3, 4: run"}},
 		"Help":                       {database: empty, args: "--help", stdout: []string{"Usage: migrate <command>", "DATABASE_URL"}},
 		"CommandHelp":                {database: empty, args: "down --help", stdout: []string{"--allow-data-loss"}},
 		"NoCommand":                  {database: empty, args: "", code: 2, stderr: []string{"migrate: reading the command line: expected one of", ": see migrate --help\n"}},

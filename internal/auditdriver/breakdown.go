@@ -9,10 +9,10 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 )
 
-// Breakdown counts a normalized, valid window's records.
-func (d *Driver) Breakdown(ctx context.Context, scope audit.Scope, window audit.Window) (audit.Breakdown, error) {
-	counted := breakdown{queries: d.queries, in: selectionOf(scope, window)}
-	counted.Window = window
+// Breakdown counts the records of a normalized, valid query.
+func (d *Driver) Breakdown(ctx context.Context, q *audit.BreakdownQuery) (audit.Breakdown, error) {
+	counted := breakdown{queries: d.queries, in: selectionOf(q.Scope, q.Window)}
+	counted.Window = q.Window
 	err := d.readMoment(ctx, func(db dbgen.DBTX) error {
 		for _, count := range []func(context.Context, dbgen.DBTX) error{
 			counted.byClassAndDecision, counted.byTenant, counted.byDay, counted.byReason, counted.byParameter,

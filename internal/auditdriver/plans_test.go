@@ -98,7 +98,7 @@ func planTests(some audit.Record) map[string]planTest {
 			return err
 		}}
 		tests["breakdown of a day, "+name] = planTest{indexes: []string{index}, call: func(ctx context.Context, d *auditdriver.Driver) error {
-			_, err := d.Breakdown(ctx, scope, day)
+			_, err := d.Breakdown(ctx, &audit.BreakdownQuery{Scope: scope, Window: day})
 			return err
 		}}
 		tests["trend of three days, "+name] = planTest{indexes: []string{index}, call: func(ctx context.Context, d *auditdriver.Driver) error {

@@ -141,14 +141,7 @@ func (s *signals) friction(ctx context.Context, db dbgen.DBTX) error {
 }
 
 func (s *signals) repeatedRejections(ctx context.Context, db dbgen.DBTX) error {
-	rows, err := s.queries.ListRepeatedRejections(ctx, db, dbgen.ListRepeatedRejectionsParams{
-		AllTenants:    s.in.AllTenants,
-		TenantID:      s.in.TenantID,
-		Since:         s.in.Since,
-		Until:         s.in.Until,
-		MinRejections: int64(s.query.MinRejections),
-		MaxEvidence:   int32(s.query.MaxEvidence),
-	})
+	rows, err := s.queries.ListRepeatedRejections(ctx, db, s.repeated())
 	for _, row := range rows {
 		s.RepeatedRejections = append(s.RepeatedRejections, audit.RepeatedRejection{
 			TenantID:   row.TenantID,
@@ -163,14 +156,7 @@ func (s *signals) repeatedRejections(ctx context.Context, db dbgen.DBTX) error {
 }
 
 func (s *signals) repeatedParameterRejections(ctx context.Context, db dbgen.DBTX) error {
-	rows, err := s.queries.ListRepeatedParameterRejections(ctx, db, dbgen.ListRepeatedParameterRejectionsParams{
-		AllTenants:    s.in.AllTenants,
-		TenantID:      s.in.TenantID,
-		Since:         s.in.Since,
-		Until:         s.in.Until,
-		MinRejections: int64(s.query.MinRejections),
-		MaxEvidence:   int32(s.query.MaxEvidence),
-	})
+	rows, err := s.queries.ListRepeatedParameterRejections(ctx, db, dbgen.ListRepeatedParameterRejectionsParams(s.repeated()))
 	for _, row := range rows {
 		classes := make(map[audit.EnvelopeClass]int64)
 		for class, n := range map[audit.EnvelopeClass]int64{
@@ -193,4 +179,16 @@ func (s *signals) repeatedParameterRejections(ctx context.Context, db dbgen.DBTX
 		})
 	}
 	return err
+}
+
+// repeated is what both lists of repeated rejections are asked for by.
+func (s *signals) repeated() dbgen.ListRepeatedRejectionsParams {
+	return dbgen.ListRepeatedRejectionsParams{
+		AllTenants:    s.in.AllTenants,
+		TenantID:      s.in.TenantID,
+		Since:         s.in.Since,
+		Until:         s.in.Until,
+		MinRejections: int64(s.query.MinRejections),
+		MaxEvidence:   int32(s.query.MaxEvidence),
+	}
 }

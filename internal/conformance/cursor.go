@@ -147,7 +147,10 @@ func readsFailAsTheirErrorsSay(t *testing.T, db Database) {
 				_, err := test.store.Timeline(t.Context(), audit.TimelineQuery{Scope: test.scope, EnvelopeID: "e"})
 				return err
 			},
-			"Breakdown": func() error { _, err := test.store.Breakdown(t.Context(), test.scope, window); return err },
+			"Breakdown": func() error {
+				_, err := test.store.Breakdown(t.Context(), audit.BreakdownQuery{Scope: test.scope})
+				return err
+			},
 			"Signals": func() error {
 				_, err := test.store.Signals(t.Context(), audit.SignalQuery{Scope: test.scope})
 				return err

@@ -2,9 +2,6 @@ package conformance
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,117 +22,6 @@ func listings() []promise {
 		{"AWindowIsHalfOpenToTheMicrosecond", aWindowIsHalfOpenToTheMicrosecond},
 		{"AllReadsEveryPageAndEndsWhenItsReaderDoes", allReadsEveryPageAndEndsWhenItsReaderDoes},
 		{"ReadsAreTheSameInEveryExecMode", readsAreTheSameInEveryExecMode},
-	}
-}
-
-// filled persists records of three tenants and none, of every class and decision,
-// several at the same time, and returns them as they are stored, oldest first.
-func filled(t *testing.T, store *coordaudit.Store, n int) []audit.Record {
-	t.Helper()
-	recs := make([]audit.Record, n)
-	for i := range recs {
-		recs[i] = varied(i)
-	}
-	receipts, err := store.PersistMany(t.Context(), recs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, receipt := range receipts {
-		recs[i] = recs[i].Normalized()
-		recs[i].Seq, recs[i].CreatedAt = receipt.Seq, receipt.CreatedAt
-	}
-	slices.SortFunc(recs, inTotalOrder)
-	return recs
-}
-
-func varied(i int) audit.Record {
-	rec := audit.Record{
-		AuditID:              uuid.New(),
-		EnvelopeID:           fmt.Sprintf("envelope-%d", i%7),
-		EnvelopeClass:        audit.EnvelopeClasses()[i%5],
-		Decision:             audit.Decisions()[i%3],
-		Reason:               fmt.Sprintf("reason %d: 100%% of it_", i%11),
-		DecisionTimestamp:    time.Date(2026, 1, 2, 0, 0, i/4%20, i%2*1000, time.UTC),
-		ActiveEnvelopesCount: int32(i % 13),
-		TenantID:             []string{"acme", "globex", "", "initech"}[i%4],
-	}
-	switch rec.Decision {
-	case audit.Rejected:
-		rec.ConflictingEnvelopeID = fmt.Sprintf("envelope-%d", i%6)
-	case audit.Preempted:
-		rec.PreemptingEnvelopeID = fmt.Sprintf("envelope-%d", i%5)
-	case audit.Applied:
-	}
-	if i%2 == 0 {
-		rec.TargetSubsystem, rec.TargetParameter = "retry", fmt.Sprintf("parameter-%d", i%3)
-	}
-	return rec
-}
-
-func inTotalOrder(a, b audit.Record) int {
-	if order := a.DecisionTimestamp.Compare(b.DecisionTimestamp); order != 0 {
-		return order
-	}
-	return int(a.Seq - b.Seq)
-}
-
-func everyScope() []audit.Scope {
-	return []audit.Scope{audit.AllTenants(), audit.Tenant("acme"), audit.Tenant("globex"), audit.NoTenant(), audit.Tenant("nobody")}
-}
-
-// wanted are the records that a query asks for, found without SQL.
-func wanted(recs []audit.Record, q audit.Query) []audit.Record {
-	var found []audit.Record
-	for _, rec := range recs {
-		if (q.Scope.IsAllTenants() || rec.TenantID == q.Scope.TenantID()) &&
-			(q.Window.Since.IsZero() || !rec.DecisionTimestamp.Before(q.Window.Since)) &&
-			(q.Window.Until.IsZero() || rec.DecisionTimestamp.Before(q.Window.Until)) &&
-			(len(q.EnvelopeIDs) == 0 || slices.Contains(q.EnvelopeIDs, rec.EnvelopeID)) &&
-			(len(q.EnvelopeClasses) == 0 || slices.Contains(q.EnvelopeClasses, rec.EnvelopeClass)) &&
-			(len(q.Decisions) == 0 || slices.Contains(q.Decisions, rec.Decision)) &&
-			(q.ConflictingEnvelopeID == "" || rec.ConflictingEnvelopeID == q.ConflictingEnvelopeID) &&
-			(q.PreemptingEnvelopeID == "" || rec.PreemptingEnvelopeID == q.PreemptingEnvelopeID) &&
-			(q.TargetSubsystem == "" || rec.TargetSubsystem == q.TargetSubsystem) &&
-			(q.TargetParameter == "" || rec.TargetParameter == q.TargetParameter) &&
-			strings.Contains(rec.Reason, q.ReasonContains) {
-			found = append(found, rec)
-		}
-	}
-	if q.Order == audit.NewestFirst {
-		slices.Reverse(found)
-	}
-	return found
-}
-
-// pages reads a query page by page.
-func pages(t *testing.T, store *coordaudit.Store, q audit.Query) []audit.Record {
-	t.Helper()
-	var recs []audit.Record
-	for {
-		page, err := store.List(t.Context(), q)
-		if err != nil {
-			t.Fatalf("after %d records: %v", len(recs), err)
-		}
-		if q.Limit > 0 && len(page.Records) > q.Limit {
-			t.Fatalf("a page of %d records, want at most %d", len(page.Records), q.Limit)
-		}
-		recs = append(recs, page.Records...)
-		if page.Next == "" {
-			return recs
-		}
-		q.After = page.Next
-	}
-}
-
-// mustList holds pages and count against what was stored.
-func mustList(t *testing.T, store *coordaudit.Store, stored []audit.Record, q audit.Query) {
-	t.Helper()
-	want := wanted(stored, q)
-	if diff := cmp.Diff(want, pages(t, store, q)); diff != "" {
-		t.Errorf("%+v (-want +got):\n%s", q, diff)
-	}
-	if n, err := store.Count(t.Context(), q); err != nil || n != int64(len(want)) {
-		t.Errorf("%+v: Count() = %d, %v; want %d", q, n, err, len(want))
 	}
 }
 

@@ -119,7 +119,7 @@ func everyRead(t *testing.T, store *coordaudit.Store, scope audit.Scope) seen {
 	got.Page, errs[0] = store.List(t.Context(), audit.Query{Scope: scope, Limit: audit.MaxPageSize})
 	got.Count, errs[1] = store.Count(t.Context(), audit.Query{Scope: scope})
 	got.Timeline, errs[2] = store.Timeline(t.Context(), audit.TimelineQuery{Scope: scope, EnvelopeID: "envelope-1", Limit: audit.MaxPageSize})
-	got.Breakdown, errs[3] = store.Breakdown(t.Context(), scope, audit.Window{})
+	got.Breakdown, errs[3] = store.Breakdown(t.Context(), audit.BreakdownQuery{Scope: scope})
 	got.Signals, errs[4] = store.Signals(t.Context(), audit.SignalQuery{Scope: scope, MinRecords: 1, MinCycles: 1, MinConflicts: 1, MinRejections: 1})
 	got.Trend, errs[5] = store.Trend(t.Context(), audit.TrendQuery{Scope: scope, Window: audit.Window{Since: varied(0).DecisionTimestamp, Until: varied(40).DecisionTimestamp}})
 	if err := errors.Join(errs[:]...); err != nil {
@@ -166,6 +166,9 @@ func badQueriesAreRefusedByTheirFields(t *testing.T, db Database) {
 	timeline := func(q audit.TimelineQuery) func() error {
 		return func() error { q.Scope = audit.AllTenants(); _, err := store.Timeline(t.Context(), q); return err }
 	}
+	breakdown := func(q audit.BreakdownQuery) func() error {
+		return func() error { q.Scope = audit.AllTenants(); _, err := store.Breakdown(t.Context(), q); return err }
+	}
 	signals := func(q audit.SignalQuery) func() error {
 		return func() error { q.Scope = audit.AllTenants(); _, err := store.Signals(t.Context(), q); return err }
 	}
@@ -192,6 +195,7 @@ func badQueriesAreRefusedByTheirFields(t *testing.T, db Database) {
 		"a cursor that is none":          {list(audit.Query{After: "page 2"}), []string{"after"}},
 		"a cursor of a newer version":    {list(audit.Query{After: "AgIDBAUGBw"}), []string{"after"}},
 		"no envelope":                    {timeline(audit.TimelineQuery{Limit: 1001}), []string{"envelope_id", "limit"}},
+		"a breakdown of the year 10000":  {breakdown(audit.BreakdownQuery{Window: audit.Window{Since: earlier.AddDate(8000, 0, 0)}}), []string{"since"}},
 		"a negative threshold":           {signals(audit.SignalQuery{MinCycles: -1}), []string{"min_cycles"}},
 		"too much evidence":              {signals(audit.SignalQuery{MaxEvidence: 1001, Window: window}), []string{"since", "max_evidence"}},
 		"a trend without bounds":         {trend(audit.TrendQuery{}), []string{"since", "until"}},

@@ -93,7 +93,7 @@ func aBreakdownAddsUp(t *testing.T, db Database) {
 	store := newStore(db)
 	filled(t, store, 200)
 	for _, scope := range everyScope() {
-		b, err := store.Breakdown(t.Context(), scope, audit.Window{})
+		b, err := store.Breakdown(t.Context(), audit.BreakdownQuery{Scope: scope})
 		if err != nil {
 			t.Fatal(err)
 		}
