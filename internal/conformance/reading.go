@@ -98,7 +98,7 @@ func aTimelineHoldsWhatNamesItsEnvelopeOnce(t *testing.T, db Database) {
 func timelinePages(t *testing.T, store *coordaudit.Store, q audit.TimelineQuery) []audit.TimelineEntry {
 	t.Helper()
 	var entries []audit.TimelineEntry
-	for {
+	for range 20_000 {
 		page, err := store.Timeline(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
@@ -109,6 +109,8 @@ func timelinePages(t *testing.T, store *coordaudit.Store, q audit.TimelineQuery)
 		}
 		q.After = page.Next
 	}
+	t.Fatalf("no last page after %d entries", len(entries))
+	return nil
 }
 
 // everyRead makes each reading call once, and returns what it saw.
