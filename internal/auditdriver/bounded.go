@@ -38,23 +38,49 @@ func bounded(ctx context.Context, conn *pgconn.PgConn, work func(context.Context
 	if stop() {
 		return false, err
 	}
+	if gaveUp := cancel.settle(); gaveUp {
+		// Its socket is closed already; pgx is to know that the connection is gone.
+		_ = conn.Close(ctx)
+	}
 	cancel.running.Wait()
-	cancel.giveUp.Stop()
 	return sqlState(err) != stateQueryCanceled, err
 }
 
 // cancelling is the end of one bounded statement that took too long.
 type cancelling struct {
 	conn    *pgconn.PgConn
-	giveUp  *time.Timer
 	running sync.WaitGroup
+
+	mu     sync.Mutex
+	ended  bool // the statement
+	closed bool // the connection, by giveUp
 }
 
 func (c *cancelling) run() {
 	defer c.running.Done()
-	c.giveUp = time.AfterFunc(cancelGrace, func() { _ = c.conn.Conn().Close() })
+	time.AfterFunc(cancelGrace, c.giveUp)
 	ctx, cancel := context.WithTimeout(context.Background(), cancelGrace)
 	defer cancel()
 	// Whether the request arrived shows in the statement's own answer, or in its silence.
 	_ = c.conn.CancelRequest(ctx)
+}
+
+// giveUp closes the connection under a statement that has no answer yet. How long
+// the cancel request's own connection takes to end is no reason to.
+func (c *cancelling) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.closed = true
+		_ = c.conn.Conn().Close()
+	}
+}
+
+// settle keeps giveUp from what comes after the statement, and reports whether it
+// came first.
+func (c *cancelling) settle() (gaveUp bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	return c.closed
 }

@@ -18,6 +18,7 @@ func bounds() []promise {
 	return []promise{
 		{"ALockedTableBoundsTheCallAndNothingIsInDoubt", aLockedTableBoundsTheCallAndNothingIsInDoubt},
 		{"ALockedTableCostsTheCallerOnlyTime", aLockedTableCostsTheCallerOnlyTime},
+		{"AnAnsweredCancelLeavesTheCallersTransactionAlone", anAnsweredCancelLeavesTheCallersTransactionAlone},
 		{"AServerThatNeverAnswersBoundsTheCall", aServerThatNeverAnswersBoundsTheCall},
 		{"AServerThatFallsSilentLeavesAnOwnCommitInDoubt", aServerThatFallsSilentLeavesAnOwnCommitInDoubt},
 		{"AServerThatFallsSilentBoundsACallInATransaction", aServerThatFallsSilentBoundsACallInATransaction},
@@ -93,6 +94,23 @@ func aLockedTableCostsTheCallerOnlyTime(t *testing.T, db Database) {
 			commit(t, tx)
 		})
 	}
+}
+
+// The statement's own answer is what counts, not when the request's connection ends:
+// on a busy server that takes its time.
+func anAnsweredCancelLeavesTheCallersTransactionAlone(t *testing.T, db Database) {
+	proxy := faultproxy.New(t, db.URL)
+	tx := callersTx(t, openPool(t, proxy.URL(), nothing))
+	store := coordaudit.New(nil, impatient())
+	release := lockTable(t, db)
+	proxy.HoldNewConnections()
+	for _, call := range txCalls(store, tx) {
+		_ = within(t, timeout+grace, func() error {
+			return call.wantFailure(t.Context(), t, newRecord(), audit.ErrUnavailable, context.DeadlineExceeded)
+		})
+	}
+	release()
+	commit(t, tx)
 }
 
 // Row 6: a host that accepts and never answers held the predecessor without end.

@@ -44,6 +44,7 @@ type Proxy struct {
 	cutServer  Message // cut instead of passing on this message of the server
 	stalled    bool    // for every connection
 	stalledNew bool    // for new connections
+	heldNew    bool    // for new connections
 	conns      map[net.Conn]bool
 	closed     bool
 	running    sync.WaitGroup
@@ -108,6 +109,14 @@ func (p *Proxy) StallNewConnections() {
 	p.stalledNew = true
 }
 
+// HoldNewConnections passes the first message of connections that are yet to come on,
+// and nothing after it: a cancel request arrives, and its connection does not end.
+func (p *Proxy) HoldNewConnections() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heldNew = true
+}
+
 func (p *Proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
@@ -132,6 +141,11 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	defer p.untrack(server)
+	if p.is(&p.heldNew) {
+		_ = passStartup(client, server) // or the client has given up
+		_, _ = io.Copy(io.Discard, client)
+		return
+	}
 
 	var pumps sync.WaitGroup
 	pumps.Go(func() {
