@@ -13,7 +13,9 @@ import (
 )
 
 // MaxBatch is how many records one PersistMany takes. That many of the largest
-// records stay below PostgreSQL's limit of 1 GiB for one message.
+// records stay below PostgreSQL's limit of 1 GiB for one message. Whether they are
+// stored within [Config.Timeout] is the server's matter: a batch of thousands may
+// need more than the default, which is meant for one record.
 const MaxBatch = 10_000
 
 // PersistMany stores a batch in one statement and one transaction of its own,

@@ -27,7 +27,7 @@ func (m *Migrator) Wait(ctx context.Context) error {
 		if final(err) {
 			return m.failure(ctx, doing, err)
 		}
-		if ctx.Err() == nil || last == nil {
+		if last == nil || !ended(ctx) {
 			last = err
 		}
 		select {
@@ -36,6 +36,13 @@ func (m *Migrator) Wait(ctx context.Context) error {
 		case <-time.After(connectPoll):
 		}
 	}
+}
+
+// ended reports that the time is up, which a connection attempt may know from the
+// clock before ctx does.
+func ended(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || (ok && !time.Now().Before(deadline))
 }
 
 func (m *Migrator) ping(ctx context.Context) error {

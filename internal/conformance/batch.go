@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -104,7 +105,9 @@ func persistManyTakesEachRecordByItself(t *testing.T, db Database) {
 }
 
 func persistManyBoundsItsBatch(t *testing.T, db Database) {
-	store := newStore(db)
+	config := quiet()
+	config.Timeout = time.Minute // the bound here is one of size
+	store := coordaudit.New(db.Pool, config)
 	if receipts, err := store.PersistMany(t.Context(), nil); len(receipts) != 0 || err != nil {
 		t.Errorf("an empty batch: %v, %v; want nothing", receipts, err)
 	}
