@@ -20,7 +20,7 @@ func TestKillLeavesNoProcessOfAServerThatIsBeingConnectedTo(t *testing.T) {
 	dir := directory(t, server.URL())
 	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop)
-	for range 8 {
+	for range 2 {
 		go connectAgainAndAgain(ctx, filepath.Join(dir, ".s.PGSQL.5432"))
 	}
 	for range 5 {

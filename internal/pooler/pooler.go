@@ -67,8 +67,13 @@ func Start(tb testing.TB, databaseURL string, cfg Config) *Pooler {
 		tb.Fatalf("starting pgbouncer: %v", errors.Join(err, os.RemoveAll(p.dir)))
 	}
 	tb.Cleanup(stop)
+	tb.Cleanup(func() {
+		if tb.Failed() { // why a connection was closed, only the log says
+			tb.Logf("pgbouncer's log:\n%s", p.Log())
+		}
+	})
 	if err := p.waitUntilReady(); err != nil {
-		tb.Fatalf("starting pgbouncer: %v; its log:\n%s", err, p.Log())
+		tb.Fatalf("starting pgbouncer: %v", err)
 	}
 	return p
 }
