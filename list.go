@@ -1,6 +1,7 @@
 package coordaudit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -32,7 +33,7 @@ func (s *Store) list(ctx context.Context, q audit.Query) (audit.Page, error) {
 	if err != nil {
 		return audit.Page{}, err
 	}
-	size := pageSize(q.Limit)
+	size := cmp.Or(q.Limit, audit.DefaultPageSize)
 	var recs []audit.Record
 	err = s.reading(func() (err error) {
 		recs, err = s.driver.List(ctx, &q, from, size+1)
@@ -40,13 +41,6 @@ func (s *Store) list(ctx context.Context, q audit.Query) (audit.Page, error) {
 	})
 	recs, next := cutPage(recs, size, of)
 	return audit.Page{Records: recs, Next: next}, err
-}
-
-func pageSize(limit int) int {
-	if limit == 0 {
-		return audit.DefaultPageSize
-	}
-	return limit
 }
 
 // cutPage: one record more than asked for was read, to see whether there is a
@@ -71,9 +65,7 @@ func cutPage(recs []audit.Record, size int, of fingerprint) (page []audit.Record
 //		…
 //	}
 func (s *Store) All(ctx context.Context, q audit.Query) iter.Seq2[audit.Record, error] {
-	if q.Limit == 0 {
-		q.Limit = audit.MaxPageSize
-	}
+	q.Limit = cmp.Or(q.Limit, audit.MaxPageSize)
 	return func(yield func(audit.Record, error) bool) {
 		q := q // each iteration begins anew
 		for {

@@ -37,11 +37,11 @@ func BenchmarkListFirstPage(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			compare(b, func() {
-				args := []any{bareListTenant, scope.TenantID(), audit.DefaultPageSize}
+				sql, args := bareListTenant, []any{scope.TenantID(), audit.DefaultPageSize}
 				if scope.IsAllTenants() {
-					args = []any{bareListAll, audit.DefaultPageSize}
+					sql, args = bareListAll, args[1:]
 				}
-				if _, err := listBare(ctx, pool, args[0].(string), args[1:]...); err != nil {
+				if _, err := listBare(ctx, pool, sql, args...); err != nil {
 					b.Fatal(err)
 				}
 			}, func() {

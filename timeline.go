@@ -1,6 +1,7 @@
 package coordaudit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -29,7 +30,7 @@ func (s *Store) timeline(ctx context.Context, q audit.TimelineQuery) (audit.Time
 	if err != nil {
 		return audit.Timeline{}, err
 	}
-	size := pageSize(q.Limit)
+	size := cmp.Or(q.Limit, audit.DefaultPageSize)
 	var recs []audit.Record
 	err = s.reading(func() (err error) {
 		recs, err = s.driver.Timeline(ctx, &q, from, size+1)

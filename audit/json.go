@@ -35,9 +35,8 @@ type recordJSON struct {
 // persist_audit_record: class and decision in upper case, the time in UTC with
 // microseconds, null for an optional id that is empty. The target and the
 // counterpart's class, which those callers did not know, are left out where they
-// are not stated. Seq and CreatedAt belong
-// to one database's trail, so they are left out: [ParseRecord] reads what this
-// writes into an equal record.
+// are not stated. Seq and CreatedAt belong to one database's trail, so they are
+// left out: [ParseRecord] reads what this writes into an equal record.
 func (r Record) MarshalJSON() ([]byte, error) {
 	r = r.Normalized()
 	return json.Marshal(recordJSON{

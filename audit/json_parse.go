@@ -147,7 +147,8 @@ func nameOf(key string) string {
 	return strconv.Quote(key)
 }
 
-// parsed reads a text and turns it into a value whose parser names its own fault.
+// parsed reads a text and turns it into a value, whose parser knows what may be
+// wrong with it, but not under which key it stands.
 func parsed[T any](p *recordParser, key string, value json.RawMessage, into *T, parse func(string) (T, error)) {
 	var text string
 	if !p.text(key, value, &text) {
@@ -156,7 +157,9 @@ func parsed[T any](p *recordParser, key string, value json.RawMessage, into *T, 
 	result, err := parse(text)
 	if err != nil {
 		if invalid, ok := errors.AsType[*InvalidRecordError](err); ok {
-			p.faults = append(p.faults, invalid.Faults...)
+			for _, fault := range invalid.Faults {
+				p.faults.add(key, fault.Reason)
+			}
 		}
 		return
 	}
@@ -164,16 +167,9 @@ func parsed[T any](p *recordParser, key string, value json.RawMessage, into *T, 
 }
 
 func (p *recordParser) class(key string, value json.RawMessage, into *EnvelopeClass) {
-	if isNull(value) {
-		return
+	if !isNull(value) {
+		parsed(p, key, value, into, ParseEnvelopeClass)
 	}
-	parsed(p, key, value, into, func(text string) (EnvelopeClass, error) {
-		class, err := ParseEnvelopeClass(text)
-		if err != nil {
-			return "", invalidField(key, classReason)
-		}
-		return class, nil
-	})
 }
 
 func (p *recordParser) optionalText(key string, value json.RawMessage, into *string) {

@@ -137,7 +137,6 @@ const (
 	fieldUntil           = "until"
 	fieldOrder           = "order"
 	fieldLimit           = "limit"
-	fieldAfter           = "after"
 )
 
 // Window is a half-open span of decision times: since ≤ time < until. Windows

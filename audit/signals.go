@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -22,6 +23,8 @@ const (
 
 	// MaxTrendWindows bounds [TrendQuery.Windows].
 	MaxTrendWindows = 1000
+
+	defaultTrendWindows = 2 // one, and one to compare it with
 )
 
 // Unresolved stands in a [Friction] for the class of an envelope that nothing is
@@ -204,20 +207,11 @@ type WindowRates struct {
 
 // WithDefaults returns the query with its defaults in the places of zeros.
 func (q SignalQuery) WithDefaults() SignalQuery {
-	for _, field := range []struct {
-		value  *int
-		ifZero int
-	}{
-		{&q.MinRecords, DefaultMinRecords},
-		{&q.MinCycles, DefaultMinCycles},
-		{&q.MinConflicts, DefaultMinConflicts},
-		{&q.MinRejections, DefaultMinRejections},
-		{&q.MaxEvidence, DefaultMaxEvidence},
-	} {
-		if *field.value == 0 {
-			*field.value = field.ifZero
-		}
-	}
+	q.MinRecords = cmp.Or(q.MinRecords, DefaultMinRecords)
+	q.MinCycles = cmp.Or(q.MinCycles, DefaultMinCycles)
+	q.MinConflicts = cmp.Or(q.MinConflicts, DefaultMinConflicts)
+	q.MinRejections = cmp.Or(q.MinRejections, DefaultMinRejections)
+	q.MaxEvidence = cmp.Or(q.MaxEvidence, DefaultMaxEvidence)
 	return q
 }
 
@@ -238,15 +232,9 @@ func (q SignalQuery) Validate() error {
 
 // WithDefaults returns the query with its defaults in the places of zeros.
 func (q TrendQuery) WithDefaults() TrendQuery {
-	if q.Windows == 0 {
-		q.Windows = 2
-	}
-	if q.MinRecords == 0 {
-		q.MinRecords = DefaultMinRecords
-	}
-	if q.MaxEvidence == 0 {
-		q.MaxEvidence = DefaultMaxEvidence
-	}
+	q.Windows = cmp.Or(q.Windows, defaultTrendWindows)
+	q.MinRecords = cmp.Or(q.MinRecords, DefaultMinRecords)
+	q.MaxEvidence = cmp.Or(q.MaxEvidence, DefaultMaxEvidence)
 	return q
 }
 
@@ -267,7 +255,7 @@ func (q TrendQuery) Validate() error {
 		faults.add(fieldSince, "must lie before until: a trend's windows have a length")
 	}
 	if q.Windows < 0 || q.Windows > MaxTrendWindows {
-		faults.add("windows", fmt.Sprintf("must be 1 to %d, or 0 for 2", MaxTrendWindows))
+		faults.add("windows", fmt.Sprintf("must be 1 to %d, or 0 for %d", MaxTrendWindows, defaultTrendWindows))
 	} else if len(faults) == 0 && q.beginsBeforeYear1() {
 		faults.add("windows", "are so many that the first would begin before the year 1")
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,15 +73,8 @@ func (c *exportCommand) Run(ctx context.Context, p *program, db *database) error
 	if err != nil {
 		return c.stopped(ctx, tried, err)
 	}
-	p.warn("exported %s, %s for %s, %s, to %s", plural(ex.count, "record"), plural(ex.bytes, "byte"), folded(q.Scope.String()), windowText(window), c.outName())
+	p.warn("exported %s, %s for %s, %s, to %s", plural(ex.count, "record"), plural(ex.bytes, "byte"), folded(q.Scope.String()), windowText(window), outputName(c.Out))
 	return nil
-}
-
-func (c *exportCommand) outName() string {
-	if c.Out == "-" {
-		return "the standard output"
-	}
-	return c.Out
 }
 
 // apart refuses one file for both, under whatever names.
@@ -137,9 +129,7 @@ func (c *exportCommand) stopped(ctx context.Context, tried string, err error) er
 
 // exportTargets is where an export goes.
 type exportTargets struct {
-	records  io.Writer
-	flush    func() error
-	file     *wholeFile // nil for the standard output
+	records  output
 	manifest *wholeFile // nil if none is asked for
 }
 
@@ -147,14 +137,8 @@ type exportTargets struct {
 // long export and not after it.
 func (c *exportCommand) targets(stdout io.Writer) (to *exportTargets, err error) {
 	to = &exportTargets{}
-	if c.Out == "-" {
-		buffered := bufio.NewWriterSize(stdout, 1<<16)
-		to.records, to.flush = buffered, buffered.Flush
-	} else {
-		if to.file, err = newWholeFile(c.Out); err != nil {
-			return nil, fmt.Errorf("making %s: %w", c.Out, err)
-		}
-		to.records, to.flush = to.file, to.file.complete
+	if to.records, err = newOutput(c.Out, stdout); err != nil {
+		return nil, fmt.Errorf("making %s: %w", c.Out, err)
 	}
 	if c.Manifest != "" {
 		if to.manifest, err = newWholeFile(c.Manifest); err != nil {
@@ -168,7 +152,7 @@ func (c *exportCommand) targets(stdout io.Writer) (to *exportTargets, err error)
 // finish completes both files before either gets its name; the manifest, which
 // vouches for the other, is last.
 func (t *exportTargets) finish(manifest exportManifest) error {
-	if err := t.flush(); err != nil {
+	if err := t.records.complete(); err != nil {
 		return fmt.Errorf("writing the records: %w", err)
 	}
 	if t.manifest != nil {
@@ -176,21 +160,21 @@ func (t *exportTargets) finish(manifest exportManifest) error {
 			return fmt.Errorf("writing the manifest: %w", err)
 		}
 	}
-	for _, file := range []*wholeFile{t.file, t.manifest} {
-		if file == nil {
-			continue
-		}
-		if err := file.publish(); err != nil {
-			return fmt.Errorf("writing %s: %w", file.path, err)
-		}
+	if err := t.records.publish(); err != nil {
+		return fmt.Errorf("writing %s: %w", t.records.path, err)
+	}
+	if t.manifest == nil {
+		return nil
+	}
+	if err := t.manifest.publish(); err != nil {
+		return fmt.Errorf("writing %s: %w", t.manifest.path, err)
 	}
 	return nil
 }
 
 func (t *exportTargets) discard() {
-	for _, file := range []*wholeFile{t.file, t.manifest} {
-		if file != nil {
-			file.discard()
-		}
+	t.records.discard()
+	if t.manifest != nil {
+		t.manifest.discard()
 	}
 }

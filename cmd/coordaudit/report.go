@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit"
@@ -43,7 +41,7 @@ func (c *reportCommand) Run(ctx context.Context, p *program, db *database) error
 	// A matrix and a bar say themselves how much stands behind them, so they are
 	// shown whole.
 	query := audit.SignalQuery{Scope: c.Scope.scope(), Window: window, MinRecords: 1, MinConflicts: 1, MaxEvidence: 1}
-	out, err := c.begin(p.stdout)
+	out, err := newOutput(c.Out, p.stdout)
 	if err != nil {
 		return c.unwritten(err)
 	}
@@ -57,51 +55,20 @@ func (c *reportCommand) Run(ctx context.Context, p *program, db *database) error
 	if err != nil {
 		return err
 	}
-	if err := report.Write(out, data); err != nil {
-		return c.unwritten(err)
-	}
-	if err := out.finish(); err != nil {
-		return c.unwritten(err)
+	for _, step := range []func() error{
+		func() error { return report.Write(out, data) },
+		out.complete,
+		out.publish,
+	} {
+		if err := step(); err != nil {
+			return c.unwritten(err)
+		}
 	}
 	p.warn("reported on %s for %s, %s, to %s in %.1f s",
-		plural(data.Breakdown.Total, "record"), query.Scope, windowText(window), c.outName(), time.Since(made).Seconds())
+		plural(data.Breakdown.Total, "record"), query.Scope, windowText(window), outputName(c.Out), time.Since(made).Seconds())
 	return nil
 }
 
-func (c *reportCommand) outName() string {
-	if c.Out == "-" {
-		return "the standard output"
-	}
-	return c.Out
-}
-
 func (c *reportCommand) unwritten(err error) error {
-	return &failure{tried: "writing the report to " + c.outName(), cause: err, next: "name another file, or use - and a redirection"}
-}
-
-// reportTarget is where a report goes.
-type reportTarget struct {
-	io.Writer
-	finish  func() error
-	discard func()
-}
-
-// begin makes the file, so that one that cannot be is known of before the
-// database is asked.
-func (c *reportCommand) begin(stdout io.Writer) (reportTarget, error) {
-	if c.Out == "-" {
-		out := bufio.NewWriterSize(stdout, 1<<16)
-		return reportTarget{Writer: out, finish: out.Flush, discard: func() {}}, nil
-	}
-	file, err := newWholeFile(c.Out)
-	if err != nil {
-		return reportTarget{}, err
-	}
-	finish := func() error {
-		if err := file.complete(); err != nil {
-			return err
-		}
-		return file.publish()
-	}
-	return reportTarget{Writer: file, finish: finish, discard: file.discard}, nil
+	return &failure{tried: "writing the report to " + outputName(c.Out), cause: err, next: "name another file, or use - and a redirection"}
 }

@@ -13,16 +13,8 @@ import (
 func (d *Driver) Breakdown(ctx context.Context, q *audit.BreakdownQuery) (audit.Breakdown, error) {
 	counted := breakdown{queries: d.queries, in: selectionOf(q.Scope, q.Window)}
 	counted.Window = q.Window
-	err := d.readMoment(ctx, func(db dbgen.DBTX) error {
-		for _, count := range []func(context.Context, dbgen.DBTX) error{
-			counted.byClassAndDecision, counted.byTenant, counted.byDay, counted.byReason, counted.byParameter,
-		} {
-			if err := count(ctx, db); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := d.readMoment(ctx,
+		counted.byClassAndDecision, counted.byTenant, counted.byDay, counted.byReason, counted.byParameter)
 	if err != nil {
 		return audit.Breakdown{}, err
 	}

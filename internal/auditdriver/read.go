@@ -14,30 +14,38 @@ import (
 // read runs one reading statement on a connection of the pool. ctx bounds it: a
 // read that is given up leaves nothing in doubt, so its connection may go.
 func (d *Driver) read(ctx context.Context, work func(db dbgen.DBTX) error) error {
-	if d.pool == nil {
-		return audit.ErrNoPool
-	}
-	if err := work(d.pool); err != nil {
-		return readFailure(ctx, err)
-	}
-	return nil
+	return d.asking(ctx, func() error { return work(d.pool) })
 }
 
 // readPlanned is read for a statement whose best plan depends on its values.
 func (d *Driver) readPlanned(ctx context.Context, work func(db dbgen.DBTX) error) error {
-	return d.read(ctx, func(dbgen.DBTX) error {
-		return work(planned{DBTX: d.pool, mode: d.plannedMode})
+	return d.asking(ctx, func() error { return work(planned{DBTX: d.pool, mode: d.plannedMode}) })
+}
+
+// readMoment runs statements, planned for their values, that see one moment of the
+// trail, in their order and up to the first that fails.
+func (d *Driver) readMoment(ctx context.Context, steps ...func(context.Context, dbgen.DBTX) error) error {
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	return d.asking(ctx, func() error {
+		return pgx.BeginTxFunc(ctx, d.pool, options, func(tx pgx.Tx) error {
+			for _, step := range steps {
+				if err := step(ctx, planned{DBTX: tx, mode: d.plannedMode}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	})
 }
 
-// readMoment runs several statements that see one moment of the trail.
-func (d *Driver) readMoment(ctx context.Context, work func(db dbgen.DBTX) error) error {
-	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	return d.read(ctx, func(dbgen.DBTX) error {
-		return pgx.BeginTxFunc(ctx, d.pool, options, func(tx pgx.Tx) error {
-			return work(planned{DBTX: tx, mode: d.plannedMode})
-		})
-	})
+func (d *Driver) asking(ctx context.Context, ask func() error) error {
+	if d.pool == nil {
+		return audit.ErrNoPool
+	}
+	if err := ask(); err != nil {
+		return readFailure(ctx, err)
+	}
+	return nil
 }
 
 // planned has each execution of a statement planned for its values. A statement

@@ -12,16 +12,8 @@ import (
 func (d *Driver) Signals(ctx context.Context, q *audit.SignalQuery) (audit.Signals, error) {
 	found := signals{queries: d.queries, query: q, in: selectionOf(q.Scope, q.Window)}
 	found.Window = q.Window
-	err := d.readMoment(ctx, func(db dbgen.DBTX) error {
-		for _, find := range []func(context.Context, dbgen.DBTX) error{
-			found.rejectionRates, found.oscillations, found.friction, found.repeatedRejections, found.repeatedParameterRejections,
-		} {
-			if err := find(ctx, db); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := d.readMoment(ctx,
+		found.rejectionRates, found.oscillations, found.friction, found.repeatedRejections, found.repeatedParameterRejections)
 	if err != nil {
 		return audit.Signals{}, err
 	}
@@ -31,7 +23,7 @@ func (d *Driver) Signals(ctx context.Context, q *audit.SignalQuery) (audit.Signa
 // Trend returns the rejection rates between bounds that rise: those of window i
 // lie in [bounds[i], bounds[i+1]).
 func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.Time) (rates [][]audit.RejectionRate, err error) {
-	err = d.readMoment(ctx, func(db dbgen.DBTX) error {
+	err = d.readMoment(ctx, func(ctx context.Context, db dbgen.DBTX) error {
 		rates, err = rejectionRates(ctx, db, d.queries, dbgen.ListRejectionRatesParams{
 			Bounds:      bounds,
 			AllTenants:  q.Scope.IsAllTenants(),

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -140,14 +141,8 @@ func (f *fleet) preempt(rec audit.Record, env, holder envelope, withContext bool
 	return []audit.Record{end, rec}
 }
 
-func rank(class audit.EnvelopeClass) int {
-	for i, other := range audit.EnvelopeClasses() {
-		if class == other {
-			return i
-		}
-	}
-	return -1
-}
+// rank is lower for those that others give way to.
+func rank(class audit.EnvelopeClass) int { return slices.Index(audit.EnvelopeClasses(), class) }
 
 // envelope chooses who asks. Tenants differ in size, and share envelope ids.
 func (f *fleet) envelope() envelope {
