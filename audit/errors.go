@@ -40,7 +40,7 @@ var (
 	// connection broke. It rolled back; nothing of it was stored. Start it again.
 	ErrTxLost = errors.New("the caller's transaction was lost with its connection")
 
-	// ErrClosed: the store was closed before the call.
+	// ErrClosed: the store or the recorder was closed before the call.
 	ErrClosed = errors.New("audit store is closed")
 
 	// ErrNoPool: the store was made without a pool, so that only the calls that
@@ -49,6 +49,23 @@ var (
 
 	// ErrBatchTooLarge: a batch holds more records than one statement takes.
 	ErrBatchTooLarge = errors.New("batch of audit records is too large")
+)
+
+// Errors of a recorder.
+var (
+	// ErrPending: the record is accepted and not stored yet. The recorder keeps it,
+	// in its queue or in its dead-letter directory, and goes on trying. Nothing is
+	// left to do; persisting it again with the same id is safe.
+	ErrPending = errors.New("accepted, not stored yet")
+
+	// ErrDropped: the queue is full and the dead-letter directory takes nothing, so
+	// the record is lost unless its caller keeps it. It is counted, and a [Gap] will
+	// say so in the trail.
+	ErrDropped = errors.New("dropped, there is no room left to keep it")
+
+	// ErrDirectoryInUse: another recorder, of this process or another one, writes to
+	// the dead-letter directory. Give each its own.
+	ErrDirectoryInUse = errors.New("dead-letter directory is in use by another recorder")
 )
 
 // Errors of reading calls.
