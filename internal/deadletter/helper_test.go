@@ -1,0 +1,137 @@
+package deadletter_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/deadletter"
+)
+
+// record returns a valid record; its envelope's id holds n.
+func record(n int) audit.Record {
+	classes := audit.EnvelopeClasses()
+	return audit.Record{
+		AuditID:              uuid.Must(uuid.NewV7()),
+		EnvelopeID:           fmt.Sprintf("envelope-%06d", n),
+		EnvelopeClass:        classes[n%len(classes)],
+		Decision:             audit.Applied,
+		Reason:               `nothing stood in "its" way: "envelope_class":"SAFETY", ` + "\u2028\n🚀",
+		DecisionTimestamp:    time.Date(2026, 1, 1, 0, 0, 0, n*1000, time.UTC),
+		ActiveEnvelopesCount: int32(n),
+		TenantID:             "acme",
+	}
+}
+
+func records(from, to int) []audit.Record {
+	var recs []audit.Record
+	for n := from; n < to; n++ {
+		recs = append(recs, record(n))
+	}
+	return recs
+}
+
+func open(t *testing.T, config deadletter.Config) (*deadletter.Directory, deadletter.Found) {
+	t.Helper()
+	if config.Path == "" {
+		config.Path = t.TempDir()
+	}
+	d, found, err := deadletter.Open(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shut(t, d) })
+	return d, found
+}
+
+func shut(t *testing.T, d *deadletter.Directory) {
+	t.Helper()
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func appendAll(t *testing.T, d *deadletter.Directory, recs []audit.Record) {
+	t.Helper()
+	if err := d.Append(recs); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// next returns nil if nothing is left.
+func next(t *testing.T, d *deadletter.Directory, most int) *deadletter.Batch {
+	t.Helper()
+	batch, err := d.Next(most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return batch
+}
+
+func done(t *testing.T, d *deadletter.Directory, batch *deadletter.Batch) {
+	t.Helper()
+	if err := d.Done(batch); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// drain takes everything and says that it is done.
+func drain(t *testing.T, d *deadletter.Directory, most int) (recs []audit.Record, bad []deadletter.BadLine) {
+	t.Helper()
+	for batch := next(t, d, most); batch != nil; batch = next(t, d, most) {
+		if len(batch.Records)+len(batch.Bad) == 0 || most > 0 && len(batch.Records)+len(batch.Bad) > most {
+			t.Fatalf("a batch of %d records and %d bad lines, asked were %d", len(batch.Records), len(batch.Bad), most)
+		}
+		recs, bad = append(recs, batch.Records...), append(bad, batch.Bad...)
+		done(t, d, batch)
+	}
+	if !d.Empty() || d.Bytes() != 0 {
+		t.Errorf("after all was done: Empty() = %v, Bytes() = %d", d.Empty(), d.Bytes())
+	}
+	return recs, bad
+}
+
+// segments returns the paths of the segments, in order.
+func segments(t *testing.T, dir string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "[0-9]*.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func appendTo(t *testing.T, path, content string) {
+	t.Helper()
+	write(t, path, read(t, path)+content)
+}
+
+// countedByClass counts what the caller of Found would.
+func countedByClass(recs []audit.Record) map[audit.EnvelopeClass]int64 {
+	counts := map[audit.EnvelopeClass]int64{}
+	for _, rec := range recs {
+		counts[rec.EnvelopeClass]++
+	}
+	return counts
+}
