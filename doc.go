@@ -41,8 +41,9 @@
 // [Store.Get] and [Store.GetMany] read by id, [Store.List] in keyset pages,
 // [Store.All] as an iterator over every page, [Store.Timeline] what happened to an
 // envelope and because of it. [Store.Breakdown], [Store.Signals] and
-// [Store.Trend] compute in the database what a window shows. docs/reading.md has
-// the definitions, the indexes behind each query and the JSON forms.
+// [Store.Trend] compute in the database what a window shows. [Store.Gaps] lists
+// what is missing from the trail, and takes no scope. docs/reading.md has the
+// definitions, the indexes behind each query and the JSON forms.
 //
 // # The schema
 //

@@ -42,3 +42,24 @@ func (g Gap) Total() int64 {
 	}
 	return total
 }
+
+// GapQuery says which gaps to list. It takes no scope: a gap counts the records of
+// all tenants together, and holds no content of any.
+type GapQuery struct {
+	// Window bounds the time of the loss: a gap is listed if a moment from its From
+	// to its Until, both included, lies in it. So a gap may lie in two windows that
+	// touch. Defaults to all of time.
+	Window Window
+
+	// Limit is the most gaps to list, 1 to [MaxPageSize]. Defaults to
+	// [DefaultPageSize].
+	Limit int
+}
+
+// Validate reports every fault of the query in one [InvalidQueryError], or nil.
+func (q GapQuery) Validate() error {
+	var faults faultList
+	faults.window(q.Window)
+	faults.limit(q.Limit)
+	return faults.queryErr()
+}

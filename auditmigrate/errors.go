@@ -27,8 +27,8 @@ var (
 	// for longer than [Config.LockTimeout]. Let it end, and run again.
 	ErrLocked = errors.New("locked by another session")
 
-	// ErrDataLoss: going down would have dropped records, or columns that records
-	// have something in. All stands as before. See [Config.AllowDataLoss].
+	// ErrDataLoss: going down would have dropped records, gaps, or columns that
+	// records have something in. All stands as before. See [Config.AllowDataLoss].
 	ErrDataLoss = errors.New("it would destroy records")
 
 	// ErrUnknownVersion: the version asked for is none that this program knows.

@@ -37,7 +37,7 @@ func ExampleMigrator_Validate() {
 	fmt.Println(migrator.Validate(ctx))
 	// Output:
 	// true
-	// validating the schema: migrations are pending: 4: run the migrations (migrate up)
-	// up 00004_index_the_read_side
+	// validating the schema: migrations are pending: 5: run the migrations (migrate up)
+	// up 00005_create_coordination_audit_gaps
 	// <nil>
 }

@@ -22,11 +22,14 @@ const (
 	indexName   = "00002_index_coordination_audit_records"
 	contextName = "00003_add_decision_context"
 	readName    = "00004_index_the_read_side"
+	gapsName    = "00005_create_coordination_audit_gaps"
+
+	newest = 5
 )
 
-// migrationNames are all migrations, by their versions: 1 to 4.
+// migrationNames are all migrations, by their versions: 1 to newest.
 func migrationNames() []string {
-	return []string{createName, indexName, contextName, readName}
+	return []string{createName, indexName, contextName, readName, gapsName}
 }
 
 // changesUp is what applying the versions first to last comes to.

@@ -36,7 +36,7 @@ type Config struct {
 	// the work itself may take is up to the context. Defaults to 1 minute.
 	LockTimeout time.Duration
 
-	// AllowDataLoss lets Down, DownTo and Redo drop records, and columns that
+	// AllowDataLoss lets Down, DownTo and Redo drop records, gaps, and columns that
 	// records have something in. Defaults to false: they return [ErrDataLoss].
 	AllowDataLoss bool
 }

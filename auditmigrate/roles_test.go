@@ -57,7 +57,7 @@ func TestAnOwnerMigratesAndAServiceOnlyReadsAndInserts(t *testing.T) {
 	if err := as(db, service).Validate(t.Context()); err == nil || !strings.Contains(err.Error(), "SELECT on coordaudit_schema_version is enough") {
 		t.Errorf("a service without rights: %v", err)
 	}
-	execute(t, db.Pool, "GRANT SELECT, INSERT ON coordination_audit_records TO "+service+"; GRANT SELECT ON coordaudit_schema_version TO "+service)
+	execute(t, db.Pool, "GRANT SELECT, INSERT ON coordination_audit_records, coordination_audit_gaps TO "+service+"; GRANT SELECT ON coordaudit_schema_version TO "+service)
 	if err := as(db, service).Validate(t.Context()); err != nil {
 		t.Errorf("a service with its rights: %v", err)
 	}
@@ -69,8 +69,10 @@ func TestAnOwnerMigratesAndAServiceOnlyReadsAndInserts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(t.Context()) }()
-	if _, err := conn.Exec(t.Context(), insertRecord).ReadAll(); err != nil {
-		t.Errorf("a service's record: %v", err)
+	for _, sql := range []string{insertRecord, insertGap} {
+		if _, err := conn.Exec(t.Context(), sql).ReadAll(); err != nil {
+			t.Errorf("a service's %s: %v", sql, err)
+		}
 	}
 	for _, sql := range []string{
 		"UPDATE coordination_audit_records SET reason = 'another'",
@@ -78,6 +80,9 @@ func TestAnOwnerMigratesAndAServiceOnlyReadsAndInserts(t *testing.T) {
 		"TRUNCATE coordination_audit_records",
 		"ALTER TABLE coordination_audit_records DISABLE TRIGGER ALL",
 		"DROP TABLE coordination_audit_records",
+		"UPDATE coordination_audit_gaps SET cause = 'another'",
+		"DELETE FROM coordination_audit_gaps",
+		"TRUNCATE coordination_audit_gaps",
 		"DELETE FROM coordaudit_schema_version",
 	} {
 		_, err := conn.Exec(t.Context(), sql).ReadAll()
@@ -88,8 +93,14 @@ func TestAnOwnerMigratesAndAServiceOnlyReadsAndInserts(t *testing.T) {
 	if _, err := as(db, service).Down(t.Context()); err == nil {
 		t.Error("a service has migrated down")
 	}
-	if _, err := as(db, owner).Redo(t.Context()); err != nil {
-		t.Errorf("redo by the owner: %v", err)
+	if _, err := as(db, owner).Redo(t.Context()); !errors.Is(err, auditmigrate.ErrDataLoss) {
+		t.Errorf("redo by the owner: %v, want ErrDataLoss", err)
+	}
+	config = db.Pool.Config().ConnConfig.Copy()
+	config.RuntimeParams["role"] = owner
+	told := auditmigrate.New(config, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler), AllowDataLoss: true})
+	if _, err := told.Redo(t.Context()); err != nil {
+		t.Errorf("redo by the owner, told to drop the gap: %v", err)
 	}
 }
 
@@ -101,7 +112,7 @@ func TestAReaderNeedsSELECTAlone(t *testing.T) {
 	execute(t, db.Pool, insertContext)
 	id := uuid.MustParse(texts(t, db.Pool, "SELECT audit_id::text FROM coordination_audit_records WHERE target_subsystem IS NOT NULL")[0])
 	reader := newRole(t, db)
-	execute(t, db.Pool, "GRANT SELECT ON coordination_audit_records TO "+reader)
+	execute(t, db.Pool, "GRANT SELECT ON coordination_audit_records, coordination_audit_gaps TO "+reader)
 
 	config := db.Pool.Config()
 	config.ConnConfig.RuntimeParams["role"] = reader
@@ -148,6 +159,7 @@ func TestAReaderNeedsSELECTAlone(t *testing.T) {
 			_, err := store.Breakdown(ctx, audit.BreakdownQuery{Scope: scope, Window: window})
 			return err
 		},
+		"Gaps": func(ctx context.Context) error { _, err := store.Gaps(ctx, audit.GapQuery{}); return err },
 	} {
 		if err := read(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -30,7 +30,7 @@ func TestUpAppliesWhatIsPendingOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := diffChanges(changesUp(1, 4), changes); diff != "" {
+	if diff := diffChanges(changesUp(1, newest), changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 	wantLog := []logLine{
@@ -38,6 +38,7 @@ func TestUpAppliesWhatIsPendingOnce(t *testing.T) {
 		{Level: "INFO", Msg: "audit_migration_applied", Name: indexName},
 		{Level: "INFO", Msg: "audit_migration_applied", Name: contextName},
 		{Level: "INFO", Msg: "audit_migration_applied", Name: readName},
+		{Level: "INFO", Msg: "audit_migration_applied", Name: gapsName},
 	}
 	if diff := cmp.Diff(wantLog, book.lines(t, slog.LevelInfo)); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
@@ -50,7 +51,7 @@ func TestUpAppliesWhatIsPendingOnce(t *testing.T) {
 	if err != nil || len(changes) > 0 {
 		t.Errorf("the second time: changes %v, error %v; want neither", changes, err)
 	}
-	if diff := cmp.Diff([]string{"0 true", "1 true", "2 true", "3 true", "4 true"}, versions(t, db.Pool)); diff != "" {
+	if diff := cmp.Diff([]string{"0 true", "1 true", "2 true", "3 true", "4 true", "5 true"}, versions(t, db.Pool)); diff != "" {
 		t.Errorf("version table (-want +got):\n%s", diff)
 	}
 }
@@ -62,11 +63,11 @@ func TestStatusVersionAndValidateFollowTheDatabase(t *testing.T) {
 	check := func(current int64, pending ...int64) {
 		t.Helper()
 		got, target, err := migrator.Version(t.Context())
-		if err != nil || got != current || target != 4 {
-			t.Errorf("versions %d, %d, error %v; want %d, 4", got, target, err, current)
+		if err != nil || got != current || target != newest {
+			t.Errorf("versions %d, %d, error %v; want %d, %d", got, target, err, current, newest)
 		}
 		list, err := migrator.Status(t.Context())
-		if err != nil || len(list) != 4 {
+		if err != nil || len(list) != newest {
 			t.Fatalf("status %v, error %v", list, err)
 		}
 		for i, m := range list {
@@ -88,25 +89,25 @@ func TestStatusVersionAndValidateFollowTheDatabase(t *testing.T) {
 		}
 	}
 
-	check(0, 1, 2, 3, 4)
+	check(0, 1, 2, 3, 4, 5)
 	if tables := texts(t, db.Pool, "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"); len(tables) > 0 {
 		t.Errorf("asking has made %v", tables)
 	}
 	if changes, err := migrator.UpTo(t.Context(), 1); err != nil || len(changes) != 1 {
 		t.Fatalf("changes %v, error %v", changes, err)
 	}
-	check(1, 2, 3, 4)
-	if err := migrator.Validate(t.Context()); err.Error() != "validating the schema: migrations are pending: 2, 3, 4: run the migrations (migrate up)" {
+	check(1, 2, 3, 4, 5)
+	if err := migrator.Validate(t.Context()); err.Error() != "validating the schema: migrations are pending: 2, 3, 4, 5: run the migrations (migrate up)" {
 		t.Errorf("error is %q", err)
 	}
 	if changes, err := migrator.UpTo(t.Context(), 3); err != nil || len(changes) != 2 {
 		t.Fatalf("changes %v, error %v", changes, err)
 	}
-	check(3, 4)
+	check(3, 4, 5)
 	if _, err := migrator.UpTo(t.Context(), auditmigrate.Latest); err != nil {
 		t.Fatal(err)
 	}
-	check(4)
+	check(newest)
 	if changes, err := migrator.UpTo(t.Context(), 1); err != nil || len(changes) > 0 {
 		t.Errorf("up to a version below: changes %v, error %v; want neither", changes, err)
 	}
@@ -179,10 +180,10 @@ func TestEightProcessesMigrateOneDatabase(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if diff := cmp.Diff(map[int64]int{1: 1, 2: 1, 3: 1, 4: 1}, applied); diff != "" {
+	if diff := cmp.Diff(map[int64]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 1}, applied); diff != "" {
 		t.Errorf("how often each was applied (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"0 true", "1 true", "2 true", "3 true", "4 true"}, versions(t, db.Pool)); diff != "" {
+	if diff := cmp.Diff([]string{"0 true", "1 true", "2 true", "3 true", "4 true", "5 true"}, versions(t, db.Pool)); diff != "" {
 		t.Errorf("version table (-want +got):\n%s", diff)
 	}
 }
@@ -190,7 +191,7 @@ func TestEightProcessesMigrateOneDatabase(t *testing.T) {
 func TestADatabaseOfANewerProgramIsReady(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	execute(t, db.Pool, "INSERT INTO "+auditmigrate.VersionTable+" (version_id, is_applied) VALUES (5, true)")
+	execute(t, db.Pool, "INSERT INTO "+auditmigrate.VersionTable+" (version_id, is_applied) VALUES (6, true)")
 	migrator := open(t, db.URL, quiet())
 	if changes, err := migrator.Up(t.Context()); err != nil || len(changes) > 0 {
 		t.Errorf("up: changes %v, error %v; want neither", changes, err)
@@ -198,12 +199,12 @@ func TestADatabaseOfANewerProgramIsReady(t *testing.T) {
 	if err := migrator.Validate(t.Context()); err != nil {
 		t.Errorf("validate: %v", err)
 	}
-	if current, target, err := migrator.Version(t.Context()); err != nil || current != 5 || target != 4 {
-		t.Errorf("versions %d, %d, error %v; want 5, 4", current, target, err)
+	if current, target, err := migrator.Version(t.Context()); err != nil || current != 6 || target != newest {
+		t.Errorf("versions %d, %d, error %v; want 6, 5", current, target, err)
 	}
 	for name, do := range map[string]func(context.Context) ([]auditmigrate.Change, error){"down": migrator.Down, "redo": migrator.Redo} {
 		changes, err := do(t.Context())
-		if err == nil || len(changes) > 0 || !strings.Contains(err.Error(), "the database is at version 5, this program knows versions up to 4 only: revert with the newer program") {
+		if err == nil || len(changes) > 0 || !strings.Contains(err.Error(), "the database is at version 6, this program knows versions up to 5 only: revert with the newer program") {
 			t.Errorf("%s: changes %v, error %v", name, changes, err)
 		}
 	}
@@ -218,7 +219,7 @@ func TestAVersionThatNoMigrationHasIsRefused(t *testing.T) {
 		"down-to 99": func() error { _, err := migrator.DownTo(t.Context(), 99); return err },
 		"down-to -1": func() error { _, err := migrator.DownTo(t.Context(), -1); return err },
 	} {
-		if err := do(); !errors.Is(err, auditmigrate.ErrUnknownVersion) || !strings.HasSuffix(err.Error(), ": this program knows versions 1 to 4") {
+		if err := do(); !errors.Is(err, auditmigrate.ErrUnknownVersion) || !strings.HasSuffix(err.Error(), ": this program knows versions 1 to 5") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

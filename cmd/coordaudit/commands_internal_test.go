@@ -98,6 +98,7 @@ func TestHelpIsAResultAndShowsNoURL(t *testing.T) {
 		{"timeline", "--help"},
 		{"stats", "--help"},
 		{"signals", "--help"},
+		{"gaps", "--help"},
 		{"demo", "--help"},
 		{"version", "--help"},
 	} {

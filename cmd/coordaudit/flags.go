@@ -27,6 +27,8 @@ func flagVariables() kong.Vars {
 		"max_evidence":   strconv.Itoa(audit.MaxEvidence),
 		"since_default":  "", // for windowFlags; a command may set its own
 		"since_note":     "",
+		"bounded":        "Decisions",
+		"listed":         "records", // for limitFlag, likewise
 	}
 }
 
@@ -57,9 +59,10 @@ func (f scopeFlags) Validate() error {
 }
 
 // windowFlags bound the decisions' time, the first bound included, the second not.
+// A command that bounds another time sets bounded.
 type windowFlags struct {
-	Since string `placeholder:"TIME" default:"${since_default}" help:"Decisions from this time on: RFC 3339 with an offset, or how long ago, such as 24h or 7d.${since_note}"`
-	Until string `placeholder:"TIME" help:"Decisions before this time, given likewise."`
+	Since string `placeholder:"TIME" default:"${since_default}" help:"${bounded} from this time on: RFC 3339 with an offset, or how long ago, such as 24h or 7d.${since_note}"`
+	Until string `placeholder:"TIME" help:"${bounded} before this time, given likewise."`
 }
 
 // weekFlags are windowFlags that look a week back unless told otherwise. A command

@@ -1,6 +1,6 @@
 // Command coordaudit is the operator's program for the audit trail: it imports and
-// exports records, shows, lists, draws and counts them, looks for what the learning
-// side should know, and demonstrates the library.
+// exports records, shows, lists, draws and counts them, tells which are missing,
+// looks for what the learning side should know, and demonstrates the library.
 //
 // Results go to the standard output, everything else to the standard error. The
 // exit status is 0 if all was done, 1 if something failed or was refused, and 2

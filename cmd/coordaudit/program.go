@@ -42,6 +42,7 @@ type commandLine struct {
 	Timeline timelineCommand `cmd:"" help:"Draw what happened to one envelope and because of it."`
 	Stats    statsCommand    `cmd:"" help:"Count the records by class and decision, day, tenant, reason and target."`
 	Signals  signalsCommand  `cmd:"" help:"Look for rejection rates, oscillations, friction and repeated rejections."`
+	Gaps     gapsCommand     `cmd:"" help:"List the gaps: how many records are missing, since when and why."`
 	Report   reportCommand   `cmd:"" help:"Draw a window of the trail as one HTML file that needs no network."`
 	Demo     demoCommand     `cmd:"" help:"Show a small coordinator and its trail. Needs no database: it starts a PostgreSQL for itself."`
 	Version  versionCommand  `cmd:"" help:"Show the versions of this program, of its schema and of Go."`

@@ -52,13 +52,19 @@ func (f timeoutFlag) reading(ctx context.Context, db *database, tried string, re
 
 // pageFlags say which part of a list is shown.
 type pageFlags struct {
-	Limit  int    `default:"${page_size}" help:"The most records to show, 1 to ${max_page_size}."`
-	Cursor string `placeholder:"CURSOR" help:"Go on where an earlier page ended. Scope, filters, window and order must be those of that page."`
+	limitFlag `embed:""`
+	Cursor    string `placeholder:"CURSOR" help:"Go on where an earlier page ended. Scope, filters, window and order must be those of that page."`
+}
+
+// limitFlag bounds a list. A command that lists something else than records sets
+// listed.
+type limitFlag struct {
+	Limit int `default:"${page_size}" help:"The most ${listed} to show, 1 to ${max_page_size}."`
 }
 
 // Validate is called by the commands' own Validate. To the store 0 is its
 // default; who types it means something else.
-func (f pageFlags) Validate() error {
+func (f limitFlag) Validate() error {
 	if f.Limit < 1 || f.Limit > audit.MaxPageSize {
 		return fmt.Errorf("--limit must be 1 to %d", audit.MaxPageSize)
 	}

@@ -54,13 +54,19 @@ const insertRecord = `
 	INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp)
 	VALUES (gen_random_uuid(), 'envelope', 'UNKNOWN', 'APPLIED', 'a reason', now())`
 
-// The migrations, by their versions: 1 to 4.
+// The migrations, by their versions: 1 to 5.
 const (
 	create      = "00001_create_coordination_audit_records"
 	index       = "00002_index_coordination_audit_records"
 	withContext = "00003_add_decision_context"
 	readSide    = "00004_index_the_read_side"
+	withGaps    = "00005_create_coordination_audit_gaps"
 )
+
+const insertGap = `
+	INSERT INTO coordination_audit_gaps (gap_id, dropped_safety, dropped_reliability, dropped_cost, dropped_performance, dropped_unknown,
+		first_audit_id, last_audit_id, lost_from, lost_until, cause)
+	VALUES (gen_random_uuid(), 0, 0, 1, 0, 0, gen_random_uuid(), gen_random_uuid(), now(), now(), 'the disk is full')`
 
 const insertContext = `
 	INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, target_subsystem)
@@ -91,8 +97,14 @@ func TestEachCommandKeepsItsContract(t *testing.T) {
 		execute(t, db, insertContext)
 		return db
 	}
-	downAbove := []string{"down " + readSide, "down " + withContext, "down " + index}
-	havingReverted := ", having reverted " + readSide + ", reverted " + withContext + ", reverted " + index + ": "
+	withGap := func(t *testing.T) *testdb.DB {
+		t.Helper()
+		db := testdb.New(t)
+		execute(t, db, insertGap)
+		return db
+	}
+	downAbove := []string{"down " + withGaps, "down " + readSide, "down " + withContext, "down " + index}
+	havingReverted := ", having reverted " + withGaps + ", reverted " + readSide + ", reverted " + withContext + ", reverted " + index + ": "
 	tests := map[string]struct {
 		database func(*testing.T) *testdb.DB
 		args     string
@@ -100,29 +112,31 @@ func TestEachCommandKeepsItsContract(t *testing.T) {
 		stdout   []string // in this order
 		stderr   []string
 	}{
-		"Up":                         {database: empty, args: "up", stdout: []string{"up   " + create + " (", " ms)\nup   " + index + " (", " ms)\nup   " + withContext + " (", " ms)\nup   " + readSide + " ("}},
+		"Up":                         {database: empty, args: "up", stdout: []string{"up   " + create + " (", " ms)\nup   " + index + " (", " ms)\nup   " + withContext + " (", " ms)\nup   " + readSide + " (", " ms)\nup   " + withGaps + " ("}},
 		"UpAgain":                    {database: migrated, args: "up", stdout: []string{"nothing to do\n"}},
-		"UpVerbose":                  {database: empty, args: "up -v", stdout: []string{"up "}, stderr: []string{"level=INFO msg=audit_migration_applied version=1", "version=2", "version=3", "version=4"}},
+		"UpVerbose":                  {database: empty, args: "up -v", stdout: []string{"up "}, stderr: []string{"level=INFO msg=audit_migration_applied version=1", "version=2", "version=3", "version=4", "version=5"}},
 		"UpTo":                       {database: empty, args: "up-to 1", stdout: []string{"up   " + create}},
-		"UpToUnknown":                {database: empty, args: "up-to 7", code: 2, stderr: []string{"migrate: migrating up: unknown version 7: this program knows versions 1 to 4\n"}},
-		"Down":                       {database: migrated, args: "down", stdout: []string{"down " + readSide}},
+		"UpToUnknown":                {database: empty, args: "up-to 7", code: 2, stderr: []string{"migrate: migrating up: unknown version 7: this program knows versions 1 to 5\n"}},
+		"Down":                       {database: migrated, args: "down", stdout: []string{"down " + withGaps}},
 		"DownAtTwo":                  {database: atTwo, args: "down", stdout: []string{"down " + index}},
 		"DownTo":                     {database: migrated, args: "down-to 0", stdout: slices.Concat(downAbove, []string{"down " + create})},
 		"DownToWithRecords":          {database: withRecord, args: "down-to 0", code: 1, stdout: downAbove, stderr: []string{"migrate: migrating down: reverting " + create + havingReverted, ": to drop them all the same, pass --allow-data-loss"}},
 		"DownToAllowDataLoss":        {database: withRecord, args: "down-to 0 --allow-data-loss", stdout: slices.Concat(downAbove, []string{"down " + create})},
-		"DownToWithContext":          {database: withContextRecord, args: "down-to 0", code: 1, stdout: []string{"down " + readSide}, stderr: []string{"migrate: migrating down: reverting " + withContext + ", having reverted " + readSide + ": ", ": to drop them all the same, pass --allow-data-loss"}},
-		"DownToContextAllowDataLoss": {database: withContextRecord, args: "down-to 2 --allow-data-loss", stdout: []string{"down " + readSide, "down " + withContext}},
-		"Redo":                       {database: withRecord, args: "redo", stdout: []string{"down " + readSide, "up   " + readSide}},
+		"DownToWithContext":          {database: withContextRecord, args: "down-to 0", code: 1, stdout: []string{"down " + withGaps, "down " + readSide}, stderr: []string{"migrate: migrating down: reverting " + withContext + ", having reverted " + withGaps + ", reverted " + readSide + ": ", ": to drop them all the same, pass --allow-data-loss"}},
+		"DownToContextAllowDataLoss": {database: withContextRecord, args: "down-to 2 --allow-data-loss", stdout: []string{"down " + withGaps, "down " + readSide, "down " + withContext}},
+		"DownWithGap":                {database: withGap, args: "down", code: 1, stderr: []string{"migrate: migrating down: reverting " + withGaps + ": ", "holds gaps", ": to drop them all the same, pass --allow-data-loss"}},
+		"DownWithGapAllowDataLoss":   {database: withGap, args: "down --allow-data-loss", stdout: []string{"down " + withGaps}},
+		"Redo":                       {database: withRecord, args: "redo", stdout: []string{"down " + withGaps, "up   " + withGaps}},
 		"RedoAtTwo":                  {database: atTwo, args: "redo", stdout: []string{"down " + index, "up   " + index}},
-		"Status":                     {database: migrated, args: "status", stdout: []string{"Z  " + create, "Z  " + index, "Z  " + withContext, "Z  " + readSide}},
-		"StatusAtTwo":                {database: atTwo, args: "status", stdout: []string{"Z  " + create, "Z  " + index, "pending               " + withContext, "pending               " + readSide}},
-		"StatusPending":              {database: empty, args: "status", stdout: []string{"pending               " + create, "pending               " + index, "pending               " + withContext, "pending               " + readSide}},
-		"Version":                    {database: migrated, args: "version", stdout: []string{"database schema  4\nprogram schema   4\nprogram build    "}},
+		"Status":                     {database: migrated, args: "status", stdout: []string{"Z  " + create, "Z  " + index, "Z  " + withContext, "Z  " + readSide, "Z  " + withGaps}},
+		"StatusAtTwo":                {database: atTwo, args: "status", stdout: []string{"Z  " + create, "Z  " + index, "pending               " + withContext, "pending               " + readSide, "pending               " + withGaps}},
+		"StatusPending":              {database: empty, args: "status", stdout: []string{"pending               " + create, "pending               " + index, "pending               " + withContext, "pending               " + readSide, "pending               " + withGaps}},
+		"Version":                    {database: migrated, args: "version", stdout: []string{"database schema  5\nprogram schema   5\nprogram build    "}},
 		"Validate":                   {database: migrated, args: "validate", stdout: []string{"valid: "}},
-		"ValidatePending":            {database: empty, args: "validate", code: 3, stdout: []string{"not valid: pending 1 2 3 4\n"}, stderr: []string{"migrate: validating the schema: migrations are pending: 1, 2, 3, 4: run the migrations (migrate up)\n"}},
+		"ValidatePending":            {database: empty, args: "validate", code: 3, stdout: []string{"not valid: pending 1 2 3 4 5\n"}, stderr: []string{"migrate: validating the schema: migrations are pending: 1, 2, 3, 4, 5: run the migrations (migrate up)\n"}},
 		"Wait":                       {database: empty, args: "wait", stdout: []string{"the database answers\n"}},
 		"WaitSchema":                 {database: migrated, args: "wait --schema", stdout: []string{"every migration\n"}},
-		"WaitSchemaPending":          {database: empty, args: "wait --schema --timeout 5s", code: 1, stderr: []string{"migrate: waiting for the schema: 5s have passed; the last try: validating the schema: migrations are pending: 1, 2, 3, 4: run"}},
+		"WaitSchemaPending":          {database: empty, args: "wait --schema --timeout 5s", code: 1, stderr: []string{"migrate: waiting for the schema: 5s have passed; the last try: validating the schema: migrations are pending: 1, 2, 3, 4, 5: run"}},
 		"Help":                       {database: empty, args: "--help", stdout: []string{"Usage: migrate <command>", "DATABASE_URL"}},
 		"CommandHelp":                {database: empty, args: "down --help", stdout: []string{"--allow-data-loss"}},
 		"NoCommand":                  {database: empty, args: "", code: 2, stderr: []string{"migrate: reading the command line: expected one of", ": see migrate --help\n"}},
@@ -165,27 +179,31 @@ func TestJSONHasStableKeys(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	tests := []struct{ args, want string }{
-		{"validate", `{"pending":[1,2,3,4],"valid":false}`},
+		{"validate", `{"pending":[1,2,3,4,5],"valid":false}`},
 		{"status", `{"migrations":[{"applied_at":null,"name":"00001_create_coordination_audit_records","version":1},` +
 			`{"applied_at":null,"name":"00002_index_coordination_audit_records","version":2},` +
 			`{"applied_at":null,"name":"00003_add_decision_context","version":3},` +
-			`{"applied_at":null,"name":"00004_index_the_read_side","version":4}]}`},
+			`{"applied_at":null,"name":"00004_index_the_read_side","version":4},` +
+			`{"applied_at":null,"name":"00005_create_coordination_audit_gaps","version":5}]}`},
 		{"up-to 1", `{"changes":[{"direction":"up","duration_ms":"*","name":"00001_create_coordination_audit_records","version":1}]}`},
 		{"up-to 1", `{"changes":[]}`},
 		{"up-to 2", `{"changes":[{"direction":"up","duration_ms":"*","name":"00002_index_coordination_audit_records","version":2}]}`},
-		{"validate", `{"pending":[3,4],"valid":false}`},
-		{"version", `{"build":"*","database_version":2,"program_version":4}`},
+		{"validate", `{"pending":[3,4,5],"valid":false}`},
+		{"version", `{"build":"*","database_version":2,"program_version":5}`},
 		{"up", `{"changes":[{"direction":"up","duration_ms":"*","name":"00003_add_decision_context","version":3},` +
-			`{"direction":"up","duration_ms":"*","name":"00004_index_the_read_side","version":4}]}`},
+			`{"direction":"up","duration_ms":"*","name":"00004_index_the_read_side","version":4},` +
+			`{"direction":"up","duration_ms":"*","name":"00005_create_coordination_audit_gaps","version":5}]}`},
 		{"status", `{"migrations":[{"applied_at":"*","name":"00001_create_coordination_audit_records","version":1},` +
 			`{"applied_at":"*","name":"00002_index_coordination_audit_records","version":2},` +
 			`{"applied_at":"*","name":"00003_add_decision_context","version":3},` +
-			`{"applied_at":"*","name":"00004_index_the_read_side","version":4}]}`},
-		{"version", `{"build":"*","database_version":4,"program_version":4}`},
+			`{"applied_at":"*","name":"00004_index_the_read_side","version":4},` +
+			`{"applied_at":"*","name":"00005_create_coordination_audit_gaps","version":5}]}`},
+		{"version", `{"build":"*","database_version":5,"program_version":5}`},
 		{"validate", `{"pending":[],"valid":true}`},
 		{"wait --schema", `{"ready":true}`},
-		{"down", `{"changes":[{"direction":"down","duration_ms":"*","name":"00004_index_the_read_side","version":4}]}`},
-		{"down-to 1", `{"changes":[{"direction":"down","duration_ms":"*","name":"00003_add_decision_context","version":3},` +
+		{"down", `{"changes":[{"direction":"down","duration_ms":"*","name":"00005_create_coordination_audit_gaps","version":5}]}`},
+		{"down-to 1", `{"changes":[{"direction":"down","duration_ms":"*","name":"00004_index_the_read_side","version":4},` +
+			`{"direction":"down","duration_ms":"*","name":"00003_add_decision_context","version":3},` +
 			`{"direction":"down","duration_ms":"*","name":"00002_index_coordination_audit_records","version":2}]}`},
 		{"sql", `{"sql":"*"}`},
 	}
@@ -232,13 +250,13 @@ func TestSQLNeedsNoDatabase(t *testing.T) {
 		stdout []string
 		stderr []string
 	}{
-		"sql":                 {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 1, true", "SELECT 2, true", "SELECT 3, true", "SELECT 4, true"}},
-		"sql --from 1":        {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 2, true", "SELECT 3, true", "SELECT 4, true"}},
-		"sql --from 2":        {stdout: []string{"from version 2 to version 4.", "CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 3, true", "SELECT 4, true"}},
+		"sql":                 {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 1, true", "SELECT 2, true", "SELECT 3, true", "SELECT 4, true", "SELECT 5, true"}},
+		"sql --from 1":        {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 2, true", "SELECT 3, true", "SELECT 4, true", "SELECT 5, true"}},
+		"sql --from 2":        {stdout: []string{"from version 2 to version 5.", "CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 3, true", "SELECT 4, true", "SELECT 5, true"}},
 		"sql --to 1":          {stdout: []string{"from version 0 to version 1.", "SELECT 1, true"}},
-		"sql --down":          {stdout: []string{"WHERE version_id = 4;", "WHERE version_id = 3;", "WHERE version_id = 2;", "DROP TABLE coordination_audit_records;", "WHERE version_id = 1;"}},
-		"sql --down --to 1":   {stdout: []string{"from version 4 to version 1.", "WHERE version_id = 4;", "WHERE version_id = 3;", "WHERE version_id = 2;"}},
-		"sql --to 7":          {code: 2, stderr: []string{"migrate: printing the SQL: unknown version 7: this program knows versions 1 to 4\n"}},
+		"sql --down":          {stdout: []string{"DROP TABLE coordination_audit_gaps;", "WHERE version_id = 5;", "WHERE version_id = 4;", "WHERE version_id = 3;", "WHERE version_id = 2;", "DROP TABLE coordination_audit_records;", "WHERE version_id = 1;"}},
+		"sql --down --to 1":   {stdout: []string{"from version 5 to version 1.", "WHERE version_id = 5;", "WHERE version_id = 4;", "WHERE version_id = 3;", "WHERE version_id = 2;"}},
+		"sql --to 7":          {code: 2, stderr: []string{"migrate: printing the SQL: unknown version 7: this program knows versions 1 to 5\n"}},
 		"sql --from 2 --to 1": {code: 2, stderr: []string{"--from and --to lead the other way than --down says"}},
 	}
 	for args, test := range tests {
@@ -250,8 +268,8 @@ func TestSQLNeedsNoDatabase(t *testing.T) {
 		checkStream(t, "stderr", got.stderr, test.stderr)
 	}
 	for args, others := range map[string][]string{
-		"sql --to 1":          {"00002", "00003", "00004"},
-		"sql --from 2 --to 3": {create, index, readSide},
+		"sql --to 1":          {"00002", "00003", "00004", "00005"},
+		"sql --from 2 --to 3": {create, index, readSide, withGaps},
 		"sql --down --to 3":   {create, index, withContext},
 	} {
 		got := migrate(t, "", strings.Fields(args)...)

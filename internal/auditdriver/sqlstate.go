@@ -99,7 +99,7 @@ func nextStep(state string) string {
 	case stateUndefinedTable, stateUndefinedColumn:
 		return "run the migrations (migrate up) and check the search_path"
 	case stateInsufficientPrivilege:
-		return "grant this role INSERT and SELECT on coordination_audit_records"
+		return "grant this role INSERT and SELECT on coordination_audit_records and coordination_audit_gaps"
 	case stateReadOnlyTransaction:
 		return "connect to the primary"
 	case stateDuplicatePrepared, stateUnknownPrepared:

@@ -59,7 +59,7 @@ func Run(t *testing.T, open func(t *testing.T) Database) {
 func promises() []promise {
 	return slices.Concat(
 		durability(), idempotency(), inputs(), contexts(), batches(), scopes(),
-		reads(), listings(), signals(),
+		reads(), listings(), signals(), gaps(),
 		refusals(), faults(), connections(), retries(), transactions(), transactionFaults(),
 		bounds(), callBounds(), closing(), costs(), immutability(), logging(),
 	)

@@ -9,6 +9,22 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+type AuditGap struct {
+	GapID              pgtype.UUID
+	Seq                int64
+	DroppedSafety      int64
+	DroppedReliability int64
+	DroppedCost        int64
+	DroppedPerformance int64
+	DroppedUnknown     int64
+	FirstAuditID       pgtype.UUID
+	LastAuditID        pgtype.UUID
+	LostFrom           time.Time
+	LostUntil          time.Time
+	Cause              string
+	RecordedAt         time.Time
+}
+
 type AuditRecord struct {
 	AuditID               pgtype.UUID
 	EnvelopeID            string
