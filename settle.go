@@ -17,32 +17,46 @@ type settled struct {
 	duration time.Duration
 }
 
-// settle ends a record's way: it is counted, logged and observed, once, and its
-// error gets its final form.
+// settle ends a record's way: it is counted and told of, once, and its error gets
+// its final form.
 func (s *Store) settle(ctx context.Context, rec *audit.Record, receipt audit.Receipt, end settled) error {
 	s.counts.add(rec.EnvelopeClass, receipt.Outcome)
-	var err error
-	if end.err != nil {
-		failed := &audit.PersistError{AuditID: rec.AuditID, Attempts: end.attempts, Err: end.err}
-		if failure, ok := errors.AsType[*auditdriver.StatementError](end.err); ok {
-			failed.SQLState = failure.SQLState
-		}
-		s.logFailure(ctx, rec, failed)
-		err = failed
-	} else {
+	return s.tell(ctx, rec, receipt, end)
+}
+
+// tell logs and observes a record's end.
+func (s *Store) tell(ctx context.Context, rec *audit.Record, receipt audit.Receipt, end settled) error {
+	if end.err == nil {
 		s.logOutcome(ctx, rec, receipt)
+		s.observe(ctx, rec, receipt, end, nil)
+		return nil
 	}
-	if s.config.Observer != nil {
-		s.config.Observer.ObservePersist(ctx, audit.Observation{
-			AuditID:       rec.AuditID,
-			EnvelopeClass: rec.EnvelopeClass,
-			Outcome:       receipt.Outcome,
-			Err:           err,
-			Attempts:      end.attempts,
-			Duration:      end.duration,
-		})
-	}
+	err := persistError(rec, end)
+	s.logFailure(ctx, rec, err)
+	s.observe(ctx, rec, receipt, end, err)
 	return err
+}
+
+func (s *Store) observe(ctx context.Context, rec *audit.Record, receipt audit.Receipt, end settled, err error) {
+	if s.config.Observer == nil {
+		return
+	}
+	s.config.Observer.ObservePersist(ctx, audit.Observation{
+		AuditID:       rec.AuditID,
+		EnvelopeClass: rec.EnvelopeClass,
+		Outcome:       receipt.Outcome,
+		Err:           err,
+		Attempts:      end.attempts,
+		Duration:      end.duration,
+	})
+}
+
+func persistError(rec *audit.Record, end settled) *audit.PersistError {
+	failed := &audit.PersistError{AuditID: rec.AuditID, Attempts: end.attempts, Err: end.err}
+	if failure, ok := errors.AsType[*auditdriver.StatementError](end.err); ok {
+		failed.SQLState = failure.SQLState
+	}
+	return failed
 }
 
 func (s *Store) logOutcome(ctx context.Context, rec *audit.Record, receipt audit.Receipt) {

@@ -77,6 +77,10 @@ func (d *Driver) PersistManyTx(ctx context.Context, tx pgx.Tx, recs []audit.Reco
 	return sent(results, err)
 }
 
+// HasPool reports whether there is a pool, so that more works than the calls that
+// bring a transaction.
+func (d *Driver) HasPool() bool { return d.pool != nil }
+
 // onPool runs work on one connection of the pool, where each statement is a
 // transaction of its own.
 func (d *Driver) onPool(ctx context.Context, work func(context.Context, dbgen.DBTX) error) error {

@@ -37,6 +37,9 @@ const (
 	classConnectionException     = "08"
 	classTransactionRollback     = "40"
 	classDataException           = "22" // its messages quote values
+	classIntegrityViolation      = "23"
+	classCheckOptionViolation    = "44"
+	classProgramLimitExceeded    = "54" // an index row that is too large, say
 	classPLpgSQLError            = "P0" // its messages are anybody's
 	severityFatal, severityPanic = "FATAL", "PANIC"
 )
@@ -86,6 +89,14 @@ func inDoubt(pgErr *pgconn.PgError) bool {
 		return true
 	}
 	return slices.Contains([]string{stateCompletionUnknown, stateTransactionResolution, stateInternalError}, pgErr.Code)
+}
+
+// causedByValues reports a refusal of a row's own values. A trigger's (P0001) and a
+// policy's (42501, which a missing right has too) may be of any row.
+func causedByValues(state string) bool {
+	return len(state) == 5 && slices.Contains([]string{
+		classDataException, classIntegrityViolation, classCheckOptionViolation, classProgramLimitExceeded,
+	}, state[:2])
 }
 
 // quotesValues reports whether the server's message may hold parts of a row.

@@ -29,6 +29,10 @@ type StatementError struct {
 	// Retryable: trying again is worth it.
 	Retryable bool
 
+	// RecordAtFault: a record's own values were refused, so another record may well be
+	// stored. Without it the fault may be the record's or the whole table's.
+	RecordAtFault bool
+
 	cause error
 }
 
@@ -96,7 +100,7 @@ func ownFailure(ctx context.Context, conn *pgx.Conn, err error) error {
 	pgErr := pgError(err)
 	switch {
 	case errors.Is(err, errHiddenRow):
-		return &StatementError{Kind: audit.ErrRefused, cause: err}
+		return &StatementError{Kind: audit.ErrRefused, RecordAtFault: true, cause: err}
 	case pgErr == nil && pgconn.SafeToRetry(err) && !hidesLoss(conn):
 		return notSent(err)
 	case pgErr == nil:
@@ -128,7 +132,7 @@ func txFailure(ctx context.Context, conn *pgx.Conn, err error) error {
 	case conn.PgConn().TxStatus() != 'T':
 		return &StatementError{Kind: audit.ErrTxUnusable, SQLState: state, cause: withEnd(ctx, err)}
 	case errors.Is(err, errHiddenRow):
-		return &StatementError{Kind: audit.ErrRefused, cause: err}
+		return &StatementError{Kind: audit.ErrRefused, RecordAtFault: true, cause: err}
 	case state == "":
 		return notSent(err)
 	default:
@@ -142,7 +146,13 @@ func answered(ctx context.Context, state string, err error) error {
 	if transient(state) {
 		kind = audit.ErrUnavailable
 	}
-	return &StatementError{Kind: kind, SQLState: state, Retryable: retryable(state), cause: withEnd(ctx, err)}
+	return &StatementError{
+		Kind:          kind,
+		SQLState:      state,
+		Retryable:     retryable(state),
+		RecordAtFault: causedByValues(state),
+		cause:         withEnd(ctx, err),
+	}
 }
 
 // withEnd adds why the call's context ended, if it did, so that a caller finds

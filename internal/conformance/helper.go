@@ -178,9 +178,14 @@ func lockTable(t *testing.T, db Database) (release func()) {
 
 func eventually(t *testing.T, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+	eventuallyWithin(t, 10*time.Second, holds)
+}
+
+func eventuallyWithin(t *testing.T, limit time.Duration, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("waited 10 s in vain")
+			t.Fatalf("waited %v in vain", limit)
 		}
 	}
 }

@@ -33,5 +33,8 @@ func (*Server) Stop() error { return nil }
 // Kill fails.
 func (*Server) Kill() error { return errors.ErrUnsupported }
 
+// ShutDown fails.
+func (*Server) ShutDown() error { return errors.ErrUnsupported }
+
 // Restart fails.
 func (*Server) Restart(context.Context) error { return errors.ErrUnsupported }

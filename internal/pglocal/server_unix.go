@@ -89,7 +89,26 @@ func (s *Server) Kill() error {
 	return nil
 }
 
-// Restart starts a killed server again, at the same address; crash recovery is done
+// ShutDown ends the server as an administrator would: sessions are ended, a
+// checkpoint is made. Its data is kept for Restart.
+func (s *Server) ShutDown() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running() {
+		return nil
+	}
+	if err := s.postmaster.Process.Signal(syscall.SIGINT); err != nil {
+		return fmt.Errorf("shutting postgres down: %w", err)
+	}
+	select {
+	case <-s.exited:
+		return nil
+	case <-time.After(time.Minute):
+		return errors.New("shutting postgres down: it still runs after a minute; kill it")
+	}
+}
+
+// Restart starts a server that was killed or shut down again, at the same address; crash recovery is done
 // when it returns.
 func (s *Server) Restart(ctx context.Context) error {
 	s.mu.Lock()

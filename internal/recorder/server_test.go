@@ -1,0 +1,118 @@
+package recorder_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/internal/load"
+	"github.com/hoc-analytics/coordaudit/internal/pglocal"
+	"github.com/hoc-analytics/coordaudit/internal/testdb"
+)
+
+func quiet() coordaudit.Config {
+	return coordaudit.Config{Logger: slog.New(slog.DiscardHandler)}
+}
+
+// durableServer starts a server of the test's own that keeps what it acknowledges.
+func durableServer(t *testing.T) *pglocal.Server {
+	t.Helper()
+	if _, err := pglocal.Find(); errors.Is(err, pglocal.ErrNoPrograms) && os.Getenv("COORDAUDIT_TEST_DATABASE_URL") != "" {
+		t.Skip("needs installed PostgreSQL programs: a server of its own to kill")
+	}
+	server, err := pglocal.Start(t.Context(), pglocal.Config{Durable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server
+}
+
+func newRecorder(t *testing.T, store *coordaudit.Store, config coordaudit.RecorderConfig) *coordaudit.Recorder {
+	t.Helper()
+	recorder, err := store.NewRecorder(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = recorder.Close(context.Background()) })
+	return recorder
+}
+
+func eventually(t *testing.T, limit time.Duration, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v in vain", limit)
+		}
+	}
+}
+
+// underLoad runs a fault of the server under load, and requires that everything
+// that was accepted is stored in the end, and once.
+func underLoad(t *testing.T, server *pglocal.Server, config coordaudit.RecorderConfig, fault func()) *load.Load {
+	t.Helper()
+	db := testdb.NewOn(t, server)
+	config.DeadLetterDir = t.TempDir()
+	config.MaxRetryDelay = 500 * time.Millisecond
+	recorder := newRecorder(t, coordaudit.New(db.Pool, quiet()), config)
+	producers := load.Start(t, recorder, load.Config{Producers: 8, Every: 2 * time.Millisecond})
+	eventually(t, 30*time.Second, func() bool { return recorder.Stats().Total().Persisted > 0 })
+	fault()
+	after := producers.Offered()
+	eventually(t, 30*time.Second, func() bool { return producers.Offered() > after+100 })
+	producers.Stop()
+	eventually(t, time.Minute, func() bool {
+		total := recorder.Stats().Total()
+		return total.DeadLettered == 0 && total.Queued == 0
+	})
+	if err := recorder.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	producers.Verify(t, db.Pool, config.DeadLetterDir)
+	if total := recorder.Stats().Total(); total.Persisted+total.AlreadyPersisted != producers.Offered() {
+		t.Errorf("not all of it is stored: %+v of %d", total, producers.Offered())
+	}
+	return producers
+}
+
+func TestAServerStoppedForTenSecondsLosesNothing(t *testing.T) {
+	t.Parallel()
+	server := durableServer(t)
+	producers := underLoad(t, server, coordaudit.RecorderConfig{RetryBudget: time.Second}, func() {
+		if err := server.ShutDown(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if err := server.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if told := producers.Tellings(); told[load.Accepted] < 1000 {
+		t.Errorf("only %d records were accepted in ten seconds, which proves little", told[load.Accepted])
+	}
+}
+
+func TestAServerKilledTwentyTimesLosesNothing(t *testing.T) {
+	t.Parallel()
+	server := durableServer(t)
+	underLoad(t, server, coordaudit.RecorderConfig{RetryBudget: 100 * time.Millisecond}, func() {
+		for range 20 {
+			time.Sleep(30*time.Millisecond + rand.N(150*time.Millisecond))
+			if err := server.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if err := server.Restart(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,161 @@
+package coordaudit_test
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit"
+)
+
+// What a lone caller pays for the company that it might have had.
+func BenchmarkRecordBesidePersist(b *testing.B) {
+	store, _ := benchStore(b)
+	recorder := benchRecorder(b, store)
+	ctx := context.Background()
+	compare(b, func() {
+		if _, err := store.Persist(ctx, benchRecord()); err != nil {
+			b.Fatal(err)
+		}
+	}, func() {
+		if _, err := recorder.Record(ctx, benchRecord()); err != nil {
+			b.Fatal(err)
+		}
+	})
+}
+
+// Many callers: Record beside Persist, and beside a bare unnest INSERT of as many
+// rows as Record's batches had, on one connection. Each way runs for a while in
+// turn; rates are medians of the turns.
+func BenchmarkRecordCallers(b *testing.B) {
+	for _, callers := range []int{16, 64} {
+		b.Run(strconv.Itoa(callers), func(b *testing.B) {
+			store, pool := benchStore(b)
+			recorder := benchRecorder(b, store)
+			ctx := context.Background()
+			var persist, record, bare []float64
+			batch := callers
+			for b.Loop() {
+				const turn = 300 * time.Millisecond
+				persist = append(persist, rate(callers, turn, func() int {
+					if _, err := store.Persist(ctx, benchRecord()); err != nil {
+						b.Error(err)
+					}
+					return 1
+				}))
+				before := recorder.Stats()
+				record = append(record, rate(callers, turn, func() int {
+					if _, err := recorder.Record(ctx, benchRecord()); err != nil {
+						b.Error(err)
+					}
+					return 1
+				}))
+				after := recorder.Stats()
+				batch = max(1, int(float64(after.BatchedRecords-before.BatchedRecords)/float64(after.Batches-before.Batches)+0.5))
+				bare = append(bare, rateBare(b, pool, turn, batch))
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(medianRate(persist), "persist-rows/s")
+			b.ReportMetric(medianRate(record), "record-rows/s")
+			b.ReportMetric(medianRate(bare), "bare-rows/s")
+			b.ReportMetric(medianRate(record)/medianRate(persist), "times-persist")
+			b.ReportMetric(medianRate(record)/medianRate(bare), "times-bare")
+			b.ReportMetric(float64(batch), "batch")
+		})
+	}
+}
+
+func rateBare(b *testing.B, pool *pgxpool.Pool, turn time.Duration, batch int) float64 {
+	b.Helper()
+	return rate(1, turn, func() int {
+		if err := insertManyBare(context.Background(), pool, benchRecords(batch)); err != nil {
+			b.Error(err)
+		}
+		return batch
+	})
+}
+
+// How long a caller of Enqueue is held up, with the database up and away. The
+// caller pauses between two records, so that it meets a recorder at work.
+func BenchmarkEnqueue(b *testing.B) {
+	b.Run("Up", func(b *testing.B) {
+		store, _ := benchStore(b)
+		enqueue(b, store)
+	})
+	b.Run("Away", func(b *testing.B) {
+		config := quiet()
+		config.Timeout = 200 * time.Millisecond
+		store, err := coordaudit.Open(context.Background(), "postgres://nobody@127.0.0.1:1/none?sslmode=disable", config)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(store.Close)
+		enqueue(b, store)
+	})
+}
+
+func enqueue(b *testing.B, store *coordaudit.Store) {
+	b.Helper()
+	recorder := benchRecorder(b, store)
+	var times []time.Duration
+	pace := time.NewTicker(100 * time.Microsecond) // 10,000 a second
+	defer pace.Stop()
+	for b.Loop() {
+		<-pace.C
+		rec := benchRecord()
+		start := time.Now()
+		if err := recorder.Enqueue(rec); err != nil {
+			b.Fatal(err)
+		}
+		times = append(times, time.Since(start))
+	}
+	slices.Sort(times)
+	at := func(share float64) float64 {
+		return float64(times[min(len(times)-1, int(share*float64(len(times))))].Nanoseconds()) / 1e3
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(at(0.5), "p50-µs")
+	b.ReportMetric(at(0.99), "p99-µs")
+	b.ReportMetric(at(0.999), "p99.9-µs")
+}
+
+// rate runs work on so many goroutines for a while and returns what they did a second.
+func rate(callers int, turn time.Duration, work func() int) float64 {
+	var done atomic.Int64
+	var running sync.WaitGroup
+	start := time.Now()
+	for range callers {
+		running.Go(func() {
+			for time.Since(start) < turn {
+				done.Add(int64(work()))
+			}
+		})
+	}
+	running.Wait()
+	return float64(done.Load()) / time.Since(start).Seconds()
+}
+
+func medianRate(rates []float64) float64 {
+	slices.Sort(rates)
+	return rates[len(rates)/2]
+}
+
+func benchRecorder(b *testing.B, store *coordaudit.Store) *coordaudit.Recorder {
+	b.Helper()
+	recorder, err := store.NewRecorder(coordaudit.RecorderConfig{DeadLetterDir: b.TempDir(), WaitTimeout: time.Minute})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := recorder.Close(context.Background()); err != nil {
+			b.Error(err)
+		}
+	})
+	return recorder
+}
