@@ -18,7 +18,8 @@ import (
 // what is tested.
 const timeout = 30 * time.Second
 
-// currentNeeds is the oldest schema that the current release's services work on.
+// currentNeeds is the oldest schema that the current release's services store
+// records on. Gaps need 5.
 const currentNeeds = 3
 
 // release is how a release's services write: each way, on its own or in the
