@@ -3,7 +3,7 @@
 .PHONY: help demo test test-matrix generate verify lint fmt bench seed postgres clean
 
 # Modules of their own, so that what they need stays out of importers' module graphs.
-MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
+MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod auditotel/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
 
 # sqlc parses SQL in C where there is a C compiler (0.3 s), else in WebAssembly (9 s).
 CGO := $(if $(shell command -v gcc || command -v cc),1,0)
