@@ -95,11 +95,19 @@ func (p *Proxy) CutAtServer(m Message) {
 }
 
 // Stall makes the proxy a server that accepts and never answers, for old and new
-// connections, until the test ends.
+// connections, until Resume or the test's end.
 func (p *Proxy) Stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stalled, p.stalledNew = true, true
+}
+
+// Resume ends a Stall for connections that are yet to come. Those that were stalled
+// stay so: what they carried is lost.
+func (p *Proxy) Resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stalled, p.stalledNew = false, false
 }
 
 // StallNewConnections is Stall for connections that are yet to come.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -168,10 +169,11 @@ func gapAttrs(gap *audit.Gap) []slog.Attr {
 	}
 }
 
+// clip makes a cause one that the database takes.
 func clip(text string) string {
-	runes := []rune(text)
+	runes := []rune(strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD"))
 	if len(runes) <= audit.MaxGapCauseCharacters {
-		return text
+		return string(runes)
 	}
 	return string(runes[:audit.MaxGapCauseCharacters-1]) + "…"
 }

@@ -1,0 +1,122 @@
+package recorder_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+	"github.com/hoc-analytics/coordaudit/internal/deadletter"
+	"github.com/hoc-analytics/coordaudit/internal/load"
+	"github.com/hoc-analytics/coordaudit/internal/recorder"
+	"github.com/hoc-analytics/coordaudit/internal/testdb"
+)
+
+// deaf is told and does not listen.
+type deaf struct{}
+
+func (deaf) Settled(context.Context, *audit.Record, audit.Receipt, error, time.Duration) {}
+func (deaf) Flushed(context.Context, audit.Flush)                                        {}
+
+func TestAClockThatStepsBackAnHourChangesNothing(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	letters, found, err := deadletter.Open(deadletter.Config{Path: t.TempDir(), MaxBytes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back atomic.Int64 // nanoseconds
+	machine := recorder.Start(recorder.Config{
+		MaxRecords: 10, MaxBytes: 1 << 20, MaxBatch: 10,
+		AttemptTimeout: time.Second, RetryBudget: time.Second, FirstDelay: 10 * time.Millisecond, MaxDelay: 100 * time.Millisecond,
+		Now:    func() time.Time { return time.Now().Add(-time.Duration(back.Load())) },
+		Logger: slog.New(slog.DiscardHandler),
+	}, auditdriver.New(db.Pool), letters, found, deaf{})
+	t.Cleanup(func() { _ = machine.Close(context.Background()) })
+
+	lock, err := db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = lock.Rollback(context.Background()) }()
+	if _, err := lock.Exec(t.Context(), "LOCK TABLE coordination_audit_records"); err != nil {
+		t.Fatal(err)
+	}
+	fill := func() {
+		for range 20 {
+			rec := load.NewRecord()
+			if err := machine.Enqueue(t.Context(), &rec); err != nil && !errors.Is(err, audit.ErrDropped) {
+				t.Fatal(err)
+			}
+		}
+	}
+	fill()
+	back.Store(int64(time.Hour))
+	fill()
+	if err := lock.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, func() bool { return machine.Stats().Total().Persisted == 10 })
+	requireGaps(t, coordaudit.New(db.Pool, quiet()), 30)
+	if err := machine.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if total := machine.Stats().Total(); total.Accepted != 40 || total.AccountedFor() != 40 {
+		t.Errorf("%+v, want 40 accounted for", total)
+	}
+}
+
+// A goroutine inherits the labels of the one that started it, so those of this
+// test can be told from those of the tests beside it.
+func TestCloseLeavesNoGoroutine(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	away, err := coordaudit.Open(t.Context(), "postgres://nobody@127.0.0.1:1/none?sslmode=disable", quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(away.Close)
+	pprof.Do(t.Context(), pprof.Labels("of", label), func(ctx context.Context) {
+		for _, store := range []*coordaudit.Store{coordaudit.New(db.Pool, quiet()), away} {
+			r := newRecorder(t, store, coordaudit.RecorderConfig{DeadLetterDir: t.TempDir(), WaitTimeout: 100 * time.Millisecond})
+			var callers sync.WaitGroup
+			for range 10 {
+				callers.Go(func() {
+					_, _ = r.Record(ctx, load.NewRecord()) // pending, where the database is away
+					_ = r.Enqueue(load.NewRecord())        //nolint:contextcheck // it has none: it does not wait
+				})
+			}
+			callers.Wait()
+			if n := labelled(t); n == 0 {
+				t.Error("the label is on no goroutine: this test would see no leak")
+			}
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			if err := r.Close(ctx); err != nil {
+				t.Error(err)
+			}
+			cancel()
+		}
+	})
+	// A connection that pgx gives up is closed by a goroutine of pgx's own.
+	eventually(t, 20*time.Second, func() bool { return labelled(t) == 0 })
+}
+
+const label = "what the recorder started"
+
+func labelled(t *testing.T) int {
+	t.Helper()
+	var profile bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(profile.String(), label)
+}
