@@ -29,7 +29,7 @@ func (r *Recorder) drainLetters(ctx context.Context) {
 			delay.reset()
 			continue
 		}
-		if !pause(ctx, delay.next()) {
+		if !r.health.pause(ctx, delay.next()) {
 			return
 		}
 	}
@@ -66,7 +66,7 @@ func (d *drainer) drainOnce(ctx context.Context) (err error) {
 	if d.inHand == nil {
 		d.sent = 0
 		if d.inHand, err = d.letters.Next(d.limit); err != nil {
-			d.config.Logger.LogAttrs(ctx, slog.LevelError, "audit_dead_letters_unreadable", slog.String("error", err.Error()))
+			d.hooks.log(ctx, slog.LevelError, "audit_dead_letters_unreadable", slog.String("error", err.Error()))
 			return err
 		}
 	}
@@ -142,6 +142,6 @@ func (d *drainer) settle(ctx context.Context, recs []audit.Record, verdicts []ve
 }
 
 func (d *drainer) keepingFailed(ctx context.Context, err error) error {
-	d.config.Logger.LogAttrs(ctx, slog.LevelError, "audit_dead_letters_failing", slog.String("error", err.Error()))
+	d.hooks.log(ctx, slog.LevelError, "audit_dead_letters_failing", slog.String("error", err.Error()))
 	return err
 }

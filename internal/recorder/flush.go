@@ -31,7 +31,7 @@ func (r *Recorder) flush(ctx context.Context) {
 			delay.reset()
 			continue
 		}
-		if !pause(ctx, delay.next()) {
+		if !r.health.pause(ctx, delay.next()) {
 			return
 		}
 	}

@@ -2,7 +2,6 @@ package recorder
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"time"
 )
@@ -11,45 +10,51 @@ import (
 // was stored for a whole retry budget, although it was tried.
 type health struct {
 	budget time.Duration
-	logger *slog.Logger
 	turned func(away bool) // must not ask health
 
-	mu      sync.Mutex
-	failing time.Time // since when; zero while the last answer was a good one
-	away    bool
-	stored  int64 // batches, ever
+	mu       sync.Mutex
+	failing  time.Time     // since when; zero while the last answer was a good one
+	answered chan struct{} // closed when failing ends
+	away     bool
+	stored   int64 // batches, ever
 }
 
-func newHealth(budget time.Duration, logger *slog.Logger, turned func(away bool)) *health {
-	return &health{budget: budget, logger: logger, turned: turned}
+func newHealth(budget time.Duration, turned func(away bool)) *health {
+	return &health{budget: budget, turned: turned, answered: make(chan struct{})}
 }
 
-// succeeded notes a stored batch.
-func (h *health) succeeded(ctx context.Context) {
+// succeeded notes a stored batch, and reports whether the database was away.
+func (h *health) succeeded() (back bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stored++
-	h.failing = time.Time{}
-	if h.away {
-		h.away = false
-		h.turned(false)
-		h.logger.LogAttrs(ctx, slog.LevelInfo, "audit_database_back")
+	if h.failing.IsZero() {
+		return false
 	}
+	h.failing = time.Time{}
+	close(h.answered)
+	h.answered = make(chan struct{})
+	return h.turn(false)
 }
 
-// failed notes a batch that the database did not take, for now.
-func (h *health) failed(ctx context.Context, err error) {
+// failed notes a batch that the database did not take, for now, and reports
+// whether it counts as away since this moment.
+func (h *health) failed() (gone bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.failing.IsZero() {
 		h.failing = time.Now()
 	}
-	if !h.away && time.Since(h.failing) >= h.budget {
-		h.away = true
-		h.turned(true)
-		h.logger.LogAttrs(ctx, slog.LevelWarn, "audit_database_away",
-			slog.String("error", err.Error()), slog.Duration("retried_for", time.Since(h.failing)))
+	return time.Since(h.failing) >= h.budget && h.turn(true)
+}
+
+func (h *health) turn(away bool) (turned bool) {
+	if h.away == away {
+		return false
 	}
+	h.away = away
+	h.turned(away)
+	return true
 }
 
 func (h *health) isAway() bool {
@@ -58,6 +63,7 @@ func (h *health) isAway() bool {
 	return h.away
 }
 
+// answers reports whether the last batch was stored, or none was sent.
 func (h *health) answers() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,4 +75,20 @@ func (h *health) storedBatches() int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.stored
+}
+
+// pause waits for a while, or until the other goroutine's batch was stored, and
+// reports false if ctx ended first.
+func (h *health) pause(ctx context.Context, d time.Duration) bool {
+	h.mu.Lock()
+	answered := h.answered
+	h.mu.Unlock()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-answered:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
 }

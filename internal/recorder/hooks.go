@@ -37,6 +37,11 @@ func (h hooks) flushed(ctx context.Context, flush audit.Flush) {
 	h.Flushed(ctx, flush)
 }
 
+func (h hooks) log(ctx context.Context, level slog.Level, event string, attrs ...slog.Attr) {
+	defer h.recover(ctx, event)
+	h.logger.LogAttrs(ctx, level, event, attrs...)
+}
+
 func (h hooks) recover(ctx context.Context, hook string) {
 	cause := recover()
 	if cause == nil {

@@ -89,7 +89,7 @@ func Start(config Config, database Database, letters *deadletter.Directory, foun
 		closed:   make(chan struct{}),
 	}
 	r.queue = newQueue(config.MaxRecords, config.MaxBytes, &r.ledger)
-	r.health = newHealth(config.RetryBudget, config.Logger, r.queue.setUrgent)
+	r.health = newHealth(config.RetryBudget, r.queue.setUrgent)
 	for class, n := range found.Records {
 		r.ledger.acceptMany(class, deadLettered, n)
 	}

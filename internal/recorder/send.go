@@ -3,6 +3,7 @@ package recorder
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -55,9 +56,16 @@ func (s *sender) send(ctx context.Context, recs []audit.Record) ([]verdict, erro
 	case errors.Is(err, context.DeadlineExceeded):
 		s.limit = max(1, len(recs)/2)
 	}
-	s.health.failed(ctx, err)
 	s.retries.Add(1)
+	s.noteFailure(ctx, err)
 	return b.verdicts, err
+}
+
+// noteFailure tells once that the database counts as away.
+func (r *Recorder) noteFailure(ctx context.Context, err error) {
+	if r.health.failed() {
+		r.hooks.log(ctx, slog.LevelWarn, "audit_database_away", slog.String("error", err.Error()))
+	}
 }
 
 // attempt sends a batch once. Its results are those of records that the database
@@ -69,7 +77,9 @@ func (s *sender) attempt(ctx context.Context, recs []audit.Record) ([]auditdrive
 	results, err := s.persist(attemptCtx, recs)
 	took := time.Since(start)
 	if err == nil {
-		s.health.succeeded(ctx)
+		if s.health.succeeded() {
+			s.hooks.log(ctx, slog.LevelInfo, "audit_database_back")
+		}
 		s.batches.Add(1)
 		s.batchedRecords.Add(int64(len(recs)))
 		s.flushNanos.Add(int64(took))

@@ -28,7 +28,7 @@ func (r *Recorder) spill(ctx context.Context) {
 			continue
 		case !failing: // once, not at every attempt
 			failing = true
-			r.config.Logger.LogAttrs(ctx, slog.LevelError, "audit_dead_letters_failing", slog.String("error", err.Error()))
+			r.hooks.log(ctx, slog.LevelError, "audit_dead_letters_failing", slog.String("error", err.Error()))
 		}
 		if !pause(ctx, delay.next()) {
 			return
@@ -71,7 +71,7 @@ func (r *Recorder) spillGroup(ctx context.Context, most int) error {
 		e.reply(answer{err: fmt.Errorf("%w: it is in the dead-letter directory", audit.ErrPending)})
 	}
 	r.queue.settle(spillerHand, nil)
-	r.config.Logger.LogAttrs(ctx, slog.LevelDebug, "audit_dead_lettered", slog.Int("records", len(group)))
+	r.hooks.log(ctx, slog.LevelDebug, "audit_dead_lettered", slog.Int("records", len(group)))
 	signal(r.drain)
 	return nil
 }
