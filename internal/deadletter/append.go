@@ -110,8 +110,10 @@ func (d *Directory) endAppend(seg *segment, counted classCounts, written bool) {
 	if seg.lines.broken || seg.sealed {
 		unused = d.seal(seg)
 	}
-	d.settle(seg)
+	finished := d.settle(seg)
 	d.mu.Unlock()
 	_ = closeFile(unused) // all that counts was synced
-	_ = d.sweep()         // what cannot be removed is tried again, by Done, which says so
+	if finished {
+		_ = d.sweep() // what cannot be removed is tried again, by Done, which says so
+	}
 }

@@ -62,10 +62,11 @@ func (r *lineReader) next() (line, error) {
 }
 
 // classOf counts a line without parsing it. Our lines are written by
-// [audit.Record.MarshalJSON], keys in one order and without blanks, and what is
-// looked for begins with a quote that no text before it can hold: inside of a JSON
-// string each quote is escaped. A line that does not say its class in this form, or
-// says none of the five, counts as [audit.Unknown].
+// [audit.Record.MarshalJSON], without blanks, and what is looked for cannot occur
+// inside of one of their strings, not even in an envelope's id, which comes before the
+// class: there a backslash stands before each quote, so also before the second one. A
+// line that does not say its class in this form, or says none of the five, counts as
+// [audit.Unknown].
 func classOf(line []byte) audit.EnvelopeClass {
 	_, after, _ := bytes.Cut(line, []byte(`"envelope_class":"`))
 	word, _, _ := bytes.Cut(after, []byte(`"`))

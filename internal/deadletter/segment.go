@@ -34,8 +34,8 @@ func (c classCounts) minus(other classCounts) classCounts {
 	return difference
 }
 
-// segment is one file of records. The directory's mu guards all but the first two
-// fields and what lines point to, which belongs to Append while appending is set.
+// segment is one file of records. The directory's mu guards all that changes but what
+// lines points to, which belongs to Append while appending is set.
 type segment struct {
 	number int64
 	path   string
@@ -86,14 +86,15 @@ func (d *Directory) seal(seg *segment) file {
 	return unused
 }
 
-// settle has a segment removed if nothing of it is left to do. mu is held.
-func (d *Directory) settle(seg *segment) {
+// settle hands a segment to sweep if nothing of it is left to do. mu is held.
+func (d *Directory) settle(seg *segment) (finished bool) {
 	at := slices.Index(d.segments, seg)
 	if at < 0 || !seg.isFinished() {
-		return
+		return false
 	}
 	d.segments = slices.Delete(d.segments, at, at+1)
 	d.finished = append(d.finished, seg)
+	return true
 }
 
 const lineFileSuffix = ".jsonl"

@@ -1,0 +1,215 @@
+package deadletter_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/deadletter"
+)
+
+var errDisk = errors.New("the disk says no")
+
+// faults are what the disk does wrong next.
+type faults struct {
+	write, sync, cut bool
+	hang             chan struct{} // closed to go on
+	hanging          chan struct{} // closed when an fsync hangs
+}
+
+type faultyFile struct {
+	deadletter.File
+	faults *faults
+}
+
+// WriteAt writes half of it if it fails.
+func (f faultyFile) WriteAt(b []byte, at int64) (int, error) {
+	if !f.faults.write {
+		return f.File.WriteAt(b, at)
+	}
+	n, _ := f.File.WriteAt(b[:len(b)/2], at)
+	return n, errDisk
+}
+
+func (f faultyFile) Sync() error {
+	if f.faults.hang != nil {
+		close(f.faults.hanging)
+		<-f.faults.hang
+	}
+	if f.faults.sync {
+		return errDisk
+	}
+	return f.File.Sync()
+}
+
+func (f faultyFile) Truncate(size int64) error {
+	if f.faults.cut {
+		return errDisk
+	}
+	return f.File.Truncate(size)
+}
+
+func openFaulty(t *testing.T, config deadletter.Config) (*deadletter.Directory, *faults) {
+	t.Helper()
+	d, _ := open(t, config)
+	disk := &faults{}
+	deadletter.SetCreate(d, func(file deadletter.File) deadletter.File { return faultyFile{file, disk} })
+	return d, disk
+}
+
+func TestAFailedAppendLeavesNothing(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		disk     faults
+		segments int // that the Appends before and after it fill
+		torn     bool
+		replayed bool // a reopening may give it
+	}{
+		"Write":                 {disk: faults{write: true}, segments: 1},
+		"WriteAndCuttingOff":    {disk: faults{write: true, cut: true}, segments: 2, torn: true, replayed: true},
+		"Fsync":                 {disk: faults{sync: true}, segments: 2},
+		"FsyncAndTheCuttingOff": {disk: faults{sync: true, cut: true}, segments: 2, replayed: true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := deadletter.Config{Path: t.TempDir()}
+			d, disk := openFaulty(t, config)
+			want := records(0, 20)
+			appendAll(t, d, want[:5])
+			*disk = test.disk
+			if err := d.Append(records(100, 105)); !errors.Is(err, errDisk) {
+				t.Fatalf("Append() = %v", err)
+			}
+			*disk = faults{}
+			appendAll(t, d, want[5:15])
+			appendAll(t, d, want[15:])
+			paths := segments(t, config.Path)
+			if len(paths) != test.segments {
+				t.Errorf("segments: %v", paths)
+			}
+			var size int64
+			for _, path := range paths {
+				size += int64(len(read(t, path)))
+			}
+			if d.Bytes() != size {
+				t.Errorf("Bytes() = %d, on disk are %d", d.Bytes(), size)
+			}
+			var got []audit.Record // that are not done
+			for batch := next(t, d, 0); batch != nil; batch = next(t, d, 0) {
+				got = append(got, batch.Records...)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("records (-want +got):\n%s", diff)
+			}
+			shut(t, d)
+
+			reopened, found := open(t, config)
+			if torn := len(found.Torn) > 0; torn != test.torn {
+				t.Errorf("torn: %+v", found.Torn)
+			}
+			again, bad := drain(t, reopened, 0)
+			if len(bad) > 0 || len(again) < len(want) || len(again) > len(want) && !test.replayed {
+				t.Errorf("after a reopening: %d records, %d bad lines", len(again), len(bad))
+			}
+		})
+	}
+}
+
+func TestASegmentWhoseFirstFsyncFailsIsRemoved(t *testing.T) {
+	t.Parallel()
+	config := deadletter.Config{Path: t.TempDir()}
+	d, disk := openFaulty(t, config)
+	disk.sync, disk.cut = true, true
+	if err := d.Append(records(0, 1)); !errors.Is(err, errDisk) {
+		t.Fatalf("Append() = %v", err)
+	}
+	if left := segments(t, config.Path); len(left) > 0 || !d.Empty() || d.Bytes() != 0 {
+		t.Errorf("left are %v; Empty() = %v, Bytes() = %d", left, d.Empty(), d.Bytes())
+	}
+}
+
+func TestADiskThatHangsKeepsOnlyAppendWaiting(t *testing.T) {
+	t.Parallel()
+	config := deadletter.Config{Path: t.TempDir()}
+	d, disk := openFaulty(t, config)
+	want := records(0, 4)
+	appendAll(t, d, want[:2])
+	before := d.Bytes()
+	disk.hang, disk.hanging = make(chan struct{}), make(chan struct{})
+	appended := make(chan error, 1)
+	go func() { appended <- d.Append(want[2:]) }()
+	<-disk.hanging
+
+	others := make(chan error, 1)
+	go func() { others <- allButAppend(d, before, want[:2]) }()
+	select {
+	case err := <-others:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		close(disk.hang)
+		t.Fatal("the others wait for the disk, too")
+	}
+	if len(segments(t, config.Path)) != 1 {
+		t.Error("the segment is gone, and an Append to it is under way")
+	}
+	close(disk.hang)
+	if err := <-appended; err != nil {
+		t.Fatal(err)
+	}
+	disk.hang = nil
+	got, _ := drain(t, d, 0)
+	if diff := cmp.Diff(want[2:], got); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
+	appendAll(t, d, want[:1])
+	if path := segments(t, config.Path)[0]; !strings.HasSuffix(path, "0000000002.jsonl") {
+		t.Errorf("%s was to be sealed", path)
+	}
+}
+
+// allButAppend uses everything else, with these records in the directory.
+func allButAppend(d *deadletter.Directory, size int64, want []audit.Record) error {
+	if d.Empty() || d.Bytes() != size {
+		return fmt.Errorf("Empty() = %v, Bytes() = %d", d.Empty(), d.Bytes())
+	}
+	batch, err := d.Next(0)
+	if err != nil {
+		return err
+	}
+	if diff := cmp.Diff(want, batch.Records); diff != "" {
+		return fmt.Errorf("records (-want +got):\n%s", diff)
+	}
+	d.Return(batch)
+	again, err := d.Next(0)
+	if err != nil || again != batch {
+		return fmt.Errorf("the returned batch is not given again: %w", err)
+	}
+	return errors.Join(d.Done(again), d.Reject(&want[0], "no", ""))
+}
+
+func TestAnAppendThatFailsAfterAllElseWasDoneLeavesNoSegment(t *testing.T) {
+	t.Parallel()
+	config := deadletter.Config{Path: t.TempDir()}
+	d, disk := openFaulty(t, config)
+	appendAll(t, d, records(0, 2))
+	disk.hang, disk.hanging, disk.sync = make(chan struct{}), make(chan struct{}), true
+	failed := make(chan error)
+	go func() { failed <- d.Append(records(2, 4)) }()
+	<-disk.hanging
+	done(t, d, next(t, d, 0))
+	close(disk.hang)
+	if err := <-failed; !errors.Is(err, errDisk) {
+		t.Errorf("Append() = %v", err)
+	}
+	if left := segments(t, config.Path); len(left) > 0 || !d.Empty() || d.Bytes() != 0 {
+		t.Errorf("left are %v; Empty() = %v, Bytes() = %d", left, d.Empty(), d.Bytes())
+	}
+}
