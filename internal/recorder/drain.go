@@ -73,6 +73,10 @@ func (d *drainer) drainOnce(ctx context.Context) (err error) {
 	if d.inHand == nil {
 		return ctx.Err()
 	}
+	for class, n := range d.inHand.Miscounted { // somebody else has been at the file
+		d.ledger.acceptMany(class, deadLettered, n)
+	}
+	d.inHand.Miscounted = nil
 	return d.drainBatch(ctx)
 }
 
