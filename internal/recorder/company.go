@@ -18,13 +18,18 @@ type company struct {
 	linger   time.Duration
 }
 
-// met notes who travelled in a batch, and how long it took.
+// met notes who is about to be answered, who waits already, and how long the way
+// took. It comes ahead of the answers, after which nobody could tell the two apart.
 func (c *company) met(batch []*entry, took time.Duration) {
 	c.expected = 0
 	for _, e := range batch {
 		if e.answer != nil {
 			c.expected++
 		}
+	}
+	if c.expected > 1 {
+		waiting, _ := c.queue.waits()
+		c.expected += waiting
 	}
 	c.linger = min(maxLinger, took/4)
 }

@@ -23,9 +23,7 @@ func (r *Recorder) flush(ctx context.Context) {
 		if len(batch) == 0 {
 			continue
 		}
-		start := time.Now()
-		rest, err := r.flushBatch(ctx, sender, batch)
-		company.met(batch, time.Since(start))
+		rest, err := r.flushBatch(ctx, sender, &company, batch)
 		r.queue.settle(flusherHand, rest)
 		if err == nil {
 			delay.reset()
@@ -38,12 +36,14 @@ func (r *Recorder) flush(ctx context.Context) {
 }
 
 // flushBatch sends a batch, answers for what was decided, and returns the rest.
-func (r *Recorder) flushBatch(ctx context.Context, sender *sender, batch []*entry) (rest []*entry, err error) {
+func (r *Recorder) flushBatch(ctx context.Context, sender *sender, company *company, batch []*entry) (rest []*entry, err error) {
 	recs := make([]audit.Record, len(batch))
 	for i, e := range batch {
 		recs[i] = e.rec
 	}
+	start := time.Now()
 	verdicts, err := sender.send(ctx, recs)
+	company.met(batch, time.Since(start))
 	for i, e := range batch {
 		v := &verdicts[i]
 		switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 )
@@ -13,6 +14,10 @@ const (
 	maxGroup      = 4096
 	maxGroupBytes = 8 << 20
 )
+
+// gathering is how long a group gathers while the database is away, after the one
+// before it: that many fsyncs are enough, and a push need not wake the spiller.
+const gathering = 5 * time.Millisecond
 
 // spill is the spiller: it brings records to the dead-letter directory while the
 // database is away, and while the queue is crowded.
@@ -25,6 +30,9 @@ func (r *Recorder) spill(ctx context.Context) {
 		case err == nil:
 			delay.reset()
 			failing = false
+			if r.health.isAway() && !pause(ctx, gathering) {
+				return
+			}
 			continue
 		case !failing: // once, not at every attempt
 			failing = true
