@@ -18,6 +18,18 @@
 // is no transaction to join, [Store.Persist] and [Store.PersistMany] have their
 // own and are durable when they return.
 //
+// # Never waiting
+//
+// A [Recorder] groups the records of many callers into one commit, and keeps what
+// comes in while the database is away:
+//
+//	recorder, err := store.NewRecorder(coordaudit.RecorderConfig{DeadLetterDir: "/var/lib/coordinator/audit"})
+//	…
+//	receipt, err := recorder.Record(ctx, rec) // durable on return, as Persist
+//	err = recorder.Enqueue(rec)               // returns in microseconds
+//
+// What it accepts is stored, kept on disk until it is, or counted and told of.
+//
 // # Trying again
 //
 // A record's id makes persisting idempotent. The same record twice is one row,

@@ -62,6 +62,6 @@ func promises() []promise {
 		reads(), listings(), signals(), gaps(),
 		refusals(), faults(), connections(), retries(), transactions(), transactionFaults(),
 		bounds(), callBounds(), closing(), costs(), immutability(), logging(),
-		recorders(), recorderFaults(),
+		recorders(), recorderFaults(), recorderRefusals(), recorderKeeping(),
 	)
 }
