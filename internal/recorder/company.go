@@ -35,21 +35,14 @@ func (c *company) met(batch []*entry, took time.Duration) {
 }
 
 func (c *company) await(ctx context.Context) {
-	if c.expected < 2 {
+	if c.expected < 2 || c.queue.gather(c.expected) {
 		return
 	}
 	timer := time.NewTimer(c.linger)
 	defer timer.Stop()
-	for {
-		if waiting, _ := c.queue.waits(); waiting >= c.expected {
-			return
-		}
-		select {
-		case <-c.queue.ready:
-		case <-timer.C:
-			return
-		case <-ctx.Done():
-			return
-		}
+	select {
+	case <-c.queue.gathered:
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }

@@ -61,7 +61,11 @@ type queue struct {
 	// be something to do.
 	ready, crowded chan struct{}
 
+	// gathered tells the flusher that as many wait as it expects.
+	gathered chan struct{}
+
 	mu           sync.Mutex
+	expected     int // 0: none in particular
 	waiting      ring
 	waitingBytes int64
 	heldRecords  int
@@ -80,6 +84,7 @@ func newQueue(maxRecords int, maxBytes int64, ledger *ledger) *queue {
 		ledger:     ledger,
 		ready:      make(chan struct{}, 1),
 		crowded:    make(chan struct{}, 1),
+		gathered:   make(chan struct{}, 1),
 	}
 }
 
@@ -104,6 +109,10 @@ func (q *queue) push(e *entry) error {
 	if q.isCrowded() {
 		signal(q.crowded)
 	}
+	if q.expected > 0 && q.waiting.len() >= q.expected {
+		q.expected = 0
+		signal(q.gathered)
+	}
 	return nil
 }
 
@@ -111,6 +120,21 @@ func (q *queue) push(e *entry) error {
 // other half is for what comes while the dead-letter file is written.
 func (q *queue) isCrowded() bool {
 	return q.waiting.len() > q.maxRecords/2 || q.waitingBytes > q.maxBytes/2 || (q.urgent && q.waiting.len() > 0)
+}
+
+// gather reports whether so many wait; if not, gathered gets a token when they do.
+func (q *queue) gather(expected int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.waiting.len() >= expected {
+		return true
+	}
+	q.expected = expected
+	select { // a token of an earlier time, when the timer came first
+	case <-q.gathered:
+	default:
+	}
+	return false
 }
 
 // setUrgent makes whatever waits a crowd, or no longer.
