@@ -111,6 +111,6 @@ func (r *Recorder) keepGaps(ctx context.Context) {
 			level = slog.LevelError
 			attrs = append(attrs, slog.String("error", err.Error()))
 		}
-		r.hooks.log(ctx, level, "audit_gap_not_recorded", attrs...)
+		r.log.LogAttrs(ctx, level, "audit_gap_not_recorded", attrs...)
 	}
 }

@@ -66,7 +66,7 @@ func (d *drainer) drainOnce(ctx context.Context) (err error) {
 	if d.inHand == nil {
 		d.sent = 0
 		if d.inHand, err = d.letters.Next(d.limit); err != nil {
-			d.hooks.log(ctx, slog.LevelError, "audit_dead_letters_unreadable", slog.String("error", err.Error()))
+			d.log.LogAttrs(ctx, slog.LevelError, "audit_dead_letters_unreadable", slog.String("error", err.Error()))
 			return err
 		}
 	}
@@ -146,6 +146,6 @@ func (d *drainer) settle(ctx context.Context, recs []audit.Record, verdicts []ve
 }
 
 func (d *drainer) keepingFailed(ctx context.Context, err error) error {
-	d.hooks.log(ctx, slog.LevelError, "audit_dead_letters_failing", slog.String("error", err.Error()))
+	d.log.LogAttrs(ctx, slog.LevelError, "audit_dead_letters_failing", slog.String("error", err.Error()))
 	return err
 }

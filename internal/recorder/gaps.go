@@ -117,7 +117,7 @@ func (r *Recorder) lost(ctx context.Context, rec *audit.Record, cause error) err
 		return fmt.Errorf("%w: %w; %w", audit.ErrDropped, cause, err)
 	}
 	if first { // the others are counted, and told of with the gap
-		r.hooks.log(ctx, slog.LevelError, "audit_dropping",
+		r.log.LogAttrs(ctx, slog.LevelError, "audit_dropping",
 			slog.String("first_audit_id", rec.AuditID.String()), slog.String("error", cause.Error()))
 	}
 	signal(r.drain)
@@ -148,10 +148,10 @@ func (r *Recorder) recordGaps(ctx context.Context, atEnd bool) error {
 			}
 			return err
 		}
-		r.hooks.log(ctx, slog.LevelError, "audit_gap_recorded", gapAttrs(&gap)...)
+		r.log.LogAttrs(ctx, slog.LevelError, "audit_gap_recorded", gapAttrs(&gap)...)
 		if r.gaps.recorded() {
 			if err := r.letters.ForgetGaps(); err != nil { // it is recorded again at the next start, as the same gap
-				r.hooks.log(ctx, slog.LevelWarn, "audit_dead_letters_failing", slog.String("error", err.Error()))
+				r.log.LogAttrs(ctx, slog.LevelWarn, "audit_dead_letters_failing", slog.String("error", err.Error()))
 			}
 		}
 	}

@@ -20,11 +20,11 @@ type Teller interface {
 	Flushed(ctx context.Context, flush audit.Flush)
 }
 
-// hooks keeps a caller's observer or log handler that panics from ending the
-// machine's goroutines, and with them the process.
+// hooks keeps a caller's observer that panics from ending the machine's goroutines,
+// and with them the process.
 type hooks struct {
 	Teller
-	logger *slog.Logger
+	log *slog.Logger
 }
 
 func (h hooks) settled(ctx context.Context, rec *audit.Record, receipt audit.Receipt, err error, waited time.Duration) {
@@ -37,17 +37,24 @@ func (h hooks) flushed(ctx context.Context, flush audit.Flush) {
 	h.Flushed(ctx, flush)
 }
 
-func (h hooks) log(ctx context.Context, level slog.Level, event string, attrs ...slog.Attr) {
-	defer h.recover(ctx, event)
-	h.logger.LogAttrs(ctx, level, event, attrs...)
+func (h hooks) recover(ctx context.Context, hook string) {
+	if cause := recover(); cause != nil {
+		h.log.LogAttrs(ctx, slog.LevelError, "audit_observer_panicked",
+			slog.String("hook", hook), slog.String("type", fmt.Sprintf("%T", cause)), slog.String("stack", string(debug.Stack())))
+	}
 }
 
-func (h hooks) recover(ctx context.Context, hook string) {
-	cause := recover()
-	if cause == nil {
-		return
-	}
-	defer func() { _ = recover() }() // it may have been the log handler
-	h.logger.LogAttrs(ctx, slog.LevelError, "audit_observer_panicked",
-		slog.String("hook", hook), slog.String("type", fmt.Sprintf("%T", cause)), slog.String("stack", string(debug.Stack())))
+// calm is a log handler that does not panic: what its caller's one does, it drops.
+type calm struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (c calm) Handle(ctx context.Context, record slog.Record) (err error) {
+	defer func() { _ = recover() }()
+	return c.Handler.Handle(ctx, record)
 }
+
+// WithAttrs implements slog.Handler.
+func (c calm) WithAttrs(attrs []slog.Attr) slog.Handler { return calm{c.Handler.WithAttrs(attrs)} }
+
+// WithGroup implements slog.Handler.
+func (c calm) WithGroup(name string) slog.Handler { return calm{c.Handler.WithGroup(name)} }

@@ -92,7 +92,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 			for range 10 {
 				callers.Go(func() {
 					_, _ = r.Record(ctx, load.NewRecord()) // pending, where the database is away
-					_ = r.Enqueue(load.NewRecord())        //nolint:contextcheck // it has none: it does not wait
+					_ = r.Enqueue(load.NewRecord())
 				})
 			}
 			callers.Wait()

@@ -60,6 +60,7 @@ type Recorder struct {
 	database Database
 	letters  *deadletter.Directory
 	hooks    hooks
+	log      *slog.Logger
 	queue    *queue
 	ledger   ledger
 	health   *health
@@ -79,11 +80,13 @@ type Recorder struct {
 
 // Start starts the machine on an opened dead-letter directory, which it closes.
 func Start(config Config, database Database, letters *deadletter.Directory, found deadletter.Found, tell Teller) *Recorder {
+	log := slog.New(calm{config.Logger.Handler()})
 	r := &Recorder{
 		config:   config,
 		database: database,
 		letters:  letters,
-		hooks:    hooks{Teller: tell, logger: config.Logger},
+		hooks:    hooks{Teller: tell, log: log},
+		log:      log,
 		gaps:     newGaps(config.Now, found.Gaps),
 		drain:    make(chan struct{}, 1),
 		closed:   make(chan struct{}),

@@ -64,7 +64,7 @@ func (s *sender) send(ctx context.Context, recs []audit.Record) ([]verdict, erro
 // noteFailure tells once that the database counts as away.
 func (r *Recorder) noteFailure(ctx context.Context, err error) {
 	if r.health.failed() {
-		r.hooks.log(ctx, slog.LevelWarn, "audit_database_away", slog.String("error", err.Error()))
+		r.log.LogAttrs(ctx, slog.LevelWarn, "audit_database_away", slog.String("error", err.Error()))
 	}
 }
 
@@ -78,7 +78,7 @@ func (s *sender) attempt(ctx context.Context, recs []audit.Record) ([]auditdrive
 	took := time.Since(start)
 	if err == nil {
 		if s.health.succeeded() {
-			s.hooks.log(ctx, slog.LevelInfo, "audit_database_back")
+			s.log.LogAttrs(ctx, slog.LevelInfo, "audit_database_back")
 		}
 		s.batches.Add(1)
 		s.batchedRecords.Add(int64(len(recs)))

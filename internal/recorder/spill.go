@@ -36,7 +36,7 @@ func (r *Recorder) spill(ctx context.Context) {
 			continue
 		case !failing: // once, not at every attempt
 			failing = true
-			r.hooks.log(ctx, slog.LevelError, "audit_dead_letters_failing", slog.String("error", err.Error()))
+			r.log.LogAttrs(ctx, slog.LevelError, "audit_dead_letters_failing", slog.String("error", err.Error()))
 		}
 		if !pause(ctx, delay.next()) {
 			return
@@ -79,7 +79,7 @@ func (r *Recorder) spillGroup(ctx context.Context, most int) error {
 		e.reply(answer{err: fmt.Errorf("%w: it is in the dead-letter directory", audit.ErrPending)})
 	}
 	r.queue.settle(spillerHand, nil)
-	r.hooks.log(ctx, slog.LevelDebug, "audit_dead_lettered", slog.Int("records", len(group)))
+	r.log.LogAttrs(ctx, slog.LevelDebug, "audit_dead_lettered", slog.Int("records", len(group)))
 	signal(r.drain)
 	return nil
 }
