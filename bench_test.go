@@ -13,7 +13,6 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 	"github.com/hoc-analytics/coordaudit/internal/testdb"
 )
 
@@ -146,12 +145,7 @@ func median(times []time.Duration) time.Duration {
 
 func benchStore(b *testing.B) (*coordaudit.Store, *pgxpool.Pool) {
 	b.Helper()
-	server, err := pglocal.Start(context.Background(), pglocal.Config{Durable: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = server.Stop() })
-	db := testdb.NewOn(b, server)
+	db := testdb.NewOn(b, testdb.Durable(b))
 	return coordaudit.New(db.Pool, quiet()), db.Pool
 }
 

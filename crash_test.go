@@ -3,7 +3,6 @@ package coordaudit_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -19,7 +18,6 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 	"github.com/hoc-analytics/coordaudit/internal/testdb"
 )
 
@@ -67,31 +65,13 @@ func persistAndPrint(ctx context.Context, url string) error {
 	return nil
 }
 
-// durableServer starts a server of the test's own that keeps what it acknowledges.
-func durableServer(t *testing.T) *pglocal.Server {
-	t.Helper()
-	if _, err := pglocal.Find(); errors.Is(err, pglocal.ErrNoPrograms) && os.Getenv("COORDAUDIT_TEST_DATABASE_URL") != "" {
-		t.Skip("needs installed PostgreSQL programs: a server of its own to kill")
-	}
-	server, err := pglocal.Start(t.Context(), pglocal.Config{Durable: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return server
-}
-
 func randomMoment() time.Duration {
 	return 30*time.Millisecond + rand.N(150*time.Millisecond)
 }
 
 func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
 	t.Parallel()
-	db := testdb.NewOn(t, durableServer(t))
+	db := testdb.NewOn(t, testdb.Durable(t))
 	var acknowledged []uuid.UUID
 	for range kills {
 		child := exec.CommandContext(t.Context(), os.Args[0])
@@ -121,7 +101,7 @@ func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
 
 func TestAKilledServerLosesNothingItAcknowledged(t *testing.T) {
 	t.Parallel()
-	server := durableServer(t)
+	server := testdb.Durable(t)
 	db := testdb.NewOn(t, server)
 	var (
 		mu           sync.Mutex

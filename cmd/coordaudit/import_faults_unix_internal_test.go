@@ -18,11 +18,7 @@ import (
 
 func TestImportWaitsForADatabaseThatComesBack(t *testing.T) {
 	t.Parallel()
-	server, err := pglocal.Start(t.Context(), pglocal.Config{Durable: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
+	server := testdb.Durable(t)
 	db := testdb.NewOn(t, server)
 	stdin, feed := io.Pipe()
 	done := make(chan ran)

@@ -2,10 +2,8 @@ package recorder_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"testing"
 	"time"
 
@@ -17,24 +15,6 @@ import (
 
 func quiet() coordaudit.Config {
 	return coordaudit.Config{Logger: slog.New(slog.DiscardHandler)}
-}
-
-// durableServer starts a server of the test's own that keeps what it acknowledges.
-func durableServer(t *testing.T) *pglocal.Server {
-	t.Helper()
-	if _, err := pglocal.Find(); errors.Is(err, pglocal.ErrNoPrograms) && os.Getenv("COORDAUDIT_TEST_DATABASE_URL") != "" {
-		t.Skip("needs installed PostgreSQL programs: a server of its own to kill")
-	}
-	server, err := pglocal.Start(t.Context(), pglocal.Config{Durable: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return server
 }
 
 func newRecorder(t *testing.T, store *coordaudit.Store, config coordaudit.RecorderConfig) *coordaudit.Recorder {
@@ -86,7 +66,7 @@ func underLoad(t *testing.T, server *pglocal.Server, config coordaudit.RecorderC
 
 func TestAServerStoppedForTenSecondsLosesNothing(t *testing.T) {
 	t.Parallel()
-	server := durableServer(t)
+	server := testdb.Durable(t)
 	producers := underLoad(t, server, coordaudit.RecorderConfig{RetryBudget: time.Second}, func() {
 		if err := server.ShutDown(); err != nil {
 			t.Fatal(err)
@@ -103,7 +83,7 @@ func TestAServerStoppedForTenSecondsLosesNothing(t *testing.T) {
 
 func TestAServerKilledTwentyTimesLosesNothing(t *testing.T) {
 	t.Parallel()
-	server := durableServer(t)
+	server := testdb.Durable(t)
 	underLoad(t, server, coordaudit.RecorderConfig{RetryBudget: 100 * time.Millisecond}, func() {
 		for range 20 {
 			time.Sleep(30*time.Millisecond + rand.N(150*time.Millisecond))
