@@ -65,7 +65,6 @@ type Directory struct {
 	segments []*segment // that hold what is not done, oldest first
 	active   *segment   // the last of segments, if Append goes on with it
 	finished []*segment // to be removed
-	returned []*Batch   // to be given again, oldest first
 }
 
 // Open opens the directory and looks at what an earlier process left in it, in time
@@ -117,9 +116,6 @@ func (d *Directory) Bytes() int64 { return d.bytes.Load() }
 func (d *Directory) Empty() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.returned) > 0 {
-		return false
-	}
 	for _, seg := range d.segments {
 		if seg.out > 0 || seg.hasMore() {
 			return false

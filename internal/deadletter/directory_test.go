@@ -116,27 +116,6 @@ func TestASegmentIsRemovedOnlyWhenAllOfItIsDone(t *testing.T) {
 	}
 }
 
-func TestAReturnedBatchIsGivenAgainFirst(t *testing.T) {
-	t.Parallel()
-	d, _ := open(t, deadletter.Config{SegmentBytes: 1})
-	want := records(0, 6)
-	for _, rec := range want {
-		appendAll(t, d, []audit.Record{rec})
-	}
-	batches := []*deadletter.Batch{next(t, d, 1), next(t, d, 1), next(t, d, 1)}
-	for _, n := range []int{2, 0, 1} {
-		d.Return(batches[n])
-		d.Return(batches[n]) // a second time is nothing
-	}
-	if d.Empty() {
-		t.Error("Empty() with batches returned")
-	}
-	got, _ := drain(t, d, 1)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("order (-want +got):\n%s", diff)
-	}
-}
-
 func TestAnAppendAfterATakingBeginsANewSegment(t *testing.T) {
 	t.Parallel()
 	config := deadletter.Config{Path: t.TempDir()}

@@ -1,7 +1,6 @@
 package deadletter
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -16,8 +15,7 @@ import (
 // batchBytes ends a batch, whatever the number of its records.
 const batchBytes = 8 << 20
 
-// Batch is what Next gave: records of one segment, oldest first. It ends in Done or
-// in Return.
+// Batch is what Next gave: records of one segment, oldest first. It ends in Done.
 type Batch struct {
 	// Records are in the order in which they were appended.
 	Records []audit.Record
@@ -32,7 +30,6 @@ type Batch struct {
 	Miscounted map[audit.EnvelopeClass]int64
 
 	seg   *segment
-	from  int64
 	size  int64
 	taken bool
 }
@@ -51,7 +48,7 @@ type BadLine struct {
 
 // Next takes the oldest records that were not taken yet, of one segment, at most most
 // (no bound if it is not positive) and about 8 MiB of lines. It returns nil and no
-// error if there are none. A batch that was returned is given first, as it was.
+// error if there are none.
 //
 // If a segment cannot be read, Next gives what comes before the fault, then fails once
 // with an [UnreadableError], and goes on with the next segment. Any other error but
@@ -63,8 +60,8 @@ func (d *Directory) Next(most int) (*Batch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading dead letters: %w", err)
 	}
-	if batch == nil || batch.size > 0 {
-		return batch, nil
+	if batch == nil {
+		return nil, nil
 	}
 	if err := d.read(batch, from, upto, most); err != nil && batch.size == 0 {
 		return nil, d.unreadable(batch.seg, err)
@@ -73,19 +70,12 @@ func (d *Directory) Next(most int) (*Batch, error) {
 	return batch, nil
 }
 
-// beginTaking returns a batch that was returned, or an empty one and what to fill it from.
+// beginTaking returns an empty batch, and what to fill it from.
 func (d *Directory) beginTaking() (batch *Batch, from, upto int64, err error) {
 	d.mu.Lock()
 	if err := d.usable(); err != nil {
 		d.mu.Unlock()
 		return nil, 0, 0, err
-	}
-	if len(d.returned) > 0 {
-		batch = d.returned[0]
-		d.returned = slices.Delete(d.returned, 0, 1)
-		batch.taken = true
-		d.mu.Unlock()
-		return batch, 0, 0, nil
 	}
 	at := slices.IndexFunc(d.segments, (*segment).hasMore)
 	if at < 0 {
@@ -97,7 +87,7 @@ func (d *Directory) beginTaking() (batch *Batch, from, upto int64, err error) {
 	unused := d.seal(seg) // it is removed once it is done, so nothing must be added
 	d.mu.Unlock()
 	_ = closeFile(unused) // all of it was synced
-	return &Batch{seg: seg, from: from}, from, upto, nil
+	return &Batch{seg: seg}, from, upto, nil
 }
 
 // read fills the batch with lines that lie between from and upto.
@@ -177,25 +167,6 @@ func (d *Directory) unreadable(seg *segment, err error) error {
 	defer d.mu.Unlock()
 	seg.skipped = true
 	return &UnreadableError{Path: seg.path, Records: seg.notGiven(), Err: err}
-}
-
-// Return puts a batch back: Next gives it again, before anything else.
-func (d *Directory) Return(b *Batch) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !b.taken {
-		return
-	}
-	b.taken = false
-	at, _ := slices.BinarySearchFunc(d.returned, b, (*Batch).compare)
-	d.returned = slices.Insert(d.returned, at, b)
-}
-
-func (b *Batch) compare(other *Batch) int {
-	if b.seg != other.seg {
-		return cmp.Compare(b.seg.number, other.seg.number)
-	}
-	return cmp.Compare(b.from, other.from)
 }
 
 // Done says that the batch's records need not be kept any longer. A segment whose
