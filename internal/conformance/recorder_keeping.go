@@ -18,6 +18,7 @@ func recorderKeeping() []promise {
 		{"DeadLettersAreTakenBackInByTheNextRecorder", deadLettersAreTakenBackInByTheNextRecorder},
 		{"WhatIsDroppedLeavesAGap", whatIsDroppedLeavesAGap},
 		{"AGapThatCouldNotBeRecordedIsRecordedByTheNextRecorder", aGapThatCouldNotBeRecordedIsRecordedByTheNextRecorder},
+		{"AGapThatIsRefusedHoldsNothingElseUp", aGapThatIsRefusedHoldsNothingElseUp},
 		{"AStoreClosedUnderItsRecorderLosesNothing", aStoreClosedUnderItsRecorderLosesNothing},
 	}
 }
@@ -154,4 +155,29 @@ func aStoreClosedUnderItsRecorderLosesNothing(t *testing.T, db Database) {
 	producers.Stop()
 	closeRecorder(t, recorder)
 	producers.Verify(t, db.Pool, config.DeadLetterDir)
+}
+
+func aGapThatIsRefusedHoldsNothingElseUp(t *testing.T, db Database) {
+	pool, role := poolAsPlainRole(t, db, "SELECT, INSERT ON coordination_audit_records")
+	storeConfig := quiet()
+	storeConfig.Timeout = 200 * time.Millisecond
+	config := hasty(t)
+	config.MaxQueuedRecords, config.MaxDeadLetterBytes = 10, 20_000
+	recorder := newRecorder(t, coordaudit.New(pool, storeConfig), config)
+	release := lockTable(t, db)
+	eventually(t, func() bool {
+		_ = recorder.Enqueue(newRecord()) // accepted or dropped, both are wanted
+		total := recorder.Stats().Total()
+		return total.Dropped > 0 && total.DeadLettered > 0
+	})
+	release()
+	eventually(t, func() bool {
+		total := recorder.Stats().Total()
+		return total.Queued == 0 && total.DeadLettered == 0 && total.Persisted > 0
+	})
+	if n := countGaps(t, db); n != 0 {
+		t.Fatalf("%d gaps were recorded without the right to", n)
+	}
+	mustExec(t, db.Pool, "GRANT INSERT, SELECT ON coordination_audit_gaps TO "+role)
+	eventually(t, func() bool { return countGaps(t, db) == 1 })
 }

@@ -41,10 +41,10 @@ func (r *Recorder) drainQueue(ctx context.Context) {
 
 // finish keeps what is left, records what cannot be kept, and gives the directory free.
 func (r *Recorder) finish(ctx context.Context) error {
-	ctx = context.WithoutCancel(ctx) // what is left must be kept, however late it is
+	late := context.WithoutCancel(ctx) // what is left must be kept, however late it is
 	var err error
-	if spillErr := r.evacuateAll(ctx); spillErr != nil {
-		err = r.loseRest(ctx, spillErr)
+	if spillErr := r.evacuateAll(late); spillErr != nil {
+		err = r.loseRest(late, spillErr)
 	}
 	r.keepGaps(ctx)
 	if closeErr := r.letters.Close(); closeErr != nil && err == nil {

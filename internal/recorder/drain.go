@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -59,7 +60,7 @@ func (d *drainer) await(ctx context.Context) bool {
 }
 
 func (d *drainer) drainOnce(ctx context.Context) (err error) {
-	if err := d.recordGaps(ctx, false); err != nil {
+	if err := d.recordGaps(ctx, false); err != nil && !errors.Is(err, errGapRefused) {
 		return err
 	}
 	d.yield(ctx)

@@ -1,11 +1,8 @@
 package recorder
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +20,9 @@ type gaps struct {
 	opened time.Time   // by the monotonic clock
 	closed []audit.Gap // complete, so that recording one again is recording the same
 	found  int         // how many of closed stand at its front and in the directory, too
+
+	// notBefore is when a gap that was refused is tried again.
+	notBefore time.Time
 }
 
 func newGaps(now func() time.Time, found []audit.Gap) *gaps {
@@ -62,25 +62,34 @@ func (g *gaps) due() (wait time.Duration, pending bool) {
 	defer g.mu.Unlock()
 	switch {
 	case len(g.closed) > 0:
-		return 0, true
+		return time.Until(g.notBefore), true
 	case g.open != nil:
-		return minGap - time.Since(g.opened), true
+		return max(time.Until(g.opened.Add(minGap)), time.Until(g.notBefore)), true
 	default:
 		return 0, false
 	}
 }
 
-// oldest returns the oldest gap that is complete. The open one is completed if it
-// has gathered long enough, or at the end.
-func (g *gaps) oldest(atEnd bool) (gap audit.Gap, ok bool) {
+// refused puts recording off for a while, and reports whether it was not put off before.
+func (g *gaps) refused(wait time.Duration) (first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.closed) == 0 && g.open != nil && (atEnd || time.Since(g.opened) >= minGap) {
+	first = g.notBefore.IsZero()
+	g.notBefore = time.Now().Add(wait)
+	return first
+}
+
+// oldest returns the oldest gap that is complete and due. The open one is completed
+// if it has gathered long enough. At the end all are.
+func (g *gaps) oldest(atEnd bool) (gap audit.Gap, ok bool) {
+	if wait, pending := g.due(); !pending || (wait > 0 && !atEnd) {
+		return audit.Gap{}, false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.closed) == 0 {
 		g.closed = append(g.closed, *g.open)
 		g.open = nil
-	}
-	if len(g.closed) == 0 {
-		return audit.Gap{}, false
 	}
 	return g.closed[0], true
 }
@@ -91,6 +100,7 @@ func (g *gaps) recorded() (directoryDone bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = g.closed[1:]
+	g.notBefore = time.Time{}
 	if g.found == 0 {
 		return false
 	}
@@ -107,73 +117,4 @@ func (g *gaps) unsaved() []audit.Gap {
 		left = append(slices.Clip(left), *g.open)
 	}
 	return left
-}
-
-// lost takes down a record that is neither stored nor kept, and returns the error
-// that its caller gets.
-func (r *Recorder) lost(ctx context.Context, rec *audit.Record, cause error) error {
-	first, err := r.gaps.add(rec, cause)
-	if err != nil {
-		return fmt.Errorf("%w: %w; %w", audit.ErrDropped, cause, err)
-	}
-	if first { // the others are counted, and told of with the gap
-		r.log.LogAttrs(ctx, slog.LevelError, "audit_dropping",
-			slog.String("first_audit_id", rec.AuditID.String()), slog.String("error", cause.Error()))
-	}
-	signal(r.drain)
-	return fmt.Errorf("%w: %w", audit.ErrDropped, cause)
-}
-
-// drop takes down a record that there is no room for.
-func (r *Recorder) drop(ctx context.Context, rec *audit.Record, cause error) error {
-	r.ledger.accept(rec.EnvelopeClass, dropped)
-	err := r.lost(ctx, rec, cause)
-	r.hooks.settled(ctx, rec, audit.Receipt{}, err, 0)
-	return err
-}
-
-// recordGaps brings every complete gap to the database, and at the end each.
-func (r *Recorder) recordGaps(ctx context.Context, atEnd bool) error {
-	for {
-		gap, ok := r.gaps.oldest(atEnd)
-		if !ok {
-			return nil
-		}
-		attempt, cancel := context.WithTimeout(ctx, r.config.AttemptTimeout)
-		err := r.database.PersistGap(attempt, &gap)
-		cancel()
-		if err != nil {
-			if ctx.Err() == nil {
-				r.noteFailure(ctx, err)
-			}
-			return err
-		}
-		r.log.LogAttrs(ctx, slog.LevelError, "audit_gap_recorded", gapAttrs(&gap)...)
-		if r.gaps.recorded() {
-			if err := r.letters.ForgetGaps(); err != nil { // it is recorded again at the next start, as the same gap
-				r.log.LogAttrs(ctx, slog.LevelWarn, "audit_dead_letters_failing", slog.String("error", err.Error()))
-			}
-		}
-	}
-}
-
-func gapAttrs(gap *audit.Gap) []slog.Attr {
-	return []slog.Attr{
-		slog.String("gap_id", gap.GapID.String()),
-		slog.Int64("dropped", gap.Total()),
-		slog.String("first_audit_id", gap.FirstAuditID.String()),
-		slog.String("last_audit_id", gap.LastAuditID.String()),
-		slog.Time("from", gap.From),
-		slog.Time("until", gap.Until),
-		slog.String("cause", gap.Cause),
-	}
-}
-
-// clip makes a cause one that the database takes.
-func clip(text string) string {
-	runes := []rune(strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD"))
-	if len(runes) <= audit.MaxGapCauseCharacters {
-		return string(runes)
-	}
-	return string(runes[:audit.MaxGapCauseCharacters-1]) + "…"
 }
