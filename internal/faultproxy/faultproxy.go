@@ -95,11 +95,20 @@ func (p *Proxy) CutAtServer(m Message) {
 }
 
 // Stall makes the proxy a server that accepts and never answers, for old and new
-// connections, until the test ends.
+// connections, until Resume or the test's end.
 func (p *Proxy) Stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stalled, p.stalledNew = true, true
+}
+
+// Resume ends Stall and every cut that has not come to pass, for connections that
+// are yet to come. Those that fell silent stay so until the client gives them up.
+func (p *Proxy) Resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stalled, p.stalledNew = false, false
+	p.cutClient, p.cutServer = 0, 0
 }
 
 // StallNewConnections is Stall for connections that are yet to come.
