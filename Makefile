@@ -1,6 +1,6 @@
 # The targets that a contributor needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix generate verify lint fmt bench seed postgres clean
+.PHONY: help demo test test-matrix soak generate verify lint fmt bench seed postgres clean
 
 # Modules of their own, so that what they need stays out of importers' module graphs.
 MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod auditotel/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
@@ -27,6 +27,10 @@ test: postgres ## run all tests on a real PostgreSQL; TESTFLAGS=-race adds the r
 
 test-matrix: postgres ## run the guarantees on every PostgreSQL to be had; POSTGRES_VERSIONS="15 17" adds images
 	@scripts/test-matrix.sh
+
+SOAK ?= 10m
+soak: postgres ## run the Recorder through random faults and hold its counts against the rows; SOAK=10m
+	COORDAUDIT_SOAK=$(SOAK) go test $(TESTFLAGS) -count=1 -timeout 0 -v -run TestSoak ./internal/soak
 
 generate: ## compile queries/ and migrations/ into internal/dbgen
 	rm -f internal/dbgen/*.go

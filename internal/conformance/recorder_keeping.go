@@ -170,6 +170,7 @@ func aGapThatIsRefusedHoldsNothingElseUp(t *testing.T, db Database) {
 		total := recorder.Stats().Total()
 		return total.Dropped > 0 && total.DeadLettered > 0
 	})
+	time.Sleep(2 * time.Second) // by then the gap is complete, and refused
 	release()
 	eventually(t, func() bool {
 		total := recorder.Stats().Total()

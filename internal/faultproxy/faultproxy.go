@@ -102,12 +102,13 @@ func (p *Proxy) Stall() {
 	p.stalled, p.stalledNew = true, true
 }
 
-// Resume ends a Stall for connections that are yet to come. Those that were stalled
-// stay so: what they carried is lost.
+// Resume ends Stall and every cut that has not come to pass, for connections that
+// are yet to come. Those that fell silent stay so until the client gives them up.
 func (p *Proxy) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stalled, p.stalledNew = false, false
+	p.cutClient, p.cutServer = 0, 0
 }
 
 // StallNewConnections is Stall for connections that are yet to come.
