@@ -22,8 +22,10 @@ type RecorderConfig struct {
 	// MaxQueuedRecords bounds the records in memory. Defaults to 65,536.
 	MaxQueuedRecords int
 
-	// MaxQueuedBytes bounds the memory that they take: their texts and 512 bytes
-	// each. Defaults to 64 MiB.
+	// MaxQueuedBytes bounds the memory that they take. A record counts 640 bytes and
+	// twice its texts: the garbage collector lets the heap grow to twice what lives,
+	// at its default of GOGC=100. Defaults to 64 MiB, room for 65,536 records of 190
+	// bytes of text each.
 	MaxQueuedBytes int64
 
 	// MaxBatch bounds the records of one batch, at most [MaxBatch]. Defaults to 1,000.
@@ -100,4 +102,4 @@ func (c RecorderConfig) validate() error {
 }
 
 // minQueuedBytes lets the largest valid record in: a reason of 64 KiB, and the ids.
-const minQueuedBytes = 128 << 10
+const minQueuedBytes = 256 << 10

@@ -8,6 +8,9 @@ import (
 
 // Gap says that records are missing from the trail: a recorder could neither
 // store nor keep them. It is itself on record, and as immutable as a record.
+//
+// It says how many are missing at the most: one that its caller stored another way,
+// or whose batch was stored though its answer was lost, counts as missing, too.
 type Gap struct {
 	// GapID names the gap, so that recording it again is safe.
 	GapID uuid.UUID

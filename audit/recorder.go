@@ -25,12 +25,13 @@ type RecorderCounts struct {
 	// the process, and are stored when the database answers.
 	DeadLettered int64
 
-	// Rejected is how many the database refused for good. They are kept in the
-	// directory rejected, each with the reason.
+	// Rejected is how many the database refused for their own sake. They are kept in
+	// the directory rejected, each with the reason.
 	Rejected int64
 
 	// Dropped is how many could not be kept anywhere. Their callers were told, and a
-	// [Gap] tells the trail's readers.
+	// [Gap] tells the trail's readers. It is the most that can be missing: a batch
+	// whose answer was lost may have been stored all the same.
 	Dropped int64
 }
 
@@ -60,7 +61,7 @@ type RecorderStats struct {
 	// Refused is how many were not accepted: invalid, or handed in after the close.
 	Refused int64
 
-	// QueueBytes is the memory that queued records are counted with.
+	// QueueBytes is what queued records count towards the queue's bound, in bytes.
 	QueueBytes int64
 
 	// OldestAge is how long the oldest queued record has been waiting.

@@ -12,9 +12,12 @@ import (
 // errFull: the queue's bounds are reached.
 var errFull = errors.New("the queue is full")
 
-// entryOverhead is what a queued record takes beside its texts: the record itself,
-// its entry, and its place in the arrays of a batch on its way.
-const entryOverhead = 512
+// What a queued record counts: twice what it takes, for the garbage collector lets
+// the heap grow to twice what lives. So the bound is one of the process's memory.
+const (
+	entryOverhead  = 640 // twice an entry, its size class included
+	bytesOfOneByte = 2
+)
 
 // entry is one accepted record until it is settled.
 type entry struct {
@@ -38,7 +41,7 @@ type answer struct {
 func newEntry(rec *audit.Record) *entry {
 	texts := len(rec.EnvelopeID) + len(rec.Reason) + len(rec.ConflictingEnvelopeID) + len(rec.PreemptingEnvelopeID) +
 		len(rec.TenantID) + len(rec.TargetSubsystem) + len(rec.TargetParameter)
-	return &entry{rec: *rec, size: entryOverhead + int64(texts)}
+	return &entry{rec: *rec, size: entryOverhead + bytesOfOneByte*int64(texts)}
 }
 
 // hand is who holds entries that are taken and not settled.

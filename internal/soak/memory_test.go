@@ -120,3 +120,16 @@ func deadLetters(t *testing.T, dir string) (lines, size int64) {
 	}
 	return lines, size
 }
+
+// Nothing leaves the queue when the directory takes nothing either: it is full for
+// as long as the outage lasts.
+func TestMemoryStaysWithinItsBoundsBesideAFullDirectory(t *testing.T) {
+	t.Parallel()
+	lasts, _ := lengthOfOutage(t)
+	settings := outageSettings{Dir: t.TempDir(), Lasts: lasts, Rate: 50_000, MaxQueuedBytes: 64 * mib, MaxDirBytes: 1}
+	result := runOutage(t, settings)
+	requireBounded(t, settings, result)
+	if result.Counts.Dropped != result.Counts.Accepted {
+		t.Errorf("%d accepted and %d dropped, want all of them: there is no room for any", result.Counts.Accepted, result.Counts.Dropped)
+	}
+}
