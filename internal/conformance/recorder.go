@@ -123,7 +123,7 @@ func anEnqueuedRecordIsStoredInItsOrder(t *testing.T, db Database) {
 
 func emitWaitsForTheClassesItIsToldTo(t *testing.T, db Database) {
 	config := quiet()
-	config.Timeout = 200 * time.Millisecond
+	config.Timeout = time.Second
 	store := coordaudit.New(db.Pool, config)
 	release := lockTable(t, db)
 	for _, c := range []struct {
@@ -144,7 +144,7 @@ func emitWaitsForTheClassesItIsToldTo(t *testing.T, db Database) {
 		if !recorder.Emit(t.Context(), rec) {
 			t.Errorf("%q with WaitFor %v: refused", c.class, c.waitFor)
 		}
-		if waited := time.Since(start) >= 200*time.Millisecond; waited != c.waits {
+		if waited := time.Since(start) >= time.Second; waited != c.waits {
 			t.Errorf("%q with WaitFor %v: waited %v, want %v", c.class, c.waitFor, waited, c.waits)
 		}
 		if counts := recorder.Stats().ByClass[rec.EnvelopeClass.OrUnknown()]; counts.Accepted != 1 {
@@ -152,7 +152,7 @@ func emitWaitsForTheClassesItIsToldTo(t *testing.T, db Database) {
 		}
 	}
 	release()
-	eventually(t, func() bool { return countRecords(t, db.Pool) == 5 })
+	eventuallyWithin(t, time.Minute, func() bool { return countRecords(t, db.Pool) == 5 })
 }
 
 // panicking is an observer with a fault of its own.
@@ -289,7 +289,7 @@ func theObserverSeesEachRecordedRecordOnce(t *testing.T, db Database) {
 	config.Observer = &seen
 	recorder := newRecorder(t, coordaudit.New(db.Pool, config), coordaudit.RecorderConfig{WaitTimeout: time.Minute})
 	producers := load.Start(t, recorder, load.Config{Producers: 4, Every: time.Millisecond})
-	eventually(t, func() bool { return producers.Offered() > 100 })
+	eventuallyWithin(t, time.Minute, func() bool { return producers.Offered() > 100 })
 	producers.Stop()
 	closeRecorder(t, recorder)
 	producers.Verify(t, db.Pool, t.TempDir())

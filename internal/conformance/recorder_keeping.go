@@ -55,7 +55,7 @@ func deadLettersAreTakenBackInByTheNextRecorder(t *testing.T, db Database) {
 	}
 
 	next := newRecorder(t, newStore(db), config)
-	eventually(t, func() bool { return next.Stats().Total().DeadLettered == 0 })
+	eventuallyWithin(t, time.Minute, func() bool { return next.Stats().Total().DeadLettered == 0 })
 	requireTotal(t, next, audit.RecorderCounts{Accepted: 202, Persisted: 202})
 	closeRecorder(t, next)
 	disordered := queryInt(t, db.Pool, `SELECT count(*) FROM (
@@ -104,8 +104,8 @@ func whatIsDroppedLeavesAGap(t *testing.T, db Database) {
 		t.Error("Emit accepted a record that there is no room for")
 	}
 	release()
-	eventually(t, func() bool { return countGaps(t, db) == 1 })
-	eventually(t, func() bool { return countRecords(t, db.Pool) == 10 })
+	eventuallyWithin(t, time.Minute, func() bool { return countGaps(t, db) == 1 })
+	eventuallyWithin(t, time.Minute, func() bool { return countRecords(t, db.Pool) == 10 })
 	requireTotal(t, recorder, audit.RecorderCounts{Accepted: 31, Persisted: 10, Dropped: 21})
 
 	gaps, err := store.Gaps(t.Context(), audit.GapQuery{})
@@ -131,7 +131,7 @@ func aGapThatCouldNotBeRecordedIsRecordedByTheNextRecorder(t *testing.T, db Data
 	requireTotal(t, away, audit.RecorderCounts{Accepted: 8, Dropped: 8})
 
 	next := newRecorder(t, newStore(db), config)
-	eventually(t, func() bool { return countGaps(t, db) > 0 })
+	eventuallyWithin(t, time.Minute, func() bool { return countGaps(t, db) > 0 })
 	closeRecorder(t, next)
 	missing := queryInt(t, db.Pool, "SELECT sum(dropped_reliability) FROM coordination_audit_gaps")
 	if missing != 8 {
@@ -149,9 +149,9 @@ func aStoreClosedUnderItsRecorderLosesNothing(t *testing.T, db Database) {
 	config := hasty(t)
 	recorder := newRecorder(t, store, config)
 	producers := load.Start(t, recorder, load.Config{Producers: 4, Every: time.Millisecond})
-	eventually(t, func() bool { return recorder.Stats().Total().Persisted > 0 })
+	eventuallyWithin(t, time.Minute, func() bool { return recorder.Stats().Total().Persisted > 0 })
 	store.Close()
-	eventually(t, func() bool { return recorder.Stats().Total().DeadLettered > 10 })
+	eventuallyWithin(t, time.Minute, func() bool { return recorder.Stats().Total().DeadLettered > 10 })
 	producers.Stop()
 	closeRecorder(t, recorder)
 	producers.Verify(t, db.Pool, config.DeadLetterDir)
@@ -165,14 +165,14 @@ func aGapThatIsRefusedHoldsNothingElseUp(t *testing.T, db Database) {
 	config.MaxQueuedRecords, config.MaxDeadLetterBytes = 10, 20_000
 	recorder := newRecorder(t, coordaudit.New(pool, storeConfig), config)
 	release := lockTable(t, db)
-	eventually(t, func() bool {
+	eventuallyWithin(t, time.Minute, func() bool {
 		_ = recorder.Enqueue(newRecord()) // accepted or dropped, both are wanted
 		total := recorder.Stats().Total()
 		return total.Dropped > 0 && total.DeadLettered > 0
 	})
 	time.Sleep(2 * time.Second) // by then the gap is complete, and refused
 	release()
-	eventually(t, func() bool {
+	eventuallyWithin(t, time.Minute, func() bool {
 		total := recorder.Stats().Total()
 		return total.Queued == 0 && total.DeadLettered == 0 && total.Persisted > 0
 	})
@@ -180,5 +180,5 @@ func aGapThatIsRefusedHoldsNothingElseUp(t *testing.T, db Database) {
 		t.Fatalf("%d gaps were recorded without the right to", n)
 	}
 	mustExec(t, db.Pool, "GRANT INSERT, SELECT ON coordination_audit_gaps TO "+role)
-	eventually(t, func() bool { return countGaps(t, db) == 1 })
+	eventuallyWithin(t, time.Minute, func() bool { return countGaps(t, db) == 1 })
 }

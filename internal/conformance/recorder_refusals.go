@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -96,9 +97,9 @@ func aRightThatIsMissingIsNoRecordsFault(t *testing.T, db Database) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, func() bool { return recorder.Stats().Total().DeadLettered == 20 })
+	eventuallyWithin(t, time.Minute, func() bool { return recorder.Stats().Total().DeadLettered == 20 })
 	mustExec(t, db.Pool, "GRANT INSERT ON coordination_audit_records TO "+role)
-	eventually(t, func() bool { return recorder.Stats().Total().DeadLettered == 0 })
+	eventuallyWithin(t, time.Minute, func() bool { return recorder.Stats().Total().DeadLettered == 0 })
 	requireTotal(t, recorder, audit.RecorderCounts{Accepted: 20, Persisted: 20})
 }
 
@@ -116,6 +117,6 @@ func aPolicyThatRefusesSomeRecordsIsTheirFault(t *testing.T, db Database) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, func() bool { total := recorder.Stats().Total(); return total.Persisted+total.Rejected == 100 })
+	eventuallyWithin(t, time.Minute, func() bool { total := recorder.Stats().Total(); return total.Persisted+total.Rejected == 100 })
 	requireTotal(t, recorder, audit.RecorderCounts{Accepted: 100, Persisted: 90, Rejected: 10})
 }
