@@ -73,7 +73,7 @@ func (d *Driver) resolveTaken(ctx context.Context, db dbgen.DBTX, recs []audit.R
 		}
 		row, ok := stored[recs[i].AuditID]
 		if !ok {
-			results[i].Err = &StatementError{Kind: audit.ErrRefused, RecordAtFault: true, cause: errHiddenRow}
+			results[i].Err = &StatementError{Kind: audit.ErrRefused, Blame: BlameRecord, cause: errHiddenRow}
 			continue
 		}
 		results[i].Receipt, results[i].Err = compare(&recs[i], row)

@@ -38,6 +38,11 @@ const (
 	classTransactionRollback     = "40"
 	classDataException           = "22" // its messages quote values
 	classIntegrityViolation      = "23"
+	classUnknownPrepared         = "26" // a pooler gave the connection to another
+	classAuthorization           = "28"
+	classUnknownDatabase         = "3D"
+	classUnknownSchema           = "3F"
+	classSyntaxErrorOrAccess     = "42" // a table or a right is missing
 	classCheckOptionViolation    = "44"
 	classProgramLimitExceeded    = "54" // an index row that is too large, say
 	classPLpgSQLError            = "P0" // its messages are anybody's
@@ -91,12 +96,36 @@ func inDoubt(pgErr *pgconn.PgError) bool {
 	return slices.Contains([]string{stateCompletionUnknown, stateTransactionResolution, stateInternalError}, pgErr.Code)
 }
 
-// causedByValues reports a refusal of a row's own values. A trigger's (P0001) and a
-// policy's (42501, which a missing right has too) may be of any row.
-func causedByValues(state string) bool {
-	return len(state) == 5 && slices.Contains([]string{
+// Blame is whose fault a refusal is, as far as its SQLSTATE tells.
+type Blame int
+
+const (
+	// BlameUnknown: of a row or of all of them. A trigger's error is of either kind, and
+	// a policy's is the one of a missing right.
+	BlameUnknown Blame = iota
+
+	// BlameRecord: a row's own values were refused.
+	BlameRecord
+
+	// BlameDatabase: no row's values can cause it.
+	BlameDatabase
+)
+
+func blame(state string) Blame {
+	switch {
+	case len(state) != 5, state == stateInsufficientPrivilege:
+		return BlameUnknown
+	case slices.Contains([]string{
 		classDataException, classIntegrityViolation, classCheckOptionViolation, classProgramLimitExceeded,
-	}, state[:2])
+	}, state[:2]):
+		return BlameRecord
+	case slices.Contains([]string{
+		classSyntaxErrorOrAccess, classUnknownPrepared, classAuthorization, classUnknownDatabase, classUnknownSchema,
+	}, state[:2]):
+		return BlameDatabase
+	default:
+		return BlameUnknown
+	}
 }
 
 // quotesValues reports whether the server's message may hold parts of a row.

@@ -29,9 +29,8 @@ type StatementError struct {
 	// Retryable: trying again is worth it.
 	Retryable bool
 
-	// RecordAtFault: a record's own values were refused, so another record may well be
-	// stored. Without it the fault may be the record's or the whole table's.
-	RecordAtFault bool
+	// Blame says of a refusal whether another record may well be stored.
+	Blame Blame
 
 	cause error
 }
@@ -86,7 +85,7 @@ func describe(err error) string {
 func notSent(err error) error {
 	state := sqlState(err)
 	if state != "" && !transient(state) {
-		return &StatementError{Kind: audit.ErrRefused, SQLState: state, cause: err}
+		return &StatementError{Kind: audit.ErrRefused, SQLState: state, Blame: BlameDatabase, cause: err}
 	}
 	ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 	return &StatementError{Kind: audit.ErrUnavailable, SQLState: state, Retryable: !ended, cause: err}
@@ -100,7 +99,7 @@ func ownFailure(ctx context.Context, conn *pgx.Conn, err error) error {
 	pgErr := pgError(err)
 	switch {
 	case errors.Is(err, errHiddenRow):
-		return &StatementError{Kind: audit.ErrRefused, RecordAtFault: true, cause: err}
+		return &StatementError{Kind: audit.ErrRefused, Blame: BlameRecord, cause: err}
 	case pgErr == nil && pgconn.SafeToRetry(err) && !hidesLoss(conn):
 		return notSent(err)
 	case pgErr == nil:
@@ -132,7 +131,7 @@ func txFailure(ctx context.Context, conn *pgx.Conn, err error) error {
 	case conn.PgConn().TxStatus() != 'T':
 		return &StatementError{Kind: audit.ErrTxUnusable, SQLState: state, cause: withEnd(ctx, err)}
 	case errors.Is(err, errHiddenRow):
-		return &StatementError{Kind: audit.ErrRefused, RecordAtFault: true, cause: err}
+		return &StatementError{Kind: audit.ErrRefused, Blame: BlameRecord, cause: err}
 	case state == "":
 		return notSent(err)
 	default:
@@ -147,11 +146,11 @@ func answered(ctx context.Context, state string, err error) error {
 		kind = audit.ErrUnavailable
 	}
 	return &StatementError{
-		Kind:          kind,
-		SQLState:      state,
-		Retryable:     retryable(state),
-		RecordAtFault: causedByValues(state),
-		cause:         withEnd(ctx, err),
+		Kind:      kind,
+		SQLState:  state,
+		Retryable: retryable(state),
+		Blame:     blame(state),
+		cause:     withEnd(ctx, err),
 	}
 }
 

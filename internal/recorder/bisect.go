@@ -14,8 +14,8 @@ import (
 //
 // Not every refusal is the record's fault: a right that was revoked refuses them
 // all. A record is at fault if PostgreSQL's error is of a kind that a row's values
-// cause, or if others are stored while it is refused. Else nobody is, and the
-// batch is kept and tried again.
+// cause, or, where the error leaves that open, if others are stored while it is
+// refused. Else nobody is, and the batch is kept and tried again.
 type bisection struct {
 	*sender
 	verdicts     []verdict
@@ -39,12 +39,12 @@ func (b *bisection) send(ctx context.Context, recs []audit.Record, first int) er
 	switch {
 	case err == nil:
 		return b.note(results, first)
-	case !errors.Is(err, audit.ErrRefused):
+	case !errors.Is(err, audit.ErrRefused), blame(err) == auditdriver.BlameDatabase:
 		return err
 	case len(recs) == 1:
 		b.refuse(first, err)
 		return nil
-	case !recordAtFault(err) && !b.proven():
+	case blame(err) == auditdriver.BlameUnknown && !b.proven():
 		if err := b.sample(ctx, recs, first); err != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func (b *bisection) note(results []auditdriver.Result, first int) (err error) {
 }
 
 func (b *bisection) refuse(index int, err error) {
-	if recordAtFault(err) {
+	if blame(err) == auditdriver.BlameRecord {
 		b.verdicts[index].refused = err
 		return
 	}
@@ -121,9 +121,11 @@ func (b *bisection) judge() (err error) {
 	return err
 }
 
-func recordAtFault(err error) bool {
-	failure, ok := errors.AsType[*auditdriver.StatementError](err)
-	return ok && failure.RecordAtFault
+func blame(err error) auditdriver.Blame {
+	if failure, ok := errors.AsType[*auditdriver.StatementError](err); ok {
+		return failure.Blame
+	}
+	return auditdriver.BlameUnknown
 }
 
 func sqlState(err error) string {
