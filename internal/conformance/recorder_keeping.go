@@ -1,7 +1,10 @@
 package conformance
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -16,6 +19,7 @@ import (
 func recorderKeeping() []promise {
 	return []promise{
 		{"DeadLettersAreTakenBackInByTheNextRecorder", deadLettersAreTakenBackInByTheNextRecorder},
+		{"ADamagedDeadLetterIsSetAside", aDamagedDeadLetterIsSetAside},
 		{"WhatIsDroppedLeavesAGap", whatIsDroppedLeavesAGap},
 		{"AGapThatCouldNotBeRecordedIsRecordedByTheNextRecorder", aGapThatCouldNotBeRecordedIsRecordedByTheNextRecorder},
 		{"AGapThatIsRefusedHoldsNothingElseUp", aGapThatIsRefusedHoldsNothingElseUp},
@@ -67,6 +71,30 @@ func deadLettersAreTakenBackInByTheNextRecorder(t *testing.T, db Database) {
 	}
 	if left, err := filepath.Glob(filepath.Join(config.DeadLetterDir, "*.jsonl")); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func aDamagedDeadLetterIsSetAside(t *testing.T, db Database) {
+	dir := t.TempDir()
+	var segment bytes.Buffer
+	for _, rec := range newRecords(2) {
+		if err := json.NewEncoder(&segment).Encode(rec); err != nil {
+			t.Fatal(err)
+		}
+		segment.WriteString("damaged\n")
+	}
+	segment.WriteString(`{"audit_id":"torn`)
+	if err := os.WriteFile(filepath.Join(dir, "0000000001.jsonl"), segment.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	recorder := newRecorder(t, newStore(db), coordaudit.RecorderConfig{DeadLetterDir: dir})
+	eventuallyWithin(t, time.Minute, func() bool { return recorder.Stats().Total().DeadLettered == 0 })
+	closeRecorder(t, recorder)
+	requireTotal(t, recorder, audit.RecorderCounts{Accepted: 4, Persisted: 2, Rejected: 2})
+	for _, pattern := range []string{"rejected/*.jsonl", "torn/*"} {
+		if kept, err := filepath.Glob(filepath.Join(dir, pattern)); err != nil || len(kept) != 1 {
+			t.Errorf("%s holds %v, %v; want one file", pattern, kept, err)
+		}
 	}
 }
 

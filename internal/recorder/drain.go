@@ -115,6 +115,7 @@ func (d *drainer) drainBatch(ctx context.Context) error {
 			return d.keepingFailed(ctx, err)
 		}
 		d.ledger.move(bad.Class, deadLettered, rejected)
+		d.log.LogAttrs(ctx, slog.LevelError, "audit_dead_letter_damaged", slog.String("error", bad.Reason))
 		d.inHand.Bad = d.inHand.Bad[1:]
 	}
 	err := d.letters.Done(d.inHand)
