@@ -100,14 +100,14 @@ func inDoubt(pgErr *pgconn.PgError) bool {
 type Blame int
 
 const (
-	// BlameUnknown: of a row or of all of them. A trigger's error is of either kind, and
+	// BlameUnknown is of one row or of all of them. A trigger's error is of either kind, and
 	// a policy's is the one of a missing right.
 	BlameUnknown Blame = iota
 
-	// BlameRecord: a row's own values were refused.
+	// BlameRecord says that a row's own values were refused.
 	BlameRecord
 
-	// BlameDatabase: no row's values can cause it.
+	// BlameDatabase says that no row's values can cause it.
 	BlameDatabase
 )
 
