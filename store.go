@@ -64,10 +64,12 @@ func (s *Store) Stats() audit.Stats {
 }
 
 // Close lets the calls under way end, each within its timeout, and closes the
-// pool if [Open] made it. Later calls return [audit.ErrClosed]. Closing twice is
+// pool if [Open] made it. A cancel request that a call has left behind is given up
+// to 5 s to be answered. Later calls return [audit.ErrClosed]. Closing twice is
 // the same as closing once.
 func (s *Store) Close() {
 	s.calls.close()
+	s.driver.Close()
 	if s.ownPool != nil {
 		s.ownPool.Close()
 	}

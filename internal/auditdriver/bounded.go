@@ -9,6 +9,7 @@ import (
 )
 
 // Together they stay below the 250 ms that a call may take beyond its bound.
+// The first two together stay below the 250 ms that a call may take beyond its bound.
 const (
 	// cancelGrace is how long the server has to answer a cancel request before its
 	// connection is given up.
@@ -18,6 +19,11 @@ const (
 	// still be on its way. The server signals its session before it ends the
 	// request's connection, which was waited for; a pooler may not.
 	settleDelay = 40 * time.Millisecond
+
+	// cancelLinger is how long the connection of a cancel request is left to whoever
+	// answers it. The call does not wait that long. To hang up on PgBouncer while it
+	// passes the request on can end the whole pooler (1.18: "bad client state").
+	cancelLinger = 5 * time.Second
 )
 
 // bounded runs work, which talks on conn, until ctx ends and cancelGrace longer
@@ -30,10 +36,9 @@ const (
 // on. The connection is closed only if that answer does not come.
 //
 // stray reports that a cancel request was sent and did not hit work's statement.
-func bounded(ctx context.Context, conn *pgconn.PgConn, work func(context.Context) error) (stray bool, err error) {
-	cancel := cancelling{conn: conn}
-	cancel.running.Add(1)
-	stop := context.AfterFunc(ctx, cancel.run)
+func (d *Driver) bounded(ctx context.Context, conn *pgconn.PgConn, work func(context.Context) error) (stray bool, err error) {
+	cancel := cancelling{conn: conn, sent: make(chan struct{}), graceEnded: make(chan struct{})}
+	stop := context.AfterFunc(ctx, func() { cancel.run(&d.cancels) })
 	err = work(context.WithoutCancel(ctx))
 	if stop() {
 		return false, err
@@ -42,32 +47,46 @@ func bounded(ctx context.Context, conn *pgconn.PgConn, work func(context.Context
 		// Its socket is closed already; pgx is to know that the connection is gone.
 		_ = conn.Close(ctx)
 	}
-	cancel.running.Wait()
+	cancel.wait()
 	return sqlState(err) != stateQueryCanceled, err
 }
 
 // cancelling is the end of one bounded statement that took too long.
 type cancelling struct {
-	conn    *pgconn.PgConn
-	running sync.WaitGroup
+	conn       *pgconn.PgConn
+	sent       chan struct{} // closed when the request's connection has ended
+	graceEnded chan struct{}
 
 	mu     sync.Mutex
 	ended  bool // the statement
 	closed bool // the connection, by giveUp
 }
 
-func (c *cancelling) run() {
-	defer c.running.Done()
+// run begins the cancelling. The request is one of the driver's, which waits for
+// them when it is closed.
+func (c *cancelling) run(requests *sync.WaitGroup) {
 	time.AfterFunc(cancelGrace, c.giveUp)
-	ctx, cancel := context.WithTimeout(context.Background(), cancelGrace)
-	defer cancel()
-	// Whether the request arrived shows in the statement's own answer, or in its silence.
-	_ = c.conn.CancelRequest(ctx)
+	requests.Go(func() {
+		defer close(c.sent)
+		ctx, cancel := context.WithTimeout(context.Background(), cancelLinger)
+		defer cancel()
+		// Whether the request arrived shows in the statement's own answer, or in its silence.
+		_ = c.conn.CancelRequest(ctx)
+	})
+}
+
+// wait waits until the request's connection has ended, within the grace.
+func (c *cancelling) wait() {
+	select {
+	case <-c.sent:
+	case <-c.graceEnded:
+	}
 }
 
 // giveUp closes the connection under a statement that has no answer yet. How long
 // the cancel request's own connection takes to end is no reason to.
 func (c *cancelling) giveUp() {
+	defer close(c.graceEnded)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.ended {

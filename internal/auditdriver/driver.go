@@ -7,6 +7,7 @@ package auditdriver
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +23,7 @@ type Driver struct {
 	pool        *pgxpool.Pool
 	queries     *dbgen.Queries
 	plannedMode pgx.QueryExecMode // for statements that are planned for their values
+	cancels     sync.WaitGroup    // cancel requests under way
 }
 
 // New returns a driver on a pool, which may be nil: then only the calls that
@@ -35,7 +37,7 @@ func New(pool *pgxpool.Pool) *Driver {
 }
 
 // Persist stores one normalized, valid record in a transaction of its own. A nil
-// error means committed. ctx bounds the call: see [bounded].
+// error means committed. ctx bounds the call: see [Driver.bounded].
 func (d *Driver) Persist(ctx context.Context, rec *audit.Record) (audit.Receipt, error) {
 	var receipt audit.Receipt
 	err := d.onPool(ctx, func(ctx context.Context, db dbgen.DBTX) (err error) {
@@ -49,7 +51,7 @@ func (d *Driver) Persist(ctx context.Context, rec *audit.Record) (audit.Receipt,
 // which survives whatever happens to the record as long as its connection does.
 func (d *Driver) PersistTx(ctx context.Context, tx pgx.Tx, rec *audit.Record) (audit.Receipt, error) {
 	var receipt audit.Receipt
-	err := inTx(ctx, tx, func(ctx context.Context, db dbgen.DBTX) (err error) {
+	err := d.inTx(ctx, tx, func(ctx context.Context, db dbgen.DBTX) (err error) {
 		receipt, err = d.persist(ctx, db, rec)
 		return err
 	})
@@ -70,12 +72,16 @@ func (d *Driver) PersistMany(ctx context.Context, recs []audit.Record) ([]Result
 // PersistManyTx is [Driver.PersistTx] for a batch.
 func (d *Driver) PersistManyTx(ctx context.Context, tx pgx.Tx, recs []audit.Record) ([]Result, error) {
 	var results []Result
-	err := inTx(ctx, tx, func(ctx context.Context, db dbgen.DBTX) (err error) {
+	err := d.inTx(ctx, tx, func(ctx context.Context, db dbgen.DBTX) (err error) {
 		results, err = d.persistMany(ctx, db, recs)
 		return err
 	})
 	return sent(results, err)
 }
+
+// Close waits for the cancel requests that calls have left behind, cancelLinger at
+// most. No call may be under way.
+func (d *Driver) Close() { d.cancels.Wait() }
 
 // HasPool reports whether there is a pool, so that more works than the calls that
 // bring a transaction.
@@ -96,7 +102,7 @@ func (d *Driver) onPool(ctx context.Context, work func(context.Context, dbgen.DB
 		return notSent(err)
 	}
 
-	stray, err := bounded(ctx, conn.Conn().PgConn(), func(ctx context.Context) error { return work(ctx, conn) })
+	stray, err := d.bounded(ctx, conn.Conn().PgConn(), func(ctx context.Context) error { return work(ctx, conn) })
 	err = ownFailure(ctx, conn.Conn(), err) // it asks whether the connection broke, so ahead of discard
 	// A plan that the table has changed under stays with its connection.
 	if stray || sqlState(err) == stateFeatureNotSupported {
@@ -115,7 +121,7 @@ func discard(ctx context.Context, conn *pgx.Conn) {
 }
 
 // inTx runs work inside the caller's transaction, each statement within a savepoint.
-func inTx(ctx context.Context, tx pgx.Tx, work func(context.Context, dbgen.DBTX) error) error {
+func (d *Driver) inTx(ctx context.Context, tx pgx.Tx, work func(context.Context, dbgen.DBTX) error) error {
 	conn := tx.Conn()
 	if err := usable(conn); err != nil {
 		return err
@@ -124,7 +130,7 @@ func inTx(ctx context.Context, tx pgx.Tx, work func(context.Context, dbgen.DBTX)
 		return notSent(err)
 	}
 
-	stray, err := bounded(ctx, conn.PgConn(), func(ctx context.Context) error { return work(ctx, savepoint{tx}) })
+	stray, err := d.bounded(ctx, conn.PgConn(), func(ctx context.Context) error { return work(ctx, savepoint{tx}) })
 	if stray && !conn.IsClosed() {
 		// The caller's next statement goes out on this connection.
 		<-time.After(settleDelay)

@@ -111,6 +111,11 @@ func anAnsweredCancelLeavesTheCallersTransactionAlone(t *testing.T, db Database)
 	}
 	release()
 	commit(t, tx)
+	// A pooler may still be passing the requests on: to hang up on it then can end it.
+	time.Sleep(time.Second)
+	if n := proxy.HungUp(); n != 0 {
+		t.Errorf("%d cancel requests were hung up on", n)
+	}
 }
 
 // Row 6: a host that accepts and never answers held the predecessor without end.

@@ -45,6 +45,7 @@ type Proxy struct {
 	stalled    bool    // for every connection
 	stalledNew bool    // for new connections
 	heldNew    bool    // for new connections
+	hungUp     int     // held connections that their client has closed
 	conns      map[net.Conn]bool
 	closed     bool
 	running    sync.WaitGroup
@@ -126,6 +127,13 @@ func (p *Proxy) HoldNewConnections() {
 	p.heldNew = true
 }
 
+// HungUp is how many held connections were closed by their client.
+func (p *Proxy) HungUp() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hungUp
+}
+
 func (p *Proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
@@ -153,6 +161,9 @@ func (p *Proxy) serve(client net.Conn) {
 	if p.is(&p.heldNew) {
 		_ = passStartup(client, server) // or the client has given up
 		_, _ = io.Copy(io.Discard, client)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.hungUp++
 		return
 	}
 
