@@ -38,7 +38,7 @@ const (
 // stray reports that a cancel request was sent and did not hit work's statement.
 func (d *Driver) bounded(ctx context.Context, conn *pgconn.PgConn, work func(context.Context) error) (stray bool, err error) {
 	cancel := cancelling{conn: conn, sent: make(chan struct{}), graceEnded: make(chan struct{})}
-	stop := context.AfterFunc(ctx, func() { cancel.run(&d.cancels) })
+	stop := context.AfterFunc(ctx, func() { cancel.run(&d.cancels) }) //nolint:contextcheck // ctx has ended by then
 	err = work(context.WithoutCancel(ctx))
 	if stop() {
 		return false, err
