@@ -65,7 +65,7 @@ type cancelling struct {
 // run begins the cancelling. The request is one of the driver's, which waits for
 // them when it is closed.
 func (c *cancelling) run(requests *sync.WaitGroup) {
-	time.AfterFunc(cancelGrace, c.giveUp)
+	// First the request, so that whoever has waited for either has waited for its start.
 	requests.Go(func() {
 		defer close(c.sent)
 		ctx, cancel := context.WithTimeout(context.Background(), cancelLinger)
@@ -73,6 +73,7 @@ func (c *cancelling) run(requests *sync.WaitGroup) {
 		// Whether the request arrived shows in the statement's own answer, or in its silence.
 		_ = c.conn.CancelRequest(ctx)
 	})
+	time.AfterFunc(cancelGrace, c.giveUp)
 }
 
 // wait waits until the request's connection has ended, within the grace.
