@@ -88,7 +88,7 @@ func (d *Directory) beginSegment() (*segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	seg := &segment{number: next - 1, path: path, lines: &lineFile{file: made}, counted: classCounts{}, given: classCounts{}, appending: true}
+	seg := &segment{number: next - 1, path: path, lines: &lineFile{file: made, path: path}, counted: classCounts{}, given: classCounts{}, appending: true}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.segments = append(d.segments, seg)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -283,5 +284,28 @@ func TestASegmentThatIsCutOffOrGoneWhileOpenIsSaidOnceAndPassedOver(t *testing.T
 	}
 	if left := segments(t, config.Path); len(left) != 1 || left[0] != paths[0] {
 		t.Errorf("left are %v", left)
+	}
+}
+
+// Its file descriptor would take what is written to it, and nobody would find it again.
+func TestNothingIsAcknowledgedInASegmentThatWasRemoved(t *testing.T) {
+	t.Parallel()
+	config := deadletter.Config{Path: t.TempDir()}
+	d, _ := open(t, config)
+	want := records(0, 6)
+	appendAll(t, d, want[:2])
+	if err := os.Remove(segments(t, config.Path)[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Append(want[2:4]); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Append() = %v, want ErrNotExist", err)
+	}
+	appendAll(t, d, want[4:])
+	if _, err := d.Next(0); err == nil {
+		t.Error("what is gone was not said")
+	}
+	got, _ := drain(t, d, 0)
+	if diff := cmp.Diff(want[4:], got); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
 	}
 }

@@ -84,7 +84,7 @@ func (g *gaps) save(text []byte) (err error) {
 	} else if torn {
 		text = slices.Insert(text, 0, '\n')
 	}
-	lines := lineFile{file: out, size: size}
+	lines := lineFile{file: out, path: g.path(), size: size}
 	return lines.append(text, g.dir)
 }
 

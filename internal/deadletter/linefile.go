@@ -43,6 +43,7 @@ func createNumbered(create func(string) (file, error), dir string, number int64)
 // lineFile is a file that groups of lines are appended to, each as a whole or not at all.
 type lineFile struct {
 	file  file
+	path  string
 	size  int64 // of what was written and synced
 	named bool  // the directory's entry was synced, too
 
@@ -69,6 +70,11 @@ func (f *lineFile) append(lines []byte, dir string) error {
 		// A second fsync would report success for pages that the first one failed to
 		// write and forgot, so nothing that follows them in this file could be trusted.
 		f.cutOff(int64(n))
+		f.broken = true
+		return err
+	}
+	if _, err := os.Lstat(f.path); err != nil {
+		// Somebody has removed the file, and what was written goes with it.
 		f.broken = true
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -166,6 +167,10 @@ func (d *Directory) unreadable(seg *segment, err error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	seg.skipped = true
+	if errors.Is(err, fs.ErrNotExist) {
+		d.bytes.Add(-seg.disk)
+		seg.disk = 0
+	}
 	return &UnreadableError{Path: seg.path, Records: seg.notGiven(), Err: err}
 }
 

@@ -113,12 +113,12 @@ func (r *rejects) begin() error {
 	if err := makeDir(r.dir); err != nil {
 		return err
 	}
-	made, _, next, err := createNumbered(createFile, r.dir, r.number)
+	made, path, next, err := createNumbered(createFile, r.dir, r.number)
 	r.number = next
 	if err != nil {
 		return err
 	}
-	r.active = &lineFile{file: made}
+	r.active = &lineFile{file: made, path: path}
 	return nil
 }
 
