@@ -26,7 +26,8 @@ func tmpfs(t *testing.T, bytes int) (path string) {
 		t.Skipf("needs the right to mount a tmpfs, as root has it: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(path, 0); err != nil {
+		// A child that another test is just starting may hold the disk open until it execs.
+		if err := syscall.Unmount(path, syscall.MNT_DETACH); err != nil {
 			t.Error(err)
 		}
 	})
