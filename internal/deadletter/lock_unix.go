@@ -38,5 +38,9 @@ func lockFile(path string) (release func() error, err error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return file.Close, nil
+	return func() error {
+		// To close is not enough: a child that is just being started holds the open file,
+		// too, until it execs.
+		return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
+	}, nil
 }

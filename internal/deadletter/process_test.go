@@ -2,6 +2,7 @@ package deadletter_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -180,4 +182,25 @@ func TestAKilledProcessLosesNothingThatAppendTook(t *testing.T) {
 		t.Errorf("%d were taken, %d are there", len(taken), len(kept))
 	}
 	t.Logf("%d records taken, %d there", len(taken), len(kept))
+}
+
+// A child inherits the lock's open file until it execs.
+func TestTheLockIsFreeAfterCloseWhileChildrenAreBeingStarted(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	var starting sync.WaitGroup
+	for range 4 {
+		starting.Go(func() {
+			for ctx.Err() == nil {
+				_ = exec.CommandContext(ctx, os.Args[0], "-test.run=^$").Run()
+			}
+		})
+	}
+	config := deadletter.Config{Path: t.TempDir()}
+	for range 300 {
+		d, _ := open(t, config)
+		shut(t, d)
+	}
+	stop()
+	starting.Wait()
 }
