@@ -13,18 +13,17 @@ import (
 // imports, whose records are new nearly always. It returns how many records came to
 // which end, and no receipts, since COPY returns none.
 //
-// When it returns, the records are durable as those of PersistMany are, and so are
-// the errors: an *[audit.BatchError] that names each record that failed, and a
-// record that it does not name is stored. Loading a batch again stores nothing
-// twice. The bounds are the same as well: [MaxBatch], [Config.Timeout] and
-// [Config.Retries], and seq follows the batch's order.
+// Durability, errors and bounds are those of PersistMany: a record that the
+// *[audit.BatchError] does not name is committed when Load returns, loading a batch
+// again stores nothing twice, and [MaxBatch], [Config.Timeout] and [Config.Retries]
+// hold. Seq follows the batch's order.
 //
 // COPY takes all of a batch or nothing, so a batch with a taken id, or with a record
 // that the database refuses, is sent a second time as PersistMany sends it, within
-// the same bound. The refused COPY leaves dead rows for vacuum. That is paid for once
-// where a load is repeated: the store then keeps to PersistMany's way until a batch
-// finds none of its ids taken. It does so for good where COPY cannot be used, as
-// under row-level security. Calls may run concurrently.
+// the same bound; the refused COPY leaves dead rows for vacuum. Where a load is
+// repeated this is paid for once: the store keeps to PersistMany's way until a batch
+// finds none of its ids taken. Where COPY cannot be used at all, as under row-level
+// security, it keeps to it for good.
 func (s *Store) Load(ctx context.Context, recs []audit.Record) (audit.Counts, error) {
 	receipts, err := s.persistMany(ctx, recs, func(recs []audit.Record) (results []auditdriver.Result, attempts int, err error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Timeout)

@@ -19,7 +19,7 @@ const importTimeout = 15 * time.Second
 
 type importCommand struct {
 	File     string        `arg:"" help:"JSON Lines, one record a line, keys as in persist_audit_record; - is the standard input."`
-	Batch    int           `default:"2000" help:"Lines that are stored at once, 1 to ${max_batch}. More take more memory, three batches at a time; fewer pay for more commits."`
+	Batch    int           `default:"5000" help:"Lines that are stored in one transaction, 1 to ${max_batch}; fewer where they hold more than 2 MiB."`
 	Rejects  string        `placeholder:"FILE" help:"Where refused lines go. Defaults to FILE.rejects.jsonl, for - to import.rejects.jsonl. Made only if needed; one of an earlier run is removed."`
 	Patience time.Duration `default:"30s" help:"How long a database that is away is waited for."`
 	JSON     bool          `name:"json" help:"Print the summary as one JSON object."`

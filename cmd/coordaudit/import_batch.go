@@ -11,7 +11,7 @@ import (
 
 // maxBatchBytes bounds a batch besides its number of records, so that a file of
 // huge lines takes no more memory than one of small ones.
-const maxBatchBytes = 4 << 20
+const maxBatchBytes = 2 << 20
 
 // batch is a stretch of the input that is settled as one. It keeps the lines'
 // text, for those that the database refuses.
