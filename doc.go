@@ -16,7 +16,8 @@
 // A record that fails takes nothing with it: PersistTx works inside a savepoint,
 // and the caller decides whether an unrecorded decision may stand. Where there
 // is no transaction to join, [Store.Persist] and [Store.PersistMany] have their
-// own and are durable when they return.
+// own and are durable when they return. [Store.Load] is PersistMany by COPY, for
+// imports.
 //
 // # Never waiting
 //

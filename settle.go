@@ -67,9 +67,11 @@ func (s *Store) logOutcome(ctx context.Context, rec *audit.Record, receipt audit
 		s.config.Logger.LogAttrs(ctx, slog.LevelDebug, "audit_skipped_replay", identity(rec)...)
 		return
 	}
-	s.config.Logger.LogAttrs(ctx, slog.LevelDebug, "audit_persisted", append(identity(rec),
-		slog.String("outcome", string(receipt.Outcome)),
-		slog.Int64("seq", receipt.Seq))...)
+	attrs := append(identity(rec), slog.String("outcome", string(receipt.Outcome)))
+	if receipt.Seq != 0 { // COPY tells none
+		attrs = append(attrs, slog.Int64("seq", receipt.Seq))
+	}
+	s.config.Logger.LogAttrs(ctx, slog.LevelDebug, "audit_persisted", attrs...)
 }
 
 func (s *Store) logFailure(ctx context.Context, rec *audit.Record, err *audit.PersistError) {

@@ -25,6 +25,7 @@ type core struct {
 	ownPool *pgxpool.Pool
 	counts  counters
 	calls   calls
+	loading loading
 }
 
 // Open returns a store with a pool of its own on a database URL

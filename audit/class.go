@@ -26,11 +26,12 @@ func EnvelopeClasses() []EnvelopeClass {
 // ParseEnvelopeClass returns the class that text names, in any case. Anything
 // but the exact word is an [InvalidRecordError].
 func ParseEnvelopeClass(text string) (EnvelopeClass, error) {
-	class := EnvelopeClass(upperASCII(text))
-	if class == "" || !class.valid() {
-		return "", invalidField(fieldEnvelopeClass, classReason)
+	for _, class := range [...]EnvelopeClass{Safety, Reliability, Cost, Performance, Unknown} {
+		if isWord(text, string(class)) {
+			return class, nil
+		}
 	}
-	return class, nil
+	return "", invalidField(fieldEnvelopeClass, classReason)
 }
 
 // UnmarshalText implements [encoding.TextUnmarshaler] with [ParseEnvelopeClass].
@@ -60,14 +61,21 @@ func (c EnvelopeClass) valid() bool {
 	return false
 }
 
-// upperASCII folds a–z only. Unicode folding would take "ſafety" (U+017F) for
-// SAFETY, and an audit trail must not guess what was meant.
-func upperASCII(text string) string {
-	upper := []byte(text)
-	for i, b := range upper {
+// isWord reports whether text is the upper-case word, in any case. It folds a–z
+// only: Unicode folding would take "ſafety" (U+017F) for SAFETY, and an audit trail
+// must not guess what was meant.
+func isWord(text, word string) bool {
+	if len(text) != len(word) {
+		return false
+	}
+	for i := range len(text) {
+		b := text[i]
 		if 'a' <= b && b <= 'z' {
-			upper[i] = b - 'a' + 'A'
+			b -= 'a' - 'A'
+		}
+		if b != word[i] {
+			return false
 		}
 	}
-	return string(upper)
+	return true
 }

@@ -27,11 +27,12 @@ func Decisions() []Decision {
 // ParseDecision returns the decision that text names, in any case. Anything but
 // the exact word is an [InvalidRecordError].
 func ParseDecision(text string) (Decision, error) {
-	decision := Decision(upperASCII(text))
-	if !decision.valid() {
-		return "", invalidField(fieldDecision, decisionReason)
+	for _, decision := range [...]Decision{Applied, Rejected, Preempted} {
+		if isWord(text, string(decision)) {
+			return decision, nil
+		}
 	}
-	return decision, nil
+	return "", invalidField(fieldDecision, decisionReason)
 }
 
 // UnmarshalText implements [encoding.TextUnmarshaler] with [ParseDecision].

@@ -67,7 +67,8 @@ type Fault struct {
 // fail, for a service to be tested on the ways in which it can fail: give it to
 // coordaudit.New, or to the service, or to both. It is closed when the test ends.
 //
-// Statements fail however they are sent (Exec, Query, in a batch) except by CopyFrom.
+// Statements fail however they are sent (Exec, Query, in a batch) except by COPY, so
+// of coordaudit's Store.Load only what it sends after a refused COPY.
 // Where several faults choose a statement, the first that is due strikes. A batch
 // fails as a whole with NotSent and ConnectionLost. Under the simple protocol a batch
 // is one message and so one transaction.

@@ -19,7 +19,7 @@ const importTimeout = 15 * time.Second
 
 type importCommand struct {
 	File     string        `arg:"" help:"JSON Lines, one record a line, keys as in persist_audit_record; - is the standard input."`
-	Batch    int           `default:"1000" help:"Records in one statement, 1 to ${max_batch}."`
+	Batch    int           `default:"5000" help:"Lines that are stored in one transaction, 1 to ${max_batch}; fewer where they hold more than 2 MiB."`
 	Rejects  string        `placeholder:"FILE" help:"Where refused lines go. Defaults to FILE.rejects.jsonl, for - to import.rejects.jsonl. Made only if needed; one of an earlier run is removed."`
 	Patience time.Duration `default:"30s" help:"How long a database that is away is waited for."`
 	JSON     bool          `name:"json" help:"Print the summary as one JSON object."`
@@ -62,7 +62,8 @@ func (c *importCommand) Run(ctx context.Context, p *program, db *database) error
 	im := &importer{
 		store:    store,
 		lines:    newLineReader(in),
-		batch:    newBatch(c.Batch),
+		stopRead: in.close,
+		most:     c.Batch,
 		rejects:  rejects,
 		progress: newProgress(p.stderr, in.size),
 		patience: c.Patience,

@@ -75,6 +75,62 @@ func TestImportTwiceStoresNothingTwice(t *testing.T) {
 	}
 }
 
+// Lines are parsed side by side, and batches ahead of the one that is loaded.
+func TestImportReportsRefusedLinesInTheInputsOrder(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	const total = 2000
+	var input strings.Builder
+	want := importCounts{Read: total}
+	var refused []int64
+	for n := range total {
+		switch {
+		case n%7 == 3:
+			input.WriteString("no JSON\n")
+		case n%11 == 5: // of an earlier line, in this batch or another
+			input.WriteString(line(n/154*154, "reason", `"another reason"`) + "\n")
+		default:
+			input.WriteString(line(n) + "\n")
+			want.Persisted++
+			continue
+		}
+		want.Rejected++
+		refused = append(refused, int64(n+1))
+	}
+	rejects := t.TempDir() + "/refused.jsonl"
+	got := run(t, db.URL, input.String(), "import", "-", "--json", "--batch", "300", "--rejects", rejects)
+	got.mustExit(t, exitFailed)
+	if diff := cmp.Diff(want, got.counts(t)); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	var kept []int64
+	for _, rejected := range rejectsIn(t, rejects) {
+		kept = append(kept, rejected.Line)
+	}
+	if diff := cmp.Diff(refused, kept); diff != "" {
+		t.Errorf("refused lines (-want +got):\n%s", diff)
+	}
+	if n := int64(stored(t, db.Pool)); n != want.Persisted {
+		t.Errorf("%d rows, want %d", n, want.Persisted)
+	}
+}
+
+// An error of the database must end the import, also one that waits for its input.
+func TestImportStopsThoughItsInputStaysOpen(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	stdin, feed := io.Pipe()
+	defer func() { _ = feed.Close() }()
+	done := make(chan ran, 1)
+	go func() { done <- runWith(t.Context(), db.URL, stdin, "import", "-", "--batch", "10") }()
+	if _, err := io.WriteString(feed, lines(0, 15)); err != nil {
+		t.Fatal(err)
+	}
+	got := <-done // a hang fails by the test's own limit
+	got.mustExit(t, exitFailed)
+	mustContain(t, got.stderr, "stopped at line 1, 0 records stored before it: ")
+}
+
 func TestImportSkipsReplaysButChecksThem(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -20,7 +19,8 @@ var errInterrupted = errors.New("interrupted")
 type importer struct {
 	store    *coordaudit.Store
 	lines    *lineReader
-	batch    *batch
+	stopRead func() // ends a read that waits for input
+	most     int    // lines in a batch
 	rejects  *rejects
 	progress *progress
 	patience time.Duration
@@ -32,107 +32,98 @@ type importer struct {
 // run imports until the end of the input, an error that no line is to blame for,
 // or the end of ctx; in that case what has been read is stored first.
 func (im *importer) run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		line, err := im.lines.next()
-		if errors.Is(err, io.EOF) {
-			return im.flush(ctx)
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	input := im.begin(reading)
+	var err error
+	for b := range input.parsed {
+		if err == nil {
+			if err = im.flush(ctx, b); err != nil {
+				stop()
+				im.stopRead()
+			}
 		}
-		if err != nil && ctx.Err() == nil {
-			return errors.Join(im.flush(ctx), fmt.Errorf("reading line %d: %w", im.lines.number+1, err))
-		}
-		if err != nil {
-			break
-		}
-		im.batch.add(line)
-		if !im.batch.full() {
-			continue
-		}
-		if err := im.flush(ctx); err != nil {
-			return err
-		}
+		input.recycle(b)
 	}
-	if err := im.flush(ctx); err != nil {
+	switch {
+	case err == nil:
+		return input.err
+	case errors.Is(input.err, errInterrupted):
 		return err
+	default:
+		return errors.Join(err, input.err)
 	}
-	return fmt.Errorf("%w after line %d", errInterrupted, im.lines.number)
 }
 
-// flush settles the batch as a whole, or leaves it uncounted and says where it begins.
-func (im *importer) flush(ctx context.Context) error {
-	if len(im.batch.lines) == 0 {
-		return nil
-	}
-	receipts, refused, err := im.persist(ctx)
-	if err == nil && len(im.batch.replays) > 0 {
-		_, err = im.store.Replaying().PersistMany(ctx, im.batch.replays)
+// flush settles a batch as a whole, or leaves it uncounted and says where it begins.
+func (im *importer) flush(ctx context.Context, b *batch) error {
+	loaded, refused, err := im.load(ctx, b)
+	if err == nil && len(b.replays) > 0 {
+		_, err = im.store.Replaying().Load(ctx, b.replays)
 	}
 	if err != nil {
 		stored := im.counts.Persisted + im.counts.AlreadyPersisted
-		return fmt.Errorf("stopped at line %d, %s stored before it: %w", im.batch.lines[0].number, plural(stored, "record"), err)
+		return fmt.Errorf("stopped at line %d, %s stored before it: %w", b.lines[0].number, plural(stored, "record"), err)
 	}
-	return im.settle(receipts, refused)
+	return im.settle(b, loaded, refused)
 }
 
-// settle counts each line and reports the refused ones, in the input's order.
-func (im *importer) settle(receipts []audit.Receipt, refused map[int]error) error {
-	for _, line := range im.batch.lines {
-		im.counts.Read++
+// settle counts the lines and reports the refused ones, in the input's order.
+func (im *importer) settle(b *batch, loaded audit.Counts, refused map[int]error) error {
+	im.counts.Read += int64(len(b.lines))
+	im.counts.Persisted += loaded.Persisted
+	im.counts.AlreadyPersisted += loaded.AlreadyPersisted
+	im.counts.Skipped += int64(len(b.replays))
+	im.counts.Rejected += int64(len(b.lines)-len(b.records)-len(b.replays)) + loaded.Failed
+	for _, line := range b.lines {
 		faults := line.faults
 		if err := refused[line.record]; err != nil {
 			faults = faultsOf(err)
 		}
-		switch {
-		case faults != nil:
-			im.counts.Rejected++
-			if err := im.reject(line, faults); err != nil {
-				return err
-			}
-		case line.record < 0:
-			im.counts.Skipped++
-		case receipts[line.record].Outcome == audit.AlreadyPersisted:
-			im.counts.AlreadyPersisted++
-		default:
-			im.counts.Persisted++
+		if faults == nil {
+			continue
+		}
+		if err := im.reject(line, b.text[line.start:line.end], faults); err != nil {
+			return err
 		}
 	}
-	im.batch.reset()
-	im.progress.update(im.lines.bytes, im.counts.Read)
+	im.progress.update(b.bytes, im.counts.Read)
 	return im.rejects.flush()
 }
 
-func (im *importer) reject(line batchLine, faults []audit.Fault) error {
+func (im *importer) reject(line batchLine, text []byte, faults []audit.Fault) error {
 	reason := describeFaults(faults)
 	if im.rejects.count < shownRejects {
 		im.progress.clear()
 		im.warn("line %d: %s", line.number, reason)
 		im.rejects.shown++
 	}
-	return im.rejects.add(line.number, reason, faults, im.batch.text[line.start:line.end], line.size)
+	return im.rejects.add(line.number, reason, faults, text, line.size)
 }
 
-// persist stores the batch's records, and waits for a database that is away:
+// load stores the batch's records, and waits for a database that is away:
 // sending them again is safe, even where it is not known what became of them. An
 // error is one that no record is to blame for.
-func (im *importer) persist(ctx context.Context) (receipts []audit.Receipt, refused map[int]error, err error) {
-	if len(im.batch.records) == 0 {
-		return nil, nil, nil
+func (im *importer) load(ctx context.Context, b *batch) (loaded audit.Counts, refused map[int]error, err error) {
+	if len(b.records) == 0 {
+		return audit.Counts{}, nil, nil
 	}
 	var giveUp time.Time
 	for delay := 100 * time.Millisecond; ; delay = min(2*delay, 5*time.Second) {
-		receipts, err = im.store.PersistMany(ctx, im.batch.records)
+		loaded, err = im.store.Load(ctx, b.records)
 		if refused, err = refusals(err); err == nil {
-			return receipts, refused, nil
+			return loaded, refused, nil
 		}
 		if !errors.Is(err, audit.ErrUnavailable) && !errors.Is(err, audit.ErrOutcomeUnknown) {
-			return nil, nil, err
+			return audit.Counts{}, nil, err
 		}
 		if giveUp.IsZero() {
 			giveUp = time.Now().Add(im.patience)
 			im.progress.clear()
-			im.warn("line %d: %s; trying again for up to %s", im.batch.lines[0].number, oneLine(err), im.patience)
+			im.warn("line %d: %s; trying again for up to %s", b.lines[0].number, oneLine(err), im.patience)
 		}
 		if time.Until(giveUp) < delay || !sleep(ctx, delay) {
-			return nil, nil, err
+			return audit.Counts{}, nil, err
 		}
 	}
 }

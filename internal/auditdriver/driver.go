@@ -90,6 +90,11 @@ func (d *Driver) HasPool() bool { return d.pool != nil }
 // onPool runs work on one connection of the pool, where each statement is a
 // transaction of its own.
 func (d *Driver) onPool(ctx context.Context, work func(context.Context, dbgen.DBTX) error) error {
+	return d.onConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) error { return work(ctx, conn) })
+}
+
+// onConn is onPool for a statement that sqlc has no word for.
+func (d *Driver) onConn(ctx context.Context, work func(context.Context, *pgxpool.Conn) error) error {
 	if d.pool == nil {
 		return audit.ErrNoPool
 	}

@@ -17,8 +17,9 @@ type TraceLogger struct {
 }
 
 var (
-	_ pgx.QueryTracer = (*TraceLogger)(nil)
-	_ pgx.BatchTracer = (*TraceLogger)(nil)
+	_ pgx.QueryTracer    = (*TraceLogger)(nil)
+	_ pgx.BatchTracer    = (*TraceLogger)(nil)
+	_ pgx.CopyFromTracer = (*TraceLogger)(nil)
 )
 
 // NewTraceLogger returns a tracer that logs to log.
@@ -54,6 +55,16 @@ func (l *TraceLogger) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, data pgx
 // TraceBatchEnd implements [pgx.BatchTracer].
 func (l *TraceLogger) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchEndData) {
 	l.end(ctx, "", 0, data.Err)
+}
+
+// TraceCopyFromStart implements [pgx.CopyFromTracer].
+func (l *TraceLogger) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
+	return l.begin(ctx, "COPY")
+}
+
+// TraceCopyFromEnd implements [pgx.CopyFromTracer].
+func (l *TraceLogger) TraceCopyFromEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceCopyFromEndData) {
+	l.end(ctx, "", data.CommandTag.RowsAffected(), data.Err)
 }
 
 func (l *TraceLogger) begin(ctx context.Context, sql string) context.Context {

@@ -58,7 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) Database) {
 // broke say so: "row" is a row of the table of its faults on the write path.
 func promises() []promise {
 	return slices.Concat(
-		durability(), idempotency(), inputs(), contexts(), batches(), scopes(),
+		durability(), idempotency(), inputs(), contexts(), batches(), loads(), scopes(),
 		reads(), listings(), signals(), gaps(),
 		refusals(), faults(), connections(), retries(), transactions(), transactionFaults(),
 		bounds(), callBounds(), closing(), costs(), immutability(), logging(),

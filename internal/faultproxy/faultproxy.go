@@ -29,6 +29,8 @@ const (
 	Query           Message = 'Q'
 	Execute         Message = 'E'
 	Sync            Message = 'S'
+	CopyData        Message = 'd'
+	CopyDone        Message = 'c'
 )
 
 // Proxy passes connections on until it is told to break them.

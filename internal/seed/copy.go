@@ -7,10 +7,10 @@ import (
 	"iter"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 )
 
 // ErrNotEmpty says that a trail holds records already: nobody could take the made-up records out of a trail again.
@@ -28,8 +28,10 @@ func Copy(ctx context.Context, pool *pgxpool.Pool, recs iter.Seq[audit.Record]) 
 			return ErrNotEmpty
 		}
 		return withoutIndexes(ctx, tx, func() error {
-			n, err = copyRecords(ctx, tx, recs)
-			return err
+			if n, err = auditdriver.CopyRecords(ctx, tx.Conn(), recs); err != nil {
+				return fmt.Errorf("copying the records: %w", err)
+			}
+			return nil
 		})
 	})
 	if err != nil {
@@ -72,40 +74,4 @@ func withoutIndexes(ctx context.Context, tx pgx.Tx, work func() error) error {
 		}
 	}
 	return nil
-}
-
-func copyRecords(ctx context.Context, tx pgx.Tx, recs iter.Seq[audit.Record]) (int64, error) {
-	next, stop := iter.Pull(recs)
-	defer stop()
-	columns := []string{
-		"audit_id", "envelope_id", "envelope_class", "decision", "reason", "decision_timestamp", "conflicting_envelope_id",
-		"preempting_envelope_id", "active_envelopes_count", "tenant_id", "target_subsystem", "target_parameter", "counterpart_class",
-	}
-	n, err := tx.CopyFrom(ctx, pgx.Identifier{"coordination_audit_records"}, columns, pgx.CopyFromFunc(func() ([]any, error) {
-		rec, ok := next()
-		if !ok {
-			return nil, nil
-		}
-		return row(rec), nil
-	}))
-	if err != nil {
-		return n, fmt.Errorf("copying the records: %w", err)
-	}
-	return n, nil
-}
-
-func row(rec audit.Record) []any {
-	return []any{
-		pgtype.UUID{Bytes: rec.AuditID, Valid: true},
-		rec.EnvelopeID, string(rec.EnvelopeClass), string(rec.Decision), rec.Reason,
-		rec.DecisionTimestamp, nullable(rec.ConflictingEnvelopeID), nullable(rec.PreemptingEnvelopeID), rec.ActiveEnvelopesCount,
-		nullable(rec.TenantID), nullable(rec.TargetSubsystem), nullable(rec.TargetParameter), nullable(string(rec.CounterpartClass)),
-	}
-}
-
-func nullable(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }

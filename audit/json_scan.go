@@ -1,0 +1,172 @@
+package audit
+
+import "encoding/json"
+
+// scan gives the object's members to p, and reports whether data is an object of
+// known keys with plain values, which is what lines look like. If not, it may
+// have given some of them: encoding/json, slower by far, then judges what is wrong,
+// if anything is, in words of its own.
+func (p *recordParser) scan(data []byte) (ok bool) {
+	s := scanner{data: data}
+	if !s.symbol('{') {
+		return false
+	}
+	for more := !s.symbol('}'); more; {
+		name, ok := s.member()
+		if !ok {
+			return false
+		}
+		key, bit := knownKey(name)
+		value, ok := s.value()
+		if !ok || bit == 0 {
+			return false
+		}
+		p.member(key, bit, value)
+		if more = s.symbol(','); !more && !s.symbol('}') {
+			return false
+		}
+	}
+	s.space()
+	return s.at == len(data)
+}
+
+// scanner reads JSON without nesting. What it takes is valid JSON; what it does
+// not take may be.
+type scanner struct {
+	data []byte
+	at   int
+}
+
+func (s *scanner) space() {
+	for s.at < len(s.data) {
+		switch s.data[s.at] {
+		case ' ', '\t', '\r', '\n':
+			s.at++
+		default:
+			return
+		}
+	}
+}
+
+// symbol takes b if it comes next, behind any space.
+func (s *scanner) symbol(b byte) bool {
+	s.space()
+	if s.at == len(s.data) || s.data[s.at] != b {
+		return false
+	}
+	s.at++
+	return true
+}
+
+// member takes a key and its colon. Escapes and bytes beyond ASCII are in no key
+// of ours.
+func (s *scanner) member() (name []byte, ok bool) {
+	s.space()
+	quoted, ok := s.text()
+	if !ok || !s.symbol(':') {
+		return nil, false
+	}
+	return quoted[1 : len(quoted)-1], true
+}
+
+// value takes a string, an integer, or one of the three words.
+func (s *scanner) value() (json.RawMessage, bool) {
+	s.space()
+	if s.at == len(s.data) {
+		return nil, false
+	}
+	switch s.data[s.at] {
+	case '"':
+		return s.text()
+	case 'n':
+		return s.word("null")
+	case 't':
+		return s.word("true")
+	case 'f':
+		return s.word("false")
+	default:
+		return s.integer()
+	}
+}
+
+func (s *scanner) word(word string) ([]byte, bool) {
+	end := s.at + len(word)
+	if end > len(s.data) || string(s.data[s.at:end]) != word {
+		return nil, false
+	}
+	return s.take(end), true
+}
+
+// integer leaves what may follow, such as a fraction, to the caller, who finds no
+// comma there.
+func (s *scanner) integer() ([]byte, bool) {
+	first := s.at
+	if s.data[first] == '-' {
+		first++
+	}
+	end := first
+	for end < len(s.data) && '0' <= s.data[end] && s.data[end] <= '9' {
+		end++
+	}
+	if end == first || end > first+1 && s.data[first] == '0' {
+		return nil, false
+	}
+	return s.take(end), true
+}
+
+// text takes a string with its quotes. Like encoding/json it lets broken UTF-8
+// pass, for the parser to refuse by key.
+func (s *scanner) text() ([]byte, bool) {
+	if s.at == len(s.data) || s.data[s.at] != '"' {
+		return nil, false
+	}
+	for i := s.at + 1; i < len(s.data); i++ {
+		switch b := s.data[i]; {
+		case b == '"':
+			return s.take(i + 1), true
+		case b == '\\':
+			n := escapeLength(s.data[i+1:])
+			if n == 0 {
+				return nil, false
+			}
+			i += n
+		case b < ' ':
+			return nil, false
+		}
+	}
+	return nil, false
+}
+
+// escapeLength is the length of the escape behind a backslash; 0 if it is none.
+func escapeLength(rest []byte) int {
+	if len(rest) == 0 {
+		return 0
+	}
+	switch rest[0] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 1
+	case 'u':
+		return unicodeEscapeLength(rest)
+	default:
+		return 0
+	}
+}
+
+func unicodeEscapeLength(rest []byte) int {
+	const length = len("u0000")
+	if len(rest) < length {
+		return 0
+	}
+	for _, b := range rest[1:length] {
+		if (b < '0' || '9' < b) && (b < 'a' || 'f' < b) && (b < 'A' || 'F' < b) {
+			return 0
+		}
+	}
+	return length
+}
+
+func (s *scanner) take(end int) []byte {
+	taken := s.data[s.at:end:end]
+	s.at = end
+	return taken
+}
