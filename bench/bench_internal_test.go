@@ -232,6 +232,31 @@ func TestACheckOfWhatWasNeverCommittedFails(t *testing.T) {
 	}
 }
 
+func TestTheCommittedTableIsThatOfTheCommittedResults(t *testing.T) {
+	t.Parallel()
+	const table = "../docs/benchmarks-compare.md"
+	results, err := readJSON(jsonBeside(table))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(report(results), string(text)); diff != "" {
+		t.Errorf("make bench-compare, or bin/bench table, brings it up to date (-want +got):\n%s", diff)
+	}
+	records, err := smallest(results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range holding(records) {
+		if _, err := ratioIn(results.Results, h); err != nil {
+			t.Errorf("make bench-check has nothing to hold: %v", err)
+		}
+	}
+}
+
 func TestRatiosAreOfTheSameRound(t *testing.T) {
 	t.Parallel()
 	// The machine is ten times slower in the second round.

@@ -79,11 +79,29 @@ func (c *comparison) write(table string, log io.Writer) error {
 	if err := writeJSON(jsonBeside(table), c); err != nil {
 		return err
 	}
+	return c.writeTable(table, log)
+}
+
+func (c *comparison) writeTable(table string, log io.Writer) error {
 	if err := os.WriteFile(table, []byte(report(c)), 0o644); err != nil { //nolint:gosec // it is committed for all to read
 		return fmt.Errorf("writing the table: %w", err)
 	}
-	fmt.Fprintf(log, "bench: wrote %s and %s\n", table, jsonBeside(table))
+	fmt.Fprintf(log, "bench: wrote %s of %s\n", table, jsonBeside(table))
 	return nil
+}
+
+// tableCommand writes the table anew, for a change of its wording.
+type tableCommand struct {
+	Out string `default:"docs/benchmarks-compare.md" help:"The table; the raw turns are beside it."`
+}
+
+// Run is what the program does for `table`.
+func (c *tableCommand) Run(log io.Writer) error {
+	results, err := readJSON(jsonBeside(c.Out))
+	if err != nil {
+		return err
+	}
+	return results.writeTable(c.Out, log)
 }
 
 // measureWork measures with what was written before out of the way.

@@ -23,7 +23,6 @@ type conditions struct {
 	PostgreSQL  string            `json:"postgresql"`
 	Server      map[string]string `json:"server_settings"`
 	Modules     map[string]string `json:"modules"`
-	Commit      string            `json:"commit"`
 	Connections int               `json:"connections"`
 	Turn        string            `json:"turn"`
 	Rounds      int               `json:"rounds"`
@@ -53,20 +52,12 @@ func conditionsOf(p pace, connections int, note string) conditions {
 		Rounds:      p.Rounds,
 	}
 	info, ok := debug.ReadBuildInfo()
-	if !ok {
+	if !ok { // built without modules
 		return c
 	}
 	for _, module := range info.Deps {
 		if slices.Contains(measured(), module.Path) {
 			c.Modules[module.Path] = module.Version
-		}
-	}
-	for _, fact := range info.Settings {
-		if fact.Key == "vcs.revision" {
-			c.Commit = fact.Value
-		}
-		if fact.Key == "vcs.modified" && fact.Value == "true" {
-			c.Commit += ", modified"
 		}
 	}
 	return c
@@ -112,7 +103,11 @@ func (c *conditions) String() string {
 	for _, name := range slices.Sorted(maps.Keys(c.Server)) {
 		settings = append(settings, name+" "+c.Server[name])
 	}
-	return fmt.Sprintf("%s, %d cores, load average %s at the start and %s at the end; %s, PostgreSQL %s (%s) on a Unix socket; %s; %d connections each; %d rounds of %s a turn; %s.",
-		c.Machine, c.Cores, c.Load, c.LoadAtEnd, c.Go, c.PostgreSQL, strings.Join(settings, ", "), strings.Join(versions, ", "),
-		c.Connections, c.Rounds, c.Turn, c.Date)
+	postgres, _, _ := strings.Cut(c.PostgreSQL, " ") // a packager's name follows
+	return fmt.Sprintf(`- %s, %d cores; load average %s at the start, %s at the end; %s
+- %s; PostgreSQL %s on a Unix socket, %s
+- %s
+- %d connections each; %d rounds, %s a turn
+`, c.Machine, c.Cores, c.Load, c.LoadAtEnd, c.Date, c.Go, postgres, strings.Join(settings, ", "), strings.Join(versions, ", "),
+		c.Connections, c.Rounds, c.Turn)
 }

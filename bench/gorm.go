@@ -25,7 +25,7 @@ func openGORM(_ context.Context, d dsn) (*contender, error) {
 		return nil, err
 	}
 	c.name = "GORM"
-	c.settings = "gorm.io/driver/postgres on pgx's stdlib; its defaults, by which each insert is a transaction of three round trips; Create, CreateInBatches of 1,000, Clauses(OnConflict DoNothing), Find; Raw for timeline, signals and positions"
+	c.settings = "gorm.io/driver/postgres on pgx's stdlib; its defaults, by which each insert is a transaction of three round trips; Create, CreateInBatches of 1,000, Clauses(OnConflict DoNothing), Take, Find; Raw for signals"
 	return c, nil
 }
 

@@ -3,6 +3,7 @@
 //
 //	bench compare    all contenders, all works; writes docs/benchmarks-compare.md and .json
 //	bench check      the ratios that matter, held against the committed ones
+//	bench table      writes docs/benchmarks-compare.md anew from the .json
 //	bench profile    CPU and allocations of one of our paths
 //
 // Run it from the repository's root; make bench-compare, bench-check and profile do.
@@ -25,6 +26,7 @@ import (
 type commandLine struct {
 	Compare compareCommand `cmd:"" help:"Measure every contender and write docs/benchmarks-compare.md and .json."`
 	Check   checkCommand   `cmd:"" help:"Hold the ratios that matter against the committed ones."`
+	Table   tableCommand   `cmd:"" help:"Write docs/benchmarks-compare.md anew from the .json."`
 	Profile profileCommand `cmd:"" help:"Write CPU and allocation profiles of one of our paths."`
 }
 
