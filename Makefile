@@ -1,9 +1,9 @@
 # The targets that a contributor needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix soak generate verify lint fmt bench seed postgres clean
+.PHONY: help demo test test-matrix soak generate verify lint fmt bench bench-compare bench-check profile seed postgres clean
 
 # Modules of their own, so that what they need stays out of importers' module graphs.
-MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod auditotel/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
+MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod auditotel/go.mod bench/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
 
 # sqlc parses SQL in C where there is a C compiler (0.3 s), else in WebAssembly (9 s).
 CGO := $(if $(shell command -v gcc || command -v cc),1,0)
@@ -12,7 +12,7 @@ SQLC := $(TOOL) sqlc
 LINT := $(TOOL) golangci-lint
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: postgres ## run the example coordinator on a private PostgreSQL and show its trail
 	@go run ./cmd/coordaudit demo
@@ -49,6 +49,19 @@ fmt: ## format the Go code
 
 bench: postgres ## measure against the bare pgx statement, five rounds, and print the table of docs/benchmarks.md
 	@scripts/bench.sh
+
+bin/bench: FORCE
+	cd bench && go build -o ../bin/bench .
+FORCE:
+
+bench-compare: postgres bin/bench ## measure beside database/sql, GORM and River, and write docs/benchmarks-compare.md; COMPARE='--records 0,20000000'
+	bin/bench compare $(COMPARE)
+
+bench-check: postgres bin/bench ## hold the ratios that matter against the committed ones; alone on the machine
+	bin/bench check $(CHECK)
+
+profile: postgres bin/bench ## write CPU and allocation profiles of the hot paths into bin/profile, and print the top of each
+	@scripts/profile.sh
 
 RECORDS ?= 1000000
 seed: ## fill the empty trail of DATABASE_URL with made-up records; RECORDS=1000000

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+)
+
+func openPool(ctx context.Context, d dsn) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(d.url)
+	if err != nil {
+		return nil, fmt.Errorf("reading the pool's configuration: %w", err)
+	}
+	config.MaxConns = int32(d.connections)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("opening a pool: %w", err)
+	}
+	return pool, nil
+}
+
+// closing is a pool's end as a contender's.
+func closing(pool *pgxpool.Pool) func(context.Context) error {
+	return func(context.Context) error { pool.Close(); return nil }
+}
+
+func openPgx(ctx context.Context, d dsn) (*contender, error) {
+	pool, err := openPool(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return &contender{
+		name:     bare,
+		settings: "pgxpool, statements prepared and cached (its default); batches as one INSERT … SELECT unnest(…); no savepoint in a transaction; five plain counts in one batch for signals",
+		insert: func(ctx context.Context, rec audit.Record) error {
+			return insertPgx(ctx, pool, &rec)
+		},
+		insertTx: func(ctx context.Context, rec audit.Record) error {
+			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return insertPgx(ctx, tx, &rec) })
+		},
+		insertMany: func(ctx context.Context, recs []audit.Record) error { return insertManyPgx(ctx, pool, recs) },
+		get: func(ctx context.Context, id uuid.UUID) (answer, error) {
+			r, err := scanRow(pool.QueryRow(ctx, getSQL, id))
+			return answer{rows: 1, last: r.AuditID}, err
+		},
+		page: func(ctx context.Context, q pageQuery) (answer, error) {
+			if q.skip == 0 {
+				return readPgx(ctx, pool, firstPageSQL, tenant, q.limit)
+			}
+			return readPgx(ctx, pool, pageAfterSQL, tenant, q.limit, q.after.decisionTimestamp, q.after.seq)
+		},
+		timeline: func(ctx context.Context, envelopeID string, limit int) (answer, error) {
+			return readPgx(ctx, pool, timelineSQL, tenant, envelopeID, limit)
+		},
+		signals: func(ctx context.Context, since, until time.Time) (answer, error) {
+			return signalsPgx(ctx, pool, since, until)
+		},
+		close: closing(pool),
+	}, nil
+}
+
+// openPgxOffset pages as most do at first: by counting the records before the page.
+func openPgxOffset(ctx context.Context, d dsn) (*contender, error) {
+	pool, err := openPool(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return &contender{
+		name:     bare + ", OFFSET",
+		settings: "as " + bare + ", but pages by LIMIT and OFFSET instead of by position; nothing else is measured",
+		page: func(ctx context.Context, q pageQuery) (answer, error) {
+			if q.skip == 0 {
+				return readPgx(ctx, pool, firstPageSQL, tenant, q.limit)
+			}
+			return readPgx(ctx, pool, pageOffsetSQL, tenant, q.limit, q.skip)
+		},
+		close: closing(pool),
+	}, nil
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func insertPgx(ctx context.Context, db querier, rec *audit.Record) error {
+	var seq int64
+	var createdAt time.Time
+	return db.QueryRow(ctx, insertSQL, insertArgs(rec)...).Scan(&seq, &createdAt)
+}
+
+func insertManyPgx(ctx context.Context, pool *pgxpool.Pool, recs []audit.Record) error {
+	rows, err := pool.Query(ctx, insertManySQL, insertManyArgs(recs)...)
+	if err != nil {
+		return err
+	}
+	var id uuid.UUID
+	var seq int64
+	var createdAt time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &seq, &createdAt}, func() error { return nil })
+	return err
+}
+
+func readPgx(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (answer, error) {
+	rows, err := pool.Query(ctx, sql, args...)
+	if err != nil {
+		return answer{}, err
+	}
+	found, err := pgx.CollectRows(rows, func(from pgx.CollectableRow) (row, error) { return scanRow(from) })
+	return answerOf(found), err
+}
+
+func signalsPgx(ctx context.Context, pool *pgxpool.Pool, since, until time.Time) (found answer, err error) {
+	var batch pgx.Batch
+	for _, sql := range signalsSQL("$1", "$2", "$3") {
+		batch.Queue(sql, tenant, since, until).Query(func(rows pgx.Rows) error {
+			counts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[count])
+			found.rows += len(counts)
+			return err
+		})
+	}
+	err = pool.SendBatch(ctx, &batch).Close()
+	return found, err
+}

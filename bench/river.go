@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+)
+
+// decision is a record as a job's arguments: River keeps them as JSON.
+type decision struct {
+	Record audit.Record `json:"record"`
+}
+
+// Kind is River's name for this sort of job.
+func (decision) Kind() string { return "decision" }
+
+func openRiver(ctx context.Context, d dsn) (_ *contender, err error) {
+	pool, err := openPool(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			pool.Close()
+		}
+	}()
+	log := slog.New(slog.DiscardHandler)
+	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("preparing River's migrations: %w", err)
+	}
+	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return nil, fmt.Errorf("migrating River's tables: %w", err)
+	}
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("opening River: %w", err)
+	}
+	return &contender{
+		name:     "River",
+		settings: "Insert, InsertTx and InsertManyFast of an insert-only client on riverpgxv5; the record as a job's JSON in a table of its own with other columns and indexes, which is empty at first whatever the other table holds: a yardstick, not a rival",
+		insert: func(ctx context.Context, rec audit.Record) error {
+			_, err := client.Insert(ctx, decision{rec}, nil)
+			return err
+		},
+		insertTx: func(ctx context.Context, rec audit.Record) error {
+			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+				_, err := client.InsertTx(ctx, tx, decision{rec}, nil)
+				return err
+			})
+		},
+		insertMany: func(ctx context.Context, recs []audit.Record) error {
+			params := make([]river.InsertManyParams, len(recs))
+			for i := range recs {
+				params[i].Args = decision{recs[i]}
+			}
+			_, err := client.InsertManyFast(ctx, params)
+			return err
+		},
+		close: closing(pool),
+	}, nil
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/pglocal"
+	"github.com/hoc-analytics/coordaudit/internal/seed"
+)
+
+// serverSettings are those of every run; the report names them.
+func serverSettings() map[string]string {
+	return map[string]string{
+		"shared_buffers": "512MB",
+		"max_wal_size":   "4GB", // else a checkpoint falls on whoever is there
+	}
+}
+
+// withServer lends a server that keeps what it commits.
+func withServer(ctx context.Context, work func(*pglocal.Server) error) error {
+	server, err := pglocal.Start(ctx, pglocal.Config{Durable: true, Settings: serverSettings()})
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(server), server.Stop()) //nolint:contextcheck // it has none: the server ends in any case
+}
+
+// site is a database with so many records, and the contenders on it.
+type site struct {
+	facts      facts
+	contenders []*contender
+	admin      *pgx.Conn // for what is not measured
+}
+
+// facts are what the works need to know of the records.
+type facts struct {
+	records   int
+	ids       []uuid.UUID // spread over all of them
+	firstPage pageQuery
+	deepPage  pageQuery // of limit 0 where there are too few records for it
+	since     time.Time // the last seven days of thirty
+	until     time.Time
+}
+
+// envelope is one of the tenant's, about one in fifty of its records.
+const envelope = "envelope-007"
+
+const (
+	deepPageNumber = 10_000
+	deepPageSize   = 25 // so that the tenant's third of a million has so many pages
+)
+
+// withSite makes a database of so many records, opens the contenders on it, and
+// lends them.
+func withSite(ctx context.Context, server *pglocal.Server, records, connections int, openings []opening, work func(*site) error) (err error) {
+	name := fmt.Sprintf("bench_%d_%x", records, time.Now().UnixNano())
+	if err := createDatabase(ctx, server, name); err != nil {
+		return err
+	}
+	d := dsn{url: server.DatabaseURL(name), connections: connections}
+	admin, err := pgx.Connect(ctx, d.url)
+	if err != nil {
+		return fmt.Errorf("opening database %s: %w", name, err)
+	}
+	s := &site{admin: admin}
+	// What is open is closed in order, also when ctx has ended.
+	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(ctx))) }()
+	migrator := auditmigrate.New(admin.Config(), auditmigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	if _, err := migrator.Up(ctx); err != nil {
+		return err
+	}
+	if s.facts, err = fill(ctx, d, admin, records); err != nil {
+		return err
+	}
+	for _, open := range openings {
+		c, err := open(ctx, d)
+		if err != nil {
+			return err
+		}
+		s.contenders = append(s.contenders, c)
+	}
+	return work(s)
+}
+
+func (s *site) close(ctx context.Context) error {
+	var faults []error
+	for _, c := range s.contenders {
+		faults = append(faults, c.close(ctx))
+	}
+	return errors.Join(append(faults, s.admin.Close(ctx))...)
+}
+
+// with is the same site for some of its contenders only.
+func (s *site) with(names ...string) *site {
+	some := *s
+	some.contenders = slices.DeleteFunc(slices.Clone(s.contenders), func(c *contender) bool { return !slices.Contains(names, c.name) })
+	return &some
+}
+
+// rows is how many records the table holds now.
+func (s *site) rows(ctx context.Context) (n int64, err error) {
+	if err := s.admin.QueryRow(ctx, "SELECT count(*) FROM coordination_audit_records").Scan(&n); err != nil {
+		return 0, fmt.Errorf("counting the records: %w", err)
+	}
+	return n, nil
+}
+
+func createDatabase(ctx context.Context, server *pglocal.Server, name string) error {
+	conn, err := pgx.Connect(ctx, server.URL())
+	if err != nil {
+		return fmt.Errorf("connecting to the server: %w", err)
+	}
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+name)
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
+		return fmt.Errorf("creating database %s: %w", name, err)
+	}
+	return nil
+}
+
+// fill seeds the table and learns what the works ask for.
+func fill(ctx context.Context, d dsn, admin *pgx.Conn, records int) (facts, error) {
+	known := facts{records: records}
+	if records == 0 {
+		return known, nil
+	}
+	pool, err := openPool(ctx, d)
+	if err != nil {
+		return known, err
+	}
+	defer pool.Close()
+	if _, err := seed.Copy(ctx, pool, seed.Records(seed.Config{Records: records, Seed: 1})); err != nil {
+		return known, err
+	}
+	rows, err := admin.Query(ctx, "SELECT audit_id FROM coordination_audit_records WHERE seq % $1 = 0 ORDER BY md5(audit_id::text)", max(1, records/1000))
+	if err != nil {
+		return known, fmt.Errorf("choosing ids: %w", err)
+	}
+	if known.ids, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID]); err != nil {
+		return known, fmt.Errorf("choosing ids: %w", err)
+	}
+	var tenants int
+	err = admin.QueryRow(ctx, `SELECT count(*), max(decision_timestamp) - interval '7 days', max(decision_timestamp) + interval '1 microsecond'
+		FROM coordination_audit_records WHERE coalesce(tenant_id, '') = $1`, tenant).Scan(&tenants, &known.since, &known.until)
+	if err != nil {
+		return known, fmt.Errorf("counting the tenant's records: %w", err)
+	}
+	known.firstPage = pageQuery{limit: min(audit.DefaultPageSize, tenants)}
+	if number := min(deepPageNumber, tenants/deepPageSize); number > 1 {
+		known.deepPage, err = deepPage(ctx, coordaudit.New(pool, config()), (number-1)*deepPageSize)
+	}
+	return known, err
+}
+
+// deepPage walks past so many records in large pages: where a page ends does not
+// depend on how long it is.
+func deepPage(ctx context.Context, store *coordaudit.Store, skip int) (pageQuery, error) {
+	page := pageQuery{limit: deepPageSize, skip: skip}
+	for left := skip; left > 0; {
+		found, err := store.List(ctx, audit.Query{Scope: audit.Tenant(tenant), Limit: min(left, audit.MaxPageSize), After: page.cursor})
+		if err != nil {
+			return page, err
+		}
+		if len(found.Records) == 0 || found.Next == "" {
+			return page, errors.New("walking to the deep page: the records end before it")
+		}
+		left -= len(found.Records)
+		last := found.Records[len(found.Records)-1]
+		page.after, page.cursor = position{last.DecisionTimestamp, last.Seq}, found.Next
+	}
+	return page, nil
+}
+
+// number is which page it is.
+func (q pageQuery) number() int { return q.skip/q.limit + 1 }
