@@ -56,6 +56,7 @@ type facts struct {
 const envelope = "envelope-007"
 
 const (
+	fewest         = 1000
 	deepPageNumber = 10_000
 	deepPageSize   = 25 // so that the tenant's third of a million has so many pages
 )
@@ -132,6 +133,9 @@ func fill(ctx context.Context, d dsn, admin *pgx.Conn, records int) (facts, erro
 	known := facts{records: records}
 	if records == 0 {
 		return known, nil
+	}
+	if records < fewest {
+		return known, fmt.Errorf("seeding %d records: give 0, or %d at least, for every read to find something", records, fewest)
 	}
 	pool, err := openPool(ctx, d)
 	if err != nil {
