@@ -295,39 +295,3 @@ func (p *recordParser) addFaultsOfRecord() {
 }
 
 func isNull(value json.RawMessage) bool { return string(value) == "null" }
-
-// hasLoneSurrogate reports whether a valid JSON string escapes half of a
-// surrogate pair. encoding/json would replace it by U+FFFD.
-func hasLoneSurrogate(quoted []byte) bool {
-	for i := 0; i < len(quoted); i++ {
-		if quoted[i] != '\\' {
-			continue
-		}
-		i++ // at the escape's letter
-		if quoted[i] != 'u' {
-			continue
-		}
-		first := hex4(quoted[i+1:])
-		i += 4
-		switch {
-		case 0xDC00 <= first && first <= 0xDFFF:
-			return true
-		case 0xD800 <= first && first <= 0xDBFF:
-			rest := quoted[i+1:]
-			if len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' {
-				return true
-			}
-			if second := hex4(rest[2:]); second < 0xDC00 || second > 0xDFFF {
-				return true
-			}
-			i += 6
-		}
-	}
-	return false
-}
-
-// hex4 reads the four digits after \u. The decoder has checked that they are hex digits.
-func hex4(digits []byte) uint64 {
-	n, _ := strconv.ParseUint(string(digits[:4]), 16, 16)
-	return n
-}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync/atomic"
 )
 
 // batchesAtOnce is how many there are: while one is loaded the next is read and
@@ -17,13 +18,18 @@ type importPipeline struct {
 	parsed chan *batch // in the input's order; closed at its end
 	err    error       // why reading ended, nil at the input's end; set before parsed is closed
 
+	// stopped ends the reading as the end of its context does. It is no context
+	// derived from that: the input is interrupted by the context itself, which may be
+	// ahead of those derived from it.
+	stopped atomic.Bool
+
 	lines *lineReader
 	free  chan *batch
 	read  chan *batch
 }
 
-// begin starts the reading. It ends with the input or with ctx, and is waited for
-// by taking batches until parsed is closed; each must be recycled.
+// begin starts the reading. It ends with the input, with ctx, or when it is stopped,
+// and is waited for by taking batches until parsed is closed; each must be recycled.
 func (im *importer) begin(ctx context.Context) *importPipeline {
 	p := &importPipeline{
 		parsed: make(chan *batch),
@@ -53,7 +59,9 @@ func (p *importPipeline) recycle(b *batch) {
 	p.free <- b // there is room for all
 }
 
-// readLines fills batches. When ctx ends, or the input cannot be read, the last one
+func (p *importPipeline) ended(ctx context.Context) bool { return ctx.Err() != nil || p.stopped.Load() }
+
+// readLines fills batches. When it is ended, or the input cannot be read, the last one
 // holds what has been read until then.
 func (p *importPipeline) readLines(ctx context.Context) error {
 	b := <-p.free
@@ -62,12 +70,12 @@ func (p *importPipeline) readLines(ctx context.Context) error {
 			p.read <- b
 		}
 	}()
-	for ctx.Err() == nil {
+	for !p.ended(ctx) {
 		line, err := p.lines.next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil && !p.ended(ctx) {
 			return fmt.Errorf("reading line %d: %w", p.lines.number+1, err)
 		}
 		if err != nil {

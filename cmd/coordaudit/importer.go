@@ -32,14 +32,12 @@ type importer struct {
 // run imports until the end of the input, an error that no line is to blame for,
 // or the end of ctx; in that case what has been read is stored first.
 func (im *importer) run(ctx context.Context) error {
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	input := im.begin(reading)
+	input := im.begin(ctx)
 	var err error
 	for b := range input.parsed {
 		if err == nil {
 			if err = im.flush(ctx, b); err != nil {
-				stop()
+				input.stopped.Store(true)
 				im.stopRead()
 			}
 		}
