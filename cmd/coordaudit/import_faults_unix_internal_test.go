@@ -71,6 +71,12 @@ func TestImportStopsWhenItsPatienceEnds(t *testing.T) {
 	}()
 	go func() { // ends when the import closes the pipe
 		_, _ = io.WriteString(feed, lines(0, 500)+strings.Repeat("\n", 1<<20))
+		for n := 0; n < 500 && t.Context().Err() == nil; time.Sleep(10 * time.Millisecond) { // it is stored while more is read
+			if err := db.Pool.QueryRow(t.Context(), "SELECT count(*) FROM coordination_audit_records").Scan(&n); err != nil {
+				t.Error(err)
+				break
+			}
+		}
 		if err := server.Kill(); err != nil {
 			t.Error(err)
 		}
