@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -92,20 +93,26 @@ func aPoolThatItsOwnerExhaustsLosesNothing(t *testing.T, db Database) {
 }
 
 func serializationFailuresLoseNothing(t *testing.T, db Database) {
-	mustExec(t, db.Pool, "CREATE SEQUENCE inserts") // it goes on when a transaction is rolled back
-	mustExec(t, db.Pool, `CREATE FUNCTION fail_often() RETURNS trigger LANGUAGE plpgsql AS $$
-		BEGIN
-			IF nextval('inserts') % 10 <> 0 THEN
-				RAISE EXCEPTION 'could not serialize access' USING ERRCODE = 'serialization_failure';
-			END IF;
-			RETURN NULL;
-		END $$`)
-	config := hasty(t)
-	underLoad(t, db, newStore(db), config, func(recorder *coordaudit.Recorder) {
-		mustExec(t, db.Pool, "CREATE TRIGGER fail_often AFTER INSERT ON coordination_audit_records FOR EACH STATEMENT EXECUTE FUNCTION fail_often()")
+	const serializationFailure = "40001"
+	underLoad(t, db, newStore(db), hasty(t), func(recorder *coordaudit.Recorder) {
+		failOften(t, db, 10, serializationFailure)
 		untilRetried(t, recorder, 20)
 		mustExec(t, db.Pool, "DROP TRIGGER fail_often ON coordination_audit_records")
 	})
+}
+
+// failOften lets every n-th INSERT pass and fails the others.
+func failOften(t *testing.T, db Database, n int, sqlState string) {
+	t.Helper()
+	mustExec(t, db.Pool, "CREATE SEQUENCE inserts") // it goes on when a transaction is rolled back
+	mustExec(t, db.Pool, fmt.Sprintf(`CREATE FUNCTION fail_often() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			IF nextval('inserts') %% %d <> 0 THEN
+				RAISE EXCEPTION 'failed for the test' USING ERRCODE = '%s';
+			END IF;
+			RETURN NULL;
+		END $$`, n, sqlState))
+	mustExec(t, db.Pool, "CREATE TRIGGER fail_often AFTER INSERT ON coordination_audit_records FOR EACH STATEMENT EXECUTE FUNCTION fail_often()")
 }
 
 func aStormOfTerminatedSessionsLosesNothing(t *testing.T, db Database) {

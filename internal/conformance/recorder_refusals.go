@@ -125,14 +125,6 @@ func aPolicyThatRefusesSomeRecordsIsTheirFault(t *testing.T, db Database) {
 // As behind a pooler that follows no prepared statements: now and then one is gone,
 // while other batches are stored.
 func aFaultOfTheDatabaseIsNeverARecords(t *testing.T, db Database) {
-	mustExec(t, db.Pool, "CREATE SEQUENCE inserts") // it goes on when a transaction is rolled back
-	mustExec(t, db.Pool, `CREATE FUNCTION fail_often() RETURNS trigger LANGUAGE plpgsql AS $$
-		BEGIN
-			IF nextval('inserts') % 3 <> 0 THEN
-				RAISE EXCEPTION 'prepared statement does not exist' USING ERRCODE = '26000';
-			END IF;
-			RETURN NULL;
-		END $$`)
-	mustExec(t, db.Pool, "CREATE TRIGGER fail_often AFTER INSERT ON coordination_audit_records FOR EACH STATEMENT EXECUTE FUNCTION fail_often()")
+	failOften(t, db, 3, "26000")
 	underLoad(t, db, newStore(db), hasty(t), func(recorder *coordaudit.Recorder) { untilRetried(t, recorder, 50) })
 }

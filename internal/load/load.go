@@ -38,9 +38,6 @@ type Config struct {
 
 	// Every is a producer's mean pause between two records.
 	Every time.Duration
-
-	// Record makes a record; NewRecord by default.
-	Record func() audit.Record
 }
 
 // Load is running producers and their notes.
@@ -58,9 +55,6 @@ type Load struct {
 // Start starts the producers. They stop with the test at the latest.
 func Start(tb testing.TB, recorder *coordaudit.Recorder, config Config) *Load {
 	tb.Helper()
-	if config.Record == nil {
-		config.Record = NewRecord
-	}
 	ctx, stop := context.WithCancel(context.Background())
 	l := &Load{recorder: recorder, config: config, stop: stop, told: map[uuid.UUID]Told{}}
 	for i := range config.Producers {
@@ -99,12 +93,12 @@ func (l *Load) produce(ctx context.Context, waits bool) {
 			return
 		case <-pause.C:
 		}
-		l.HandIn(context.WithoutCancel(ctx), l.config.Record(), waits)
+		l.handIn(context.WithoutCancel(ctx), NewRecord(), waits)
 	}
 }
 
-// HandIn hands in one record and notes what it was told.
-func (l *Load) HandIn(ctx context.Context, rec audit.Record, waits bool) {
+// handIn notes what the record was told.
+func (l *Load) handIn(ctx context.Context, rec audit.Record, waits bool) {
 	l.offered.Add(1)
 	var err error
 	told := Accepted

@@ -26,16 +26,16 @@ func (b *backoff) next() time.Duration {
 	return delay/2 + rand.N(delay/2+1) //nolint:gosec // no secret
 }
 
-// pause waits, and reports false if ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
+// pause waits, at most until early is closed, and reports false if ctx ended.
+func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
+	case <-early:
 	case <-ctx.Done():
-		return false
 	}
+	return ctx.Err() == nil
 }
 
 // awaken waits for a token and reports false when the machine ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 )
@@ -43,7 +44,7 @@ func (r *Recorder) drainQueue(ctx context.Context) {
 func (r *Recorder) finish(ctx context.Context) error {
 	late := context.WithoutCancel(ctx) // what is left must be kept, however late it is
 	var err error
-	if spillErr := r.evacuateAll(late); spillErr != nil {
+	if spillErr := r.evacuate(late, math.MaxInt64); spillErr != nil {
 		err = r.loseRest(late, spillErr)
 	}
 	r.keepGaps(ctx)
@@ -53,32 +54,17 @@ func (r *Recorder) finish(ctx context.Context) error {
 	return err
 }
 
-func (r *Recorder) evacuateAll(ctx context.Context) error {
-	for {
-		if waiting, _ := r.queue.waits(); waiting == 0 {
-			return nil
-		}
-		if err := r.spillGroup(ctx, maxGroup); err != nil {
-			return err
-		}
-	}
-}
-
 // evacuate brings what waits, up to a ticket, to the directory.
 func (r *Recorder) evacuate(ctx context.Context, last int64) error {
 	for {
 		oldest, waits := r.queue.oldestWaiting()
 		if !waits || oldest > last {
-			break
+			return nil
 		}
-		if err := r.spillGroup(ctx, maxGroup); err != nil {
-			return fmt.Errorf("%w: flushing the queue: %w", audit.ErrPending, err)
+		if err := r.spillGroup(ctx); err != nil {
+			return err
 		}
 	}
-	if oldest, _, ok := r.queue.oldest(); ok && oldest <= last {
-		return fmt.Errorf("%w: a batch is on its way to the database: %w", audit.ErrPending, context.DeadlineExceeded)
-	}
-	return nil
 }
 
 // loseRest takes down the records that neither the database nor the directory took.

@@ -30,7 +30,7 @@ func (r *Recorder) drainLetters(ctx context.Context) {
 			delay.reset()
 			continue
 		}
-		if !r.health.pause(ctx, delay.next()) {
+		if !pause(ctx, delay.next(), r.health.answer()) {
 			return
 		}
 	}
@@ -87,7 +87,7 @@ func (d *drainer) yield(ctx context.Context) {
 		if waiting, _ := d.queue.waits(); waiting <= d.config.MaxBatch || d.health.isAway() {
 			return
 		}
-		if !pause(ctx, maxYield/20) {
+		if !pause(ctx, maxYield/20, nil) {
 			return
 		}
 	}

@@ -29,7 +29,7 @@ func (r *Recorder) flush(ctx context.Context) {
 			delay.reset()
 			continue
 		}
-		if !r.health.pause(ctx, delay.next()) {
+		if !pause(ctx, delay.next(), r.health.answer()) {
 			return
 		}
 	}
@@ -50,7 +50,7 @@ func (r *Recorder) flushBatch(ctx context.Context, sender *sender, company *comp
 		case v.open():
 			rest = append(rest, e)
 		case v.refused != nil:
-			r.end(ctx, e, r.reject(ctx, &e.rec, queued, v.refused))
+			r.end(ctx, e, r.reject(ctx, &e.rec, v.refused))
 		default:
 			r.ledger.move(e.rec.EnvelopeClass, queued, stored(v.receipt))
 			r.hooks.settled(e.context(ctx), &e.rec, v.receipt, nil, time.Since(e.accepted))
@@ -70,12 +70,12 @@ func stored(receipt audit.Receipt) state {
 
 // reject keeps a record that the database refuses for good. One that cannot be
 // kept is lost, which is not the other records' to wait for.
-func (r *Recorder) reject(ctx context.Context, rec *audit.Record, from state, refused error) error {
+func (r *Recorder) reject(ctx context.Context, rec *audit.Record, refused error) error {
 	if err := r.letters.Reject(rec, refused.Error(), sqlState(refused)); err != nil {
-		r.ledger.move(rec.EnvelopeClass, from, dropped)
+		r.ledger.move(rec.EnvelopeClass, queued, dropped)
 		return r.lost(ctx, rec, fmt.Errorf("refused by the database, and %w", err))
 	}
-	r.ledger.move(rec.EnvelopeClass, from, rejected)
+	r.ledger.move(rec.EnvelopeClass, queued, rejected)
 	return refused
 }
 

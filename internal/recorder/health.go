@@ -1,7 +1,6 @@
 package recorder
 
 import (
-	"context"
 	"sync"
 	"time"
 )
@@ -77,18 +76,9 @@ func (h *health) storedBatches() int64 {
 	return h.stored
 }
 
-// pause waits for a while, or until the other goroutine's batch was stored, and
-// reports false if ctx ended first.
-func (h *health) pause(ctx context.Context, d time.Duration) bool {
+// answer is closed when a batch is stored after one that failed.
+func (h *health) answer() <-chan struct{} {
 	h.mu.Lock()
-	answered := h.answered
-	h.mu.Unlock()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-answered:
-	case <-ctx.Done():
-	}
-	return ctx.Err() == nil
+	defer h.mu.Unlock()
+	return h.answered
 }

@@ -69,7 +69,7 @@ type Recorder struct {
 	spilling sync.Mutex    // guards spillerHand: the spiller's, or whoever evacuates
 	drain    chan struct{} // wakes the drainer
 
-	batches, batchedRecords, flushNanos, retries atomic.Int64
+	batchedRecords, flushNanos, retries atomic.Int64
 
 	closing sync.Once
 	quit    context.CancelFunc
@@ -162,9 +162,21 @@ func (r *Recorder) Flush(ctx context.Context) error {
 		case <-r.closed:
 			return r.ending
 		case <-ctx.Done():
-			return r.evacuate(context.WithoutCancel(ctx), last)
+			return r.flushToDirectory(context.WithoutCancel(ctx), last)
 		}
 	}
+}
+
+// flushToDirectory brings what waits to the directory. A batch that is under way
+// may end either way.
+func (r *Recorder) flushToDirectory(ctx context.Context, last int64) error {
+	if err := r.evacuate(ctx, last); err != nil {
+		return fmt.Errorf("%w: flushing the queue: %w", audit.ErrPending, err)
+	}
+	if oldest, _, ok := r.queue.oldest(); ok && oldest <= last {
+		return fmt.Errorf("%w: a batch is on its way to the database: %w", audit.ErrPending, context.DeadlineExceeded)
+	}
+	return nil
 }
 
 // Stats returns the counts and gauges of this moment.
@@ -173,7 +185,7 @@ func (r *Recorder) Stats() audit.RecorderStats {
 		ByClass:         r.ledger.counts(),
 		QueueBytes:      r.queue.bytes(),
 		Available:       r.health.answers(),
-		Batches:         r.batches.Load(),
+		Batches:         r.health.storedBatches(),
 		BatchedRecords:  r.batchedRecords.Load(),
 		FlushDuration:   time.Duration(r.flushNanos.Load()),
 		Retries:         r.retries.Load(),

@@ -80,7 +80,6 @@ func (s *sender) attempt(ctx context.Context, recs []audit.Record) ([]auditdrive
 		if s.health.succeeded() {
 			s.log.LogAttrs(ctx, slog.LevelInfo, "audit_database_back")
 		}
-		s.batches.Add(1)
 		s.batchedRecords.Add(int64(len(recs)))
 		s.flushNanos.Add(int64(took))
 	}

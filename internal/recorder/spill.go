@@ -25,12 +25,12 @@ func (r *Recorder) spill(ctx context.Context) {
 	delay := backoff{first: r.config.FirstDelay, most: r.config.MaxDelay}
 	failing := false
 	for r.awaitSpill(ctx) {
-		err := r.spillGroup(ctx, maxGroup)
+		err := r.spillGroup(ctx)
 		switch {
 		case err == nil:
 			delay.reset()
 			failing = false
-			if r.health.isAway() && !pause(ctx, gathering) {
+			if r.health.isAway() && !pause(ctx, gathering, nil) {
 				return
 			}
 			continue
@@ -38,7 +38,7 @@ func (r *Recorder) spill(ctx context.Context) {
 			failing = true
 			r.log.LogAttrs(ctx, slog.LevelError, "audit_dead_letters_failing", slog.String("error", err.Error()))
 		}
-		if !pause(ctx, delay.next()) {
+		if !pause(ctx, delay.next(), nil) {
 			return
 		}
 	}
@@ -59,10 +59,10 @@ func (r *Recorder) awaitSpill(ctx context.Context) bool {
 
 // spillGroup writes the oldest waiting records to the directory and answers those
 // who wait for them.
-func (r *Recorder) spillGroup(ctx context.Context, most int) error {
+func (r *Recorder) spillGroup(ctx context.Context) error {
 	r.spilling.Lock()
 	defer r.spilling.Unlock()
-	group := r.queue.take(spillerHand, most, maxGroupBytes)
+	group := r.queue.take(spillerHand, maxGroup, maxGroupBytes)
 	recs := make([]audit.Record, len(group))
 	for i, e := range group {
 		recs[i] = e.rec

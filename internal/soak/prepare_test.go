@@ -10,7 +10,6 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/internal/faultproxy"
-	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 	"github.com/hoc-analytics/coordaudit/internal/testdb"
 )
 
@@ -20,15 +19,7 @@ const producers = 9
 // and the first life.
 func prepareSoak(t *testing.T, seed uint64) *chaos {
 	t.Helper()
-	server, err := pglocal.Start(t.Context(), pglocal.Config{Durable: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := testdb.Durable(t)
 	db := testdb.NewOn(t, server)
 	for _, sql := range []string{
 		"CREATE ROLE " + recorderRole + " LOGIN",
