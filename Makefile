@@ -1,6 +1,6 @@
 # The targets that a contributor needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix soak generate verify lint fmt bench bench-compare bench-check profile seed postgres clean
+.PHONY: help demo test test-matrix soak generate verify lint fmt bench bench-compare bench-indexes bench-check profile seed postgres clean
 
 # Modules of their own, so that what they need stays out of importers' module graphs.
 MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod auditotel/go.mod bench/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
@@ -56,6 +56,10 @@ FORCE:
 
 bench-compare: postgres bin/bench ## measure beside database/sql, GORM and River, and write docs/benchmarks-compare.md; COMPARE='--records 0,20000000'
 	bin/bench compare $(COMPARE)
+
+bench-indexes: postgres bin/bench ## measure what each index costs and saves, and write docs/index-diet.md; INDEXES='--records 1000000'
+	bin/bench indexes $(INDEXES)
+	bin/bench shapes
 
 bench-check: postgres bin/bench ## hold the ratios that matter against the committed ones; alone on the machine
 	bin/bench check $(CHECK)

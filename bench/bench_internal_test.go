@@ -21,7 +21,7 @@ import (
 // onSite gives a test all contenders on a database of so many records.
 func onSite(t *testing.T, records int, work func(s *site)) {
 	t.Helper()
-	err := withServer(t.Context(), func(server *pglocal.Server) error {
+	err := withServer(t.Context(), serverSettings(), func(server *pglocal.Server) error {
 		return withSite(t.Context(), server, records, 4, contenders(), func(s *site) error {
 			work(s)
 			return nil
@@ -36,7 +36,7 @@ func TestAQuickRunMeasuresEveryWorkOfEveryContender(t *testing.T) {
 	t.Parallel()
 	table := filepath.Join(t.TempDir(), "compare.md")
 	var log bytes.Buffer
-	command := compareCommand{Quick: true, Connections: 8, Out: table}
+	command := compareCommand{Quick: true, Connections: 8, Root: "..", Out: table}
 	if err := command.Run(t.Context(), &log); err != nil {
 		t.Fatalf("%v\n%s", err, &log)
 	}
@@ -48,6 +48,15 @@ func TestAQuickRunMeasuresEveryWorkOfEveryContender(t *testing.T) {
 	batching := []string{bare, "database/sql", "GORM", "GORM, tuned", ours, "River"}
 	reading := []string{bare, "database/sql", "GORM", "GORM, tuned", ours}
 	paging := []string{bare, bare + ", OFFSET", "database/sql", "GORM", "GORM, tuned", ours}
+	var imported []string
+	for _, r := range got.Results {
+		if r.Work == "import of 2,000 lines" && len(r.Turns) == 1 && r.Turns[0].Seconds > 0 {
+			imported = append(imported, r.Contender)
+		}
+	}
+	if diff := cmp.Diff([]string{bare, "database/sql", "GORM", "GORM, tuned", ours}, imported); diff != "" {
+		t.Errorf("imports are measured of other contenders (-want +got):\n%s", diff)
+	}
 	for work, contenders := range map[string][]string{
 		insertName(1): all, insertName(8): all, insertName(16): all, insertName(64): all, insertInTx: batching,
 		batchName(100): batching, batchName(1000): batching, batchName(10_000): batching,
@@ -71,6 +80,75 @@ func TestAQuickRunMeasuresEveryWorkOfEveryContender(t *testing.T) {
 	for _, want := range []string{"## An empty table", "## A table of 2,000 records", "| batch of 10000 | 1.00 |", "say nothing", "go1."} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the table lacks %q", want)
+		}
+	}
+}
+
+func TestEveryContenderImportsTheSameRecords(t *testing.T) {
+	t.Parallel()
+	err := withServer(t.Context(), serverSettings(), func(server *pglocal.Server) error {
+		im := importing{lines: 1500}
+		if err := im.prepare(t.Context(), server, t.TempDir(), ".."); err != nil {
+			return err
+		}
+		stored := map[string]int64{}
+		for _, by := range im.importers() {
+			_, err := im.take(t.Context(), server, by, func(s *site) error {
+				var sum int64 // of what does not depend on the order of insertion
+				err := s.admin.QueryRow(t.Context(), "SELECT sum(hashtext(("+written+")::text)) FROM coordination_audit_records").Scan(&sum)
+				stored[by.name] = sum
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		for name, sum := range stored {
+			if sum != stored[bare] || len(stored) != 5 {
+				t.Errorf("%s stores other records than a bare COPY does: %v", name, stored)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAQuickRunMeasuresEveryIndex(t *testing.T) {
+	t.Parallel()
+	table := filepath.Join(t.TempDir(), "diet.md")
+	command := indexesCommand{Quick: true, Predecessor: "../auditmigrate/testdata/predecessor.sql", Locale: "en-US", Out: table}
+	var log bytes.Buffer
+	if err := command.Run(t.Context(), &log); err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	text, err := os.ReadFile(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range writers() {
+		if !strings.Contains(string(text), "| "+w.name+" | ") {
+			t.Errorf("no line says what writing with %q costs", w.name)
+		}
+	}
+	for _, r := range readers() {
+		if name := strings.Join(r.indexes, "; "); !strings.Contains(string(text), " | "+name+" | ") {
+			t.Errorf("no line says what reading with %q costs", name)
+		}
+	}
+}
+
+func TestEveryShapeOfTheTableIsMeasured(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	command := shapesCommand{Rounds: 1, Batches: 1}
+	if err := command.measure(t.Context(), &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range shapes() {
+		if !strings.Contains(out.String(), "| "+s.name+" | ") {
+			t.Errorf("no line says what a table costs %s:\n%s", s.name, &out)
 		}
 	}
 }

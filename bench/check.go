@@ -67,7 +67,7 @@ func (c *checkCommand) Run(ctx context.Context, log io.Writer) error {
 	// Others' work falls harder on the Recorder's one connection than on bare pgx's eight.
 	fmt.Fprintf(log, "bench: load average %s on %d cores; a verdict wants a machine to itself\n", load(), runtime.NumCPU())
 	openings := []opening{openPgx, openStore, openRecorder}
-	return withServer(ctx, func(server *pglocal.Server) error {
+	return withServer(ctx, serverSettings(), func(server *pglocal.Server) error {
 		return withSite(ctx, server, 0, c.Connections, openings, func(empty *site) error {
 			return withSite(ctx, server, records, c.Connections, openings, func(filled *site) error {
 				return judge(ctx, committed, holding(records), log, func(ctx context.Context, h held) (float64, error) {

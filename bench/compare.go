@@ -16,6 +16,9 @@ type compareCommand struct {
 	Turn        time.Duration `default:"300ms" help:"How long a contender's turn is."`
 	Rounds      int           `default:"9" help:"How many turns each contender has."`
 	Connections int           `default:"8" help:"Each contender's pool."`
+	Lines       int           `default:"1000000" help:"How many lines are imported; 0 for none."`
+	Imports     int           `default:"3" help:"How often each contender imports them."`
+	Root        string        `default:"." help:"The repository, whose program imports."`
 	Out         string        `default:"docs/benchmarks-compare.md" help:"The table; the raw turns go beside it, as JSON."`
 	Note        string        `help:"What else there is to know of the machine."`
 	Quick       bool          `help:"Everything once, with tiny numbers, which say nothing."`
@@ -24,6 +27,7 @@ type compareCommand struct {
 // quick is the pace of a run that only shows that all of it works.
 func (c *compareCommand) quick() {
 	c.Records, c.Turn, c.Rounds = []int{0, 2000}, time.Millisecond, 1
+	c.Lines, c.Imports = 2000, 1
 	c.Note = "A quick run: its numbers say nothing."
 }
 
@@ -36,8 +40,16 @@ func (c *compareCommand) Run(ctx context.Context, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	all := comparison{Conditions: conditionsOf(p, c.Connections, c.Note)}
-	err = withServer(ctx, func(server *pglocal.Server) error {
+	all := comparison{Conditions: conditionsOf(serverSettings(), p, c.Connections, c.Note)}
+	err = withServer(ctx, serverSettings(), func(server *pglocal.Server) error {
+		if c.Lines > 0 {
+			im := importing{lines: c.Lines, rounds: c.Imports}
+			results, err := im.measure(ctx, server, c.Root, log)
+			if err != nil {
+				return err
+			}
+			all.Results = append(all.Results, results...)
+		}
 		for _, records := range c.Records {
 			fmt.Fprintf(log, "bench: making a table of %d records\n", records)
 			err := withSite(ctx, server, records, c.Connections, contenders(), func(s *site) error {

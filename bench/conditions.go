@@ -35,8 +35,8 @@ type setting struct {
 	Text      string `json:"settings"`
 }
 
-func conditionsOf(p pace, connections int, note string) conditions {
-	settings := maps.Clone(serverSettings())
+func conditionsOf(server map[string]string, p pace, connections int, note string) conditions {
+	settings := maps.Clone(server)
 	settings["fsync"], settings["full_page_writes"], settings["synchronous_commit"] = "on", "on", "on"
 	c := conditions{
 		Date:        time.Now().UTC().Format(time.DateOnly),
@@ -99,15 +99,19 @@ func (c *conditions) String() string {
 	for _, path := range slices.Sorted(maps.Keys(c.Modules)) {
 		versions = append(versions, path+" "+c.Modules[path])
 	}
-	settings := make([]string, 0, len(c.Server))
-	for _, name := range slices.Sorted(maps.Keys(c.Server)) {
-		settings = append(settings, name+" "+c.Server[name])
-	}
 	postgres, _, _ := strings.Cut(c.PostgreSQL, " ") // a packager's name follows
 	return fmt.Sprintf(`- %s, %d cores; load average %s at the start, %s at the end; %s
 - %s; PostgreSQL %s on a Unix socket, %s
 - %s
 - %d connections each; %d rounds, %s a turn
-`, c.Machine, c.Cores, c.Load, c.LoadAtEnd, c.Date, c.Go, postgres, strings.Join(settings, ", "), strings.Join(versions, ", "),
+`, c.Machine, c.Cores, c.Load, c.LoadAtEnd, c.Date, c.Go, postgres, c.settingsText(), strings.Join(versions, ", "),
 		c.Connections, c.Rounds, c.Turn)
+}
+
+func (c *conditions) settingsText() string {
+	settings := make([]string, 0, len(c.Server))
+	for _, name := range slices.Sorted(maps.Keys(c.Server)) {
+		settings = append(settings, name+" "+c.Server[name])
+	}
+	return strings.Join(settings, ", ")
 }

@@ -58,7 +58,7 @@ func (c *profileCommand) Run(ctx context.Context, log io.Writer) error {
 		return fmt.Errorf("making the profiles' directory: %w", err)
 	}
 	path := c.profiled()
-	return withServer(ctx, func(server *pglocal.Server) error {
+	return withServer(ctx, serverSettings(), func(server *pglocal.Server) error {
 		return withSite(ctx, server, path.records, c.Connections, []opening{path.open}, func(s *site) error {
 			w := path.work(&s.facts)
 			prepare := w.of(s.contenders[0], &s.facts)

@@ -27,8 +27,8 @@ func serverSettings() map[string]string {
 }
 
 // withServer lends a server that keeps what it commits.
-func withServer(ctx context.Context, work func(*pglocal.Server) error) error {
-	server, err := pglocal.Start(ctx, pglocal.Config{Durable: true, Settings: serverSettings()})
+func withServer(ctx context.Context, settings map[string]string, work func(*pglocal.Server) error) error {
+	server, err := pglocal.Start(ctx, pglocal.Config{Durable: true, Settings: settings})
 	if err != nil {
 		return err
 	}
@@ -65,10 +65,14 @@ const (
 // lends them.
 func withSite(ctx context.Context, server *pglocal.Server, records, connections int, openings []opening, work func(*site) error) (err error) {
 	name := fmt.Sprintf("bench_%d_%x", records, time.Now().UnixNano())
-	if err := createDatabase(ctx, server, name); err != nil {
+	if err := inMaintenance(ctx, server, "CREATE DATABASE "+name); err != nil {
 		return err
 	}
 	d := dsn{url: server.DatabaseURL(name), connections: connections}
+	// Dropped, so that a table of millions is not in the way of the next one.
+	defer func() {
+		err = errors.Join(err, inMaintenance(context.WithoutCancel(ctx), server, "DROP DATABASE "+name))
+	}()
 	admin, err := pgx.Connect(ctx, d.url)
 	if err != nil {
 		return fmt.Errorf("opening database %s: %w", name, err)
@@ -116,14 +120,15 @@ func (s *site) rows(ctx context.Context) (n int64, err error) {
 	return n, nil
 }
 
-func createDatabase(ctx context.Context, server *pglocal.Server, name string) error {
+// inMaintenance does what cannot be done from within a database.
+func inMaintenance(ctx context.Context, server *pglocal.Server, sql string) error {
 	conn, err := pgx.Connect(ctx, server.URL())
 	if err != nil {
 		return fmt.Errorf("connecting to the server: %w", err)
 	}
-	_, err = conn.Exec(ctx, "CREATE DATABASE "+name)
+	_, err = conn.Exec(ctx, sql)
 	if err := errors.Join(err, conn.Close(ctx)); err != nil {
-		return fmt.Errorf("creating database %s: %w", name, err)
+		return fmt.Errorf("%s: %w", sql, err)
 	}
 	return nil
 }
