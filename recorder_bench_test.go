@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/internal/yardstick"
 )
 
 // What a lone caller pays for the company that it might have had.
@@ -20,11 +21,11 @@ func BenchmarkRecordBesidePersist(b *testing.B) {
 	recorder := benchRecorder(b, store)
 	ctx := context.Background()
 	compare(b, func() {
-		if _, err := store.Persist(ctx, benchRecord()); err != nil {
+		if _, err := store.Persist(ctx, benchRecord(b)); err != nil {
 			b.Fatal(err)
 		}
 	}, func() {
-		if _, err := recorder.Record(ctx, benchRecord()); err != nil {
+		if _, err := recorder.Record(ctx, benchRecord(b)); err != nil {
 			b.Fatal(err)
 		}
 	})
@@ -44,14 +45,14 @@ func BenchmarkRecordCallers(b *testing.B) {
 			for b.Loop() {
 				const turn = 300 * time.Millisecond
 				persist = append(persist, rate(callers, turn, func() int {
-					if _, err := store.Persist(ctx, benchRecord()); err != nil {
+					if _, err := store.Persist(ctx, benchRecord(b)); err != nil {
 						b.Error(err)
 					}
 					return 1
 				}))
 				before := recorder.Stats()
 				record = append(record, rate(callers, turn, func() int {
-					if _, err := recorder.Record(ctx, benchRecord()); err != nil {
+					if _, err := recorder.Record(ctx, benchRecord(b)); err != nil {
 						b.Error(err)
 					}
 					return 1
@@ -74,7 +75,7 @@ func BenchmarkRecordCallers(b *testing.B) {
 func rateBare(b *testing.B, pool *pgxpool.Pool, turn time.Duration, batch int) float64 {
 	b.Helper()
 	return rate(1, turn, func() int {
-		if err := insertManyBare(context.Background(), pool, benchRecords(batch)); err != nil {
+		if err := yardstick.InsertAll(context.Background(), pool, benchRecords(b, batch)); err != nil {
 			b.Error(err)
 		}
 		return batch
@@ -111,7 +112,7 @@ func enqueue(b *testing.B, store *coordaudit.Store) {
 		if due := begun.Add(time.Duration(len(times)) * time.Second / perSecond); time.Until(due) > 0 {
 			time.Sleep(time.Until(due))
 		}
-		rec := benchRecord()
+		rec := benchRecord(b)
 		start := time.Now()
 		if err := recorder.Enqueue(rec); err != nil {
 			b.Fatal(err)

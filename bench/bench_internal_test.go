@@ -16,6 +16,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
+	"github.com/hoc-analytics/coordaudit/internal/yardstick"
 )
 
 // onSite gives a test all contenders on a database of so many records.
@@ -95,7 +96,7 @@ func TestEveryContenderImportsTheSameRecords(t *testing.T) {
 		for _, by := range im.importers() {
 			_, err := im.take(t.Context(), server, by, func(s *site) error {
 				var sum int64 // of what does not depend on the order of insertion
-				err := s.admin.QueryRow(t.Context(), "SELECT sum(hashtext(("+written+")::text)) FROM coordination_audit_records").Scan(&sum)
+				err := s.admin.QueryRow(t.Context(), "SELECT sum(hashtext(("+yardstick.Columns+")::text)) FROM coordination_audit_records").Scan(&sum)
 				stored[by.name] = sum
 				return err
 			})
@@ -133,7 +134,7 @@ func TestAQuickRunMeasuresEveryIndex(t *testing.T) {
 		}
 	}
 	for _, r := range readers() {
-		if name := strings.Join(r.indexes, "; "); !strings.Contains(string(text), " | "+name+" | ") {
+		if name := r.indexes[0]; !strings.Contains(string(text), " | "+name+" | ") {
 			t.Errorf("no line says what reading with %q costs", name)
 		}
 	}
@@ -166,7 +167,7 @@ func TestEveryContenderStoresTheSameRecord(t *testing.T) {
 				if write == nil {
 					continue
 				}
-				rec, err := typical()
+				rec, err := yardstick.Record()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -207,7 +208,7 @@ func TestABatchStoresAllOfItsRecords(t *testing.T) {
 			if c.name == "River" {
 				count = "SELECT count(*) FROM river_job"
 			}
-			recs, err := typicals(2*gormBatch + 1)
+			recs, err := yardstick.Records(2*gormBatch + 1)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 	"github.com/hoc-analytics/coordaudit/internal/seed"
+	"github.com/hoc-analytics/coordaudit/internal/yardstick"
 )
 
 // importing is the work of bringing a file of JSON Lines into an empty table with
@@ -115,7 +116,7 @@ func (im *importing) complete(ctx context.Context, s *site) error {
 // prepare writes both files and builds the program.
 func (im *importing) prepare(ctx context.Context, server *pglocal.Server, dir, root string) error {
 	im.file, im.copied, im.program = filepath.Join(dir, "trail.jsonl"), filepath.Join(dir, "trail.copy"), filepath.Join(dir, "coordaudit")
-	build := exec.CommandContext(ctx, "go", "build", "-o", im.program, "./cmd/coordaudit") //nolint:gosec // a path of our own
+	build := exec.CommandContext(ctx, "go", "build", "-o", im.program, "./cmd/coordaudit")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building coordaudit: %w\n%s", err, out)
@@ -136,7 +137,7 @@ func (im *importing) prepare(ctx context.Context, server *pglocal.Server, dir, r
 			return err
 		}
 		return writeFile(im.copied, func(w io.Writer) error {
-			_, err := s.admin.PgConn().CopyTo(ctx, w, "COPY (SELECT "+written+" FROM coordination_audit_records ORDER BY seq) TO STDOUT (FORMAT binary)")
+			_, err := s.admin.PgConn().CopyTo(ctx, w, "COPY (SELECT "+yardstick.Columns+" FROM coordination_audit_records ORDER BY seq) TO STDOUT (FORMAT binary)")
 			return err
 		})
 	})
@@ -166,13 +167,13 @@ func (im *importing) copyIn(ctx context.Context, url string) (err error) {
 		return err
 	}
 	defer file.Close() //nolint:errcheck // it was read only
-	_, err = conn.PgConn().CopyFrom(ctx, file, "COPY coordination_audit_records ("+written+") FROM STDIN (FORMAT binary)")
+	_, err = conn.PgConn().CopyFrom(ctx, file, "COPY coordination_audit_records ("+yardstick.Columns+") FROM STDIN (FORMAT binary)")
 	return err
 }
 
 // run is the program, in a process of its own.
 func (im *importing) run(ctx context.Context, url string) error {
-	command := exec.CommandContext(ctx, im.program, "import", im.file) //nolint:gosec // a path of our own
+	command := exec.CommandContext(ctx, im.program, "import", im.file)
 	command.Env = append(os.Environ(), "DATABASE_URL="+url)
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("importing: %w\n%s", err, out)

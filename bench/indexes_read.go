@@ -103,6 +103,8 @@ func (t *dietTables) readArguments(ctx context.Context) (map[string]pgx.NamedArg
 	args := map[string]pgx.NamedArgs{
 		firstPageOfTenant: here, firstPageOfAll: here, timelineOfTenant: here, timelineOfAll: here, countOfDay: here,
 		firstPageOfRare: {"tenant": seed.RareTenant},
+		timelineOfRare:  {"tenant": seed.RareTenant, "envelope": envelope},
+		timelineOfSmall: {"tenant": "tenant-emu", "envelope": envelope},
 	}
 	for question, deep := range map[string]struct {
 		tenant string

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/seed"
+	"github.com/hoc-analytics/coordaudit/internal/yardstick"
 )
 
 const dietBatch = 1000
@@ -121,12 +122,12 @@ func (t *dietTables) wal(ctx context.Context) (bytes int64, err error) {
 func (w writer) write(ctx context.Context, conn *pgx.Conn, next func() (audit.Record, bool)) (time.Duration, error) {
 	recs := takeBatch(next)
 	if !w.predecessor {
-		return insertBatch(ctx, conn, insertManySQL, insertManyArgs(recs))
+		return insertBatch(ctx, conn, yardstick.InsertMany, yardstick.InsertManyArgs(recs))
 	}
 	for i := range recs {
 		recs[i].AuditID = uuid.New()
 	}
-	return insertBatch(ctx, conn, predecessorInsert, insertManyArgs(recs)[:10])
+	return insertBatch(ctx, conn, predecessorInsert, yardstick.InsertManyArgs(recs)[:10])
 }
 
 func takeBatch(next func() (audit.Record, bool)) []audit.Record {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/yardstick"
 )
 
 func openPool(ctx context.Context, d dsn) (*pgxpool.Pool, error) {
@@ -39,12 +40,12 @@ func openPgx(ctx context.Context, d dsn) (*contender, error) {
 		name:     bare,
 		settings: "pgxpool, statements prepared and cached (its default); batches as one INSERT … SELECT unnest(…); no savepoint in a transaction; five plain counts in one batch for signals",
 		insert: func(ctx context.Context, rec audit.Record) error {
-			return insertPgx(ctx, pool, &rec)
+			return yardstick.InsertOne(ctx, pool, &rec)
 		},
 		insertTx: func(ctx context.Context, rec audit.Record) error {
-			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return insertPgx(ctx, tx, &rec) })
+			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return yardstick.InsertOne(ctx, tx, &rec) })
 		},
-		insertMany: func(ctx context.Context, recs []audit.Record) error { return insertManyPgx(ctx, pool, recs) },
+		insertMany: func(ctx context.Context, recs []audit.Record) error { return yardstick.InsertAll(ctx, pool, recs) },
 		get: func(ctx context.Context, id uuid.UUID) (answer, error) {
 			r, err := scanRow(pool.QueryRow(ctx, getSQL, id))
 			return answer{rows: 1, last: r.AuditID}, err
@@ -82,29 +83,6 @@ func openPgxOffset(ctx context.Context, d dsn) (*contender, error) {
 		},
 		close: closing(pool),
 	}, nil
-}
-
-// querier is a pool or a transaction.
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-func insertPgx(ctx context.Context, db querier, rec *audit.Record) error {
-	var seq int64
-	var createdAt time.Time
-	return db.QueryRow(ctx, insertSQL, insertArgs(rec)...).Scan(&seq, &createdAt)
-}
-
-func insertManyPgx(ctx context.Context, pool *pgxpool.Pool, recs []audit.Record) error {
-	rows, err := pool.Query(ctx, insertManySQL, insertManyArgs(recs)...)
-	if err != nil {
-		return err
-	}
-	var id uuid.UUID
-	var seq int64
-	var createdAt time.Time
-	_, err = pgx.ForEachRow(rows, []any{&id, &seq, &createdAt}, func() error { return nil })
-	return err
 }
 
 func readPgx(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (answer, error) {

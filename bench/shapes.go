@@ -13,6 +13,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
+	"github.com/hoc-analytics/coordaudit/internal/yardstick"
 )
 
 // shapesCommand measures what the table's own shape costs, with its primary key
@@ -119,9 +120,9 @@ func (t *dietTables) shapeTurn(ctx context.Context, table string, batches int, n
 		return turn, fmt.Errorf("connecting: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	sql := strings.Replace(insertManySQL, oursTable, table, 1)
+	sql := strings.Replace(yardstick.InsertMany, oursTable, table, 1)
 	for range batches {
-		took, err := insertBatch(ctx, conn, sql, insertManyArgs(takeBatch(next)))
+		took, err := insertBatch(ctx, conn, sql, yardstick.InsertManyArgs(takeBatch(next)))
 		if err != nil {
 			return turn, err
 		}

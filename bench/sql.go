@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/yardstick"
 )
 
 // openDB is a pool of database/sql as large as everybody's, that keeps its
@@ -77,7 +78,7 @@ type rowQuerier interface {
 func insertDB(ctx context.Context, db rowQuerier, rec *audit.Record) error {
 	var seq int64
 	var createdAt time.Time
-	return db.QueryRowContext(ctx, insertSQL, insertArgs(rec)...).Scan(&seq, &createdAt)
+	return db.QueryRowContext(ctx, yardstick.Insert, yardstick.InsertArgs(rec)...).Scan(&seq, &createdAt)
 }
 
 // eachDB gives every row of a query to scan.
@@ -99,7 +100,7 @@ func insertManyDB(ctx context.Context, db *sql.DB, recs []audit.Record) error {
 	var id uuid.UUID
 	var seq int64
 	var createdAt time.Time
-	return eachDB(ctx, db, func(from scanner) error { return from.Scan(&id, &seq, &createdAt) }, insertManySQL, insertManyArgs(recs)...)
+	return eachDB(ctx, db, func(from scanner) error { return from.Scan(&id, &seq, &createdAt) }, yardstick.InsertMany, yardstick.InsertManyArgs(recs)...)
 }
 
 func readDB(ctx context.Context, db *sql.DB, query string, args ...any) (answer, error) {

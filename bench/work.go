@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/hoc-analytics/coordaudit/internal/yardstick"
 )
 
 // work is what every contender that can is asked to do.
@@ -70,7 +72,7 @@ func inserts(callers int) work {
 			return nil
 		}
 		return func() (call, error) {
-			rec, err := typical()
+			rec, err := yardstick.Record()
 			return func(ctx context.Context) error { return c.insert(ctx, rec) }, err
 		}
 	}}
@@ -81,7 +83,7 @@ func insertTx(c *contender, _ *facts) preparing {
 		return nil
 	}
 	return func() (call, error) {
-		rec, err := typical()
+		rec, err := yardstick.Record()
 		return func(ctx context.Context) error { return c.insertTx(ctx, rec) }, err
 	}
 }
@@ -92,7 +94,7 @@ func batches(rows int) work {
 			return nil
 		}
 		return func() (call, error) {
-			recs, err := typicals(rows)
+			recs, err := yardstick.Records(rows)
 			return func(ctx context.Context) error { return c.insertMany(ctx, recs) }, err
 		}
 	}}

@@ -17,13 +17,11 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/internal/seed"
 	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/yardstick"
 )
 
 // importLinesVariable says how many lines are imported; 50,000 if it is not set.
 const importLinesVariable = "COORDAUDIT_BENCH_IMPORT_LINES"
-
-const benchColumns = "(audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, conflicting_envelope_id, " +
-	"preempting_envelope_id, active_envelopes_count, tenant_id, target_subsystem, target_parameter, counterpart_class)"
 
 // An import, by the program in a process of its own, beside one bare COPY of the same
 // records, ready-made in the server's binary form: what it takes to read them from a
@@ -163,8 +161,7 @@ func copyOut(b *testing.B, pool *pgxpool.Pool, path string) {
 		b.Fatal(err)
 	}
 	withConn(b, pool, func(ctx context.Context, conn *pgxpool.Conn) error {
-		_, err := conn.Conn().PgConn().CopyTo(ctx, file, "COPY (SELECT "+benchColumns[1:len(benchColumns)-1]+
-			" FROM coordination_audit_records ORDER BY seq) TO STDOUT (FORMAT binary)")
+		_, err := conn.Conn().PgConn().CopyTo(ctx, file, "COPY (SELECT "+yardstick.Columns+" FROM coordination_audit_records ORDER BY seq) TO STDOUT (FORMAT binary)")
 		return err
 	})
 	if err := file.Close(); err != nil {
@@ -180,7 +177,7 @@ func copyIn(b *testing.B, pool *pgxpool.Pool, path string) {
 	}
 	defer func() { _ = file.Close() }()
 	withConn(b, pool, func(ctx context.Context, conn *pgxpool.Conn) error {
-		_, err := conn.Conn().PgConn().CopyFrom(ctx, file, "COPY coordination_audit_records "+benchColumns+" FROM STDIN (FORMAT binary)")
+		_, err := conn.Conn().PgConn().CopyFrom(ctx, file, "COPY coordination_audit_records ("+yardstick.Columns+") FROM STDIN (FORMAT binary)")
 		return err
 	})
 }
