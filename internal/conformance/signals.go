@@ -17,6 +17,8 @@ func signals() []promise {
 		{"ABreakdownAddsUp", aBreakdownAddsUp},
 		{"ACycleIsAPreemptionWithAReturn", aCycleIsAPreemptionWithAReturn},
 		{"FrictionKnowsTheOthersClass", frictionKnowsTheOthersClass},
+		{"AClassIsNotKnownBeforeItsFirstRecord", aClassIsNotKnownBeforeItsFirstRecord},
+		{"AnEnvelopesClassIsItsTenantsOwn", anEnvelopesClassIsItsTenantsOwn},
 		{"AnEnvelopeThatMeetsItselfIsNoFriction", anEnvelopeThatMeetsItselfIsNoFriction},
 		{"RejectionsAreRepeatedPerTenant", rejectionsAreRepeatedPerTenant},
 		{"ThresholdsCutAndEvidenceIsCapped", thresholdsCutAndEvidenceIsCapped},
@@ -27,9 +29,15 @@ func signals() []promise {
 // story persists records one second apart, in their order.
 func story(t *testing.T, store *coordaudit.Store, recs ...audit.Record) []audit.Record {
 	t.Helper()
+	return storyAt(t, store, at, recs...)
+}
+
+// storyAt is a story whose records have other times than a second each.
+func storyAt(t *testing.T, store *coordaudit.Store, when func(i int) time.Time, recs ...audit.Record) []audit.Record {
+	t.Helper()
 	for i := range recs {
 		recs[i].AuditID = uuid.New()
-		recs[i].DecisionTimestamp = at(i)
+		recs[i].DecisionTimestamp = when(i)
 		if recs[i].EnvelopeClass == "" {
 			recs[i].EnvelopeClass = audit.Cost
 		}
@@ -168,12 +176,7 @@ func frictionKnowsTheOthersClass(t *testing.T, db Database) {
 		rejects("a", ""),
 	)
 	found := mustFind(t, store, audit.SignalQuery{MinConflicts: 1, Window: audit.Window{Since: at(3)}})
-	pair := func(class, other audit.EnvelopeClass, rejected, preempted int64, indexes ...int) audit.Friction {
-		return audit.Friction{
-			EnvelopeClass: class, CounterpartClass: other, Conflicts: rejected + preempted, Rejected: rejected, Preempted: preempted,
-			Evidence: audit.Evidence{AuditIDs: ids(recs, indexes...), Records: rejected + preempted},
-		}
-	}
+	pair := frictionIn(recs)
 	want := []audit.Friction{
 		pair(audit.Cost, audit.Reliability, 1, 1, 8, 4),
 		pair(audit.Cost, audit.Performance, 0, 1, 10),
@@ -181,6 +184,64 @@ func frictionKnowsTheOthersClass(t *testing.T, db Database) {
 		pair(audit.Cost, audit.Unknown, 1, 0, 5),
 		pair(audit.Cost, audit.Unresolved, 0, 1, 6),
 		pair(audit.Safety, audit.Performance, 1, 0, 11),
+	}
+	if diff := cmp.Diff(want, found.Friction); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// frictionIn makes friction whose evidence is the records of these indexes.
+func frictionIn(recs []audit.Record) func(class, other audit.EnvelopeClass, rejected, preempted int64, indexes ...int) audit.Friction {
+	return func(class, other audit.EnvelopeClass, rejected, preempted int64, indexes ...int) audit.Friction {
+		return audit.Friction{
+			EnvelopeClass: class, CounterpartClass: other, Conflicts: rejected + preempted, Rejected: rejected, Preempted: preempted,
+			Evidence: audit.Evidence{AuditIDs: ids(recs, indexes...), Records: rejected + preempted},
+		}
+	}
+}
+
+// Records of one moment have an order, too: a class is known from the record on that states it.
+func aClassIsNotKnownBeforeItsFirstRecord(t *testing.T, db Database) {
+	store := newStore(db)
+	recs := storyAt(t, store, func(int) time.Time { return at(0) },
+		rejects("a", "steady"),
+		rejects("a", "changing"),
+		ofClass(audit.Safety, applies("steady")),
+		ofClass(audit.Safety, applies("changing")),
+		rejects("b", "steady"),
+		rejects("b", "changing"),
+		ofClass(audit.Reliability, applies("changing")),
+		rejects("c", "changing"),
+	)
+	found := mustFind(t, store, audit.SignalQuery{MinConflicts: 1})
+	pair := frictionIn(recs)
+	want := []audit.Friction{
+		pair(audit.Cost, audit.Safety, 2, 0, 5, 4),
+		pair(audit.Cost, audit.Unresolved, 2, 0, 1, 0),
+		pair(audit.Cost, audit.Reliability, 1, 0, 7),
+	}
+	if diff := cmp.Diff(want, found.Friction); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// An id that several tenants have may change its class with one of them only.
+func anEnvelopesClassIsItsTenantsOwn(t *testing.T, db Database) {
+	store := newStore(db)
+	recs := story(t, store,
+		ofTenant("acme", ofClass(audit.Safety, applies("x"))),
+		ofTenant("emu", ofClass(audit.Performance, applies("x"))),
+		ofTenant("acme", ofClass(audit.Reliability, applies("x"))),
+		ofTenant("acme", rejects("a", "x")),
+		ofTenant("emu", rejects("a", "x")),
+		rejects("a", "x"),
+	)
+	found := mustFind(t, store, audit.SignalQuery{MinConflicts: 1, Scope: audit.AllTenants()})
+	pair := frictionIn(recs)
+	want := []audit.Friction{
+		pair(audit.Cost, audit.Performance, 1, 0, 4),
+		pair(audit.Cost, audit.Reliability, 1, 0, 3),
+		pair(audit.Cost, audit.Unresolved, 1, 0, 5),
 	}
 	if diff := cmp.Diff(want, found.Friction); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
