@@ -94,25 +94,29 @@ func aPoolThatItsOwnerExhaustsLosesNothing(t *testing.T, db Database) {
 
 func serializationFailuresLoseNothing(t *testing.T, db Database) {
 	const serializationFailure = "40001"
+	arm := failOften(t, db, 10, serializationFailure, "could not serialize access")
 	underLoad(t, db, newStore(db), hasty(t), func(recorder *coordaudit.Recorder) {
-		failOften(t, db, 10, serializationFailure)
+		arm()
 		untilRetried(t, recorder, 20)
 		mustExec(t, db.Pool, "DROP TRIGGER fail_often ON coordination_audit_records")
 	})
 }
 
-// failOften lets every n-th INSERT pass and fails the others.
-func failOften(t *testing.T, db Database, n int, sqlState string) {
+// failOften lets every n-th INSERT pass and fails the others, once it is armed.
+func failOften(t *testing.T, db Database, n int, sqlState, message string) (arm func()) {
 	t.Helper()
 	mustExec(t, db.Pool, "CREATE SEQUENCE inserts") // it goes on when a transaction is rolled back
 	mustExec(t, db.Pool, fmt.Sprintf(`CREATE FUNCTION fail_often() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN
 			IF nextval('inserts') %% %d <> 0 THEN
-				RAISE EXCEPTION 'failed for the test' USING ERRCODE = '%s';
+				RAISE EXCEPTION '%s' USING ERRCODE = '%s';
 			END IF;
 			RETURN NULL;
-		END $$`, n, sqlState))
-	mustExec(t, db.Pool, "CREATE TRIGGER fail_often AFTER INSERT ON coordination_audit_records FOR EACH STATEMENT EXECUTE FUNCTION fail_often()")
+		END $$`, n, message, sqlState))
+	return func() {
+		t.Helper()
+		mustExec(t, db.Pool, "CREATE TRIGGER fail_often AFTER INSERT ON coordination_audit_records FOR EACH STATEMENT EXECUTE FUNCTION fail_often()")
+	}
 }
 
 func aStormOfTerminatedSessionsLosesNothing(t *testing.T, db Database) {

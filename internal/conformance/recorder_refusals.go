@@ -125,6 +125,8 @@ func aPolicyThatRefusesSomeRecordsIsTheirFault(t *testing.T, db Database) {
 // As behind a pooler that follows no prepared statements: now and then one is gone,
 // while other batches are stored.
 func aFaultOfTheDatabaseIsNeverARecords(t *testing.T, db Database) {
-	failOften(t, db, 3, "26000")
+	const invalidStatementName = "26000"
+	arm := failOften(t, db, 3, invalidStatementName, "prepared statement does not exist")
+	arm()
 	underLoad(t, db, newStore(db), hasty(t), func(recorder *coordaudit.Recorder) { untilRetried(t, recorder, 50) })
 }

@@ -30,7 +30,7 @@ func (r *Recorder) drainLetters(ctx context.Context) {
 			delay.reset()
 			continue
 		}
-		if !pause(ctx, delay.next(), r.health.answer()) {
+		if !pause(ctx, delay.next(), r.health.nextAnswer()) {
 			return
 		}
 	}

@@ -29,7 +29,7 @@ func (r *Recorder) flush(ctx context.Context) {
 			delay.reset()
 			continue
 		}
-		if !pause(ctx, delay.next(), r.health.answer()) {
+		if !pause(ctx, delay.next(), r.health.nextAnswer()) {
 			return
 		}
 	}

@@ -76,8 +76,8 @@ func (h *health) storedBatches() int64 {
 	return h.stored
 }
 
-// answer is closed when a batch is stored after one that failed.
-func (h *health) answer() <-chan struct{} {
+// nextAnswer is closed when a batch is stored after one that failed.
+func (h *health) nextAnswer() <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.answered
