@@ -35,14 +35,14 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// InsertOne runs Insert.
+// InsertOne stores a record and takes its receipt, as the library does.
 func InsertOne(ctx context.Context, db Querier, rec *audit.Record) error {
 	var seq int64
 	var createdAt time.Time
 	return db.QueryRow(ctx, Insert, InsertArgs(rec)...).Scan(&seq, &createdAt)
 }
 
-// InsertAll runs InsertMany.
+// InsertAll stores records and takes their receipts.
 func InsertAll(ctx context.Context, pool *pgxpool.Pool, recs []audit.Record) error {
 	rows, err := pool.Query(ctx, InsertMany, InsertManyArgs(recs)...)
 	if err != nil {
@@ -117,7 +117,7 @@ func Record() (audit.Record, error) {
 	}, nil
 }
 
-// Records are so many.
+// Records are typical ones, with ids that rise.
 func Records(n int) ([]audit.Record, error) {
 	recs := make([]audit.Record, n)
 	for i := range recs {
