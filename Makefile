@@ -54,12 +54,11 @@ bin/bench: FORCE
 	cd bench && go build -o ../bin/bench .
 FORCE:
 
-bench-compare: postgres bin/bench ## measure beside database/sql, GORM and River, and write docs/benchmarks-compare.md; COMPARE='--records 0,20000000'
+bench-compare: postgres bin/bench ## measure beside database/sql, GORM and River, and write docs/benchmarks-compare.md; COMPARE='--records 0,1000000'
 	bin/bench compare $(COMPARE)
 
 bench-indexes: postgres bin/bench ## measure what each index costs and saves, and write docs/index-diet.md; INDEXES='--records 1000000'
 	bin/bench indexes $(INDEXES)
-	bin/bench shapes
 
 bench-check: postgres bin/bench ## hold the ratios that matter against the committed ones; alone on the machine
 	bin/bench check $(CHECK)

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
@@ -12,10 +14,11 @@ import (
 
 // compareCommand measures everything and writes it down.
 type compareCommand struct {
-	Records     []int         `default:"0,1000000" help:"How many records the table holds when it begins, run by run."`
+	Records     []int         `default:"0,1000000,20000000" help:"How many records the table holds when it begins, run by run."`
 	Turn        time.Duration `default:"300ms" help:"How long a contender's turn is."`
 	Rounds      int           `default:"9" help:"How many turns each contender has."`
 	Connections int           `default:"8" help:"Each contender's pool."`
+	Only        []string      `sep:"none" help:"Measure these works alone, of all contenders, and put them into the results that stand; repeat it for several."`
 	Lines       int           `default:"1000000" help:"How many lines are imported; 0 for none."`
 	Imports     int           `default:"3" help:"How often each contender imports them."`
 	Root        string        `default:"." help:"The repository, whose program imports."`
@@ -40,9 +43,12 @@ func (c *compareCommand) Run(ctx context.Context, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	all := comparison{Conditions: conditionsOf(serverSettings(), p, c.Connections, c.Note)}
+	if c.Lines > 0 && c.Imports < 1 {
+		return errors.New("reading the pace: --imports must be positive, or --lines 0")
+	}
+	all := comparison{Conditions: conditionsOf(serverSettings(), p, c.Connections, c.Note), only: c.Only}
 	err = withServer(ctx, serverSettings(), func(server *pglocal.Server) error {
-		if c.Lines > 0 {
+		if c.Lines > 0 && len(c.Only) == 0 {
 			im := importing{lines: c.Lines, rounds: c.Imports}
 			results, err := im.measure(ctx, server, c.Root, log)
 			if err != nil {
@@ -65,7 +71,28 @@ func (c *compareCommand) Run(ctx context.Context, log io.Writer) error {
 		return err
 	}
 	all.Conditions.LoadAtEnd = load()
+	if len(c.Only) > 0 {
+		return all.writeInto(c.Out, log)
+	}
 	return all.write(c.Out, log)
+}
+
+// writeInto puts some works' results in the place of those that stand. A ratio is of
+// contenders that took turns, so it does not matter that the others ran earlier.
+func (c *comparison) writeInto(table string, log io.Writer) error {
+	standing, err := readJSON(jsonBeside(table))
+	if err != nil {
+		return err
+	}
+	for i := range c.Results {
+		r := &c.Results[i]
+		old := find(standing.Results, r.Records, r.Work, r.Contender)
+		if old == nil {
+			return fmt.Errorf("putting %s of %s on %d records into %s: it is not in there", r.Work, r.Contender, r.Records, jsonBeside(table))
+		}
+		*old = *r
+	}
+	return standing.write(table, log)
 }
 
 // add does all works on a site. Reading comes first, while the table holds no
@@ -77,6 +104,9 @@ func (c *comparison) add(ctx context.Context, s *site, p pace, log io.Writer) er
 		c.Conditions.Settings = append(c.Conditions.Settings, setting{contender.name, contender.settings})
 	}
 	for _, w := range append(reads(&s.facts), writes()...) {
+		if len(c.only) > 0 && !slices.Contains(c.only, w.name) {
+			continue
+		}
 		fmt.Fprintf(log, "bench: %s\n", w.name)
 		results, err := measureWork(ctx, w, s, p)
 		if err != nil {

@@ -40,12 +40,13 @@ func dietSettings() map[string]string {
 
 // diet is a run: docs/index-diet.json.
 type diet struct {
-	Conditions conditions  `json:"conditions"`
-	Locale     string      `json:"locale"`
-	Batches    int         `json:"batches"`
-	Calls      int         `json:"calls"`
-	Grown      []grownSize `json:"grown"`
-	Sizes      []dietSize  `json:"sizes"`
+	Conditions conditions    `json:"conditions"`
+	Locale     string        `json:"locale"`
+	Batches    int           `json:"batches"`
+	Calls      int           `json:"calls"`
+	Shapes     []shapeResult `json:"shapes"`
+	Grown      []grownSize   `json:"grown"`
+	Sizes      []dietSize    `json:"sizes"`
 }
 
 // dietSize is what was found on tables of one size.
@@ -61,14 +62,18 @@ func (c *indexesCommand) Run(ctx context.Context, log io.Writer) error {
 	if c.Quick {
 		c.quick()
 	}
-	if c.Rounds < 1 || c.Batches < 1 || c.Calls < 1 || len(c.Records) == 0 || slices.Min(c.Records) < fewest {
+	if c.Rounds < 1 || c.Batches < 1 || c.Calls < 1 || len(c.Records) == 0 || slices.Min(c.Records) < fewest || c.Grown < fewest {
 		return fmt.Errorf("reading the pace: rounds, batches and calls must be positive, records %d at least", fewest)
 	}
+	slices.Sort(c.Records)
 	d := diet{
 		Conditions: conditionsOf(dietSettings(), pace{Rounds: c.Rounds}, 1, c.Note),
 		Locale:     c.Locale, Batches: c.Batches, Calls: c.Calls,
 	}
-	err := withServer(ctx, dietSettings(), func(server *pglocal.Server) (err error) {
+	return withServer(ctx, dietSettings(), func(server *pglocal.Server) (err error) {
+		if d.Shapes, err = c.measureShapes(ctx, server, log); err != nil {
+			return err
+		}
 		if d.Grown, err = c.grow(ctx, server, log); err != nil {
 			return err
 		}
@@ -76,20 +81,19 @@ func (c *indexesCommand) Run(ctx context.Context, log io.Writer) error {
 			if err := c.measure(ctx, server, records, &d, log); err != nil {
 				return fmt.Errorf("measuring the indexes of %d records: %w", records, err)
 			}
+			// Also now: the next size takes a quarter of an hour.
+			if err := d.write(c.Out, log); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	d.Conditions.LoadAtEnd = load()
-	return d.write(c.Out, log)
 }
 
 func (c *indexesCommand) tables(records int) dietTablesConfig {
 	return dietTablesConfig{
 		records: records, locale: c.Locale, predecessor: c.Predecessor,
-		candidates: builtOn(records <= slices.Min(c.Records)),
+		smallest: records <= slices.Min(c.Records),
 	}
 }
 
@@ -117,6 +121,7 @@ func (c *indexesCommand) measure(ctx context.Context, server *pglocal.Server, re
 }
 
 func (d *diet) write(table string, log io.Writer) error {
+	d.Conditions.LoadAtEnd = load()
 	text, err := json.MarshalIndent(d, "", " ")
 	if err != nil {
 		return fmt.Errorf("encoding the results: %w", err)

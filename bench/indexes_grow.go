@@ -56,7 +56,6 @@ func (c *indexesCommand) growOne(ctx context.Context, server *pglocal.Server, w 
 		size.Rows += dietBatch
 	}
 	size.Writer = w.name
-	t.records = size.Rows
 	size.Relations, err = t.standing(ctx, w.table())
 	for i := range size.Relations {
 		size.Relations[i].Name = t.nameOf(size.Relations[i].Name)

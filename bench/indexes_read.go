@@ -100,11 +100,19 @@ func (t *dietTables) readArguments(ctx context.Context) (map[string]pgx.NamedArg
 		return nil, err
 	}
 	here := pgx.NamedArgs{"tenant": tenant, "envelope": envelope, "since": t.written.Add(-24 * time.Hour), "until": t.written}
-	args := map[string]pgx.NamedArgs{
-		firstPageOfTenant: here, firstPageOfAll: here, timelineOfTenant: here, timelineOfAll: here, countOfDay: here,
-		firstPageOfRare: {"tenant": seed.RareTenant},
-		timelineOfRare:  {"tenant": seed.RareTenant, "envelope": envelope},
-		timelineOfSmall: {"tenant": "tenant-emu", "envelope": envelope},
+	args := map[string]pgx.NamedArgs{firstPageOfRare: {"tenant": seed.RareTenant}, recordsOfSmall: {"tenant": "tenant-emu", "envelope": envelope}}
+	for _, question := range []string{
+		firstPageOfTenant, firstPageOfAll, recordsOfTenant, recordsOfAll, namedConflicting, namedPreempting, countOfDay,
+	} {
+		args[question] = here
+	}
+	var rares *string // an envelope that it has, if there are records enough for it to have any
+	err := t.admin.QueryRow(ctx, "SELECT min(envelope_id) FROM "+oursTable+" WHERE coalesce(tenant_id, '') = $1", seed.RareTenant).Scan(&rares)
+	if err != nil {
+		return nil, fmt.Errorf("looking for a rare tenant's envelope: %w", err)
+	}
+	if rares != nil {
+		args[recordsOfRare] = pgx.NamedArgs{"tenant": seed.RareTenant, "envelope": *rares}
 	}
 	for question, deep := range map[string]struct {
 		tenant string

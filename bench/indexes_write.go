@@ -43,7 +43,7 @@ const predecessorInsert = `INSERT INTO ` + predecessorTable + ` (audit_id, envel
 func (t *dietTables) write(ctx context.Context, rounds, batches int, log io.Writer) ([]writeResult, error) {
 	var all []writer
 	for _, w := range writers() {
-		if w.everySize || len(t.candidates) == len(candidates()) {
+		if w.everySize || t.smallest {
 			all = append(all, w)
 		}
 	}
@@ -121,11 +121,13 @@ func (t *dietTables) wal(ctx context.Context) (bytes int64, err error) {
 // write stores a batch, and says how long that took.
 func (w writer) write(ctx context.Context, conn *pgx.Conn, next func() (audit.Record, bool)) (time.Duration, error) {
 	recs := takeBatch(next)
+	for i := range recs {
+		if w.random {
+			recs[i].AuditID = uuid.New()
+		}
+	}
 	if !w.predecessor {
 		return insertBatch(ctx, conn, yardstick.InsertMany, yardstick.InsertManyArgs(recs))
-	}
-	for i := range recs {
-		recs[i].AuditID = uuid.New()
 	}
 	return insertBatch(ctx, conn, predecessorInsert, yardstick.InsertManyArgs(recs)[:10])
 }

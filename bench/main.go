@@ -3,7 +3,6 @@
 //
 //	bench compare    all contenders, all works; writes docs/benchmarks-compare.md and .json
 //	bench indexes    what each index costs writes and saves reads; writes docs/index-diet.md and .json
-//	bench shapes     what the table's own shape costs; prints it
 //	bench check      the ratios that matter, held against the committed ones
 //	bench table      writes docs/benchmarks-compare.md anew from the .json
 //	bench profile    CPU and allocations of one of our paths
@@ -28,7 +27,6 @@ import (
 type commandLine struct {
 	Compare compareCommand `cmd:"" help:"Measure every contender and write docs/benchmarks-compare.md and .json."`
 	Indexes indexesCommand `cmd:"" help:"Measure what indexes cost writes and save reads, and write docs/index-diet.md and .json."`
-	Shapes  shapesCommand  `cmd:"" help:"Measure what the table's types, CHECKs and order of columns cost, and print it."`
 	Check   checkCommand   `cmd:"" help:"Hold the ratios that matter against the committed ones."`
 	Table   tableCommand   `cmd:"" help:"Write docs/benchmarks-compare.md anew from the .json."`
 	Profile profileCommand `cmd:"" help:"Write CPU and allocation profiles of one of our paths."`

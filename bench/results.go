@@ -11,6 +11,8 @@ import (
 type comparison struct {
 	Conditions conditions `json:"conditions"`
 	Results    []result   `json:"results"`
+
+	only []string // works; all of them if there are none
 }
 
 // result is what one contender did of one work on one table.

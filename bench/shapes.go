@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,13 +14,6 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 	"github.com/hoc-analytics/coordaudit/internal/yardstick"
 )
-
-// shapesCommand measures what the table's own shape costs, with its primary key
-// alone: the types, the CHECKs and the order of its columns.
-type shapesCommand struct {
-	Rounds  int `default:"9" help:"How many turns each shape has."`
-	Batches int `default:"20" help:"How many batches of 1,000 records a turn writes."`
-}
 
 // shape is how a table of the same content could be made from the migrated one.
 type shape struct{ name, make string }
@@ -55,38 +47,33 @@ func shapes() []shape {
 	}
 }
 
-// Run is what the program does for `shapes`.
-func (c *shapesCommand) Run(ctx context.Context, log io.Writer) error {
-	return c.measure(ctx, os.Stdout, log)
+// shapeResult is what a shape did, and what a row of it takes on disk.
+type shapeResult struct {
+	writeResult
+	BytesPerRow float64 `json:"bytes_per_row"`
 }
 
-func (c *shapesCommand) measure(ctx context.Context, to, log io.Writer) error {
-	if c.Rounds < 1 || c.Batches < 1 {
-		return errors.New("reading the pace: rounds and batches must be positive")
+// measureShapes measures what the table's own shape costs, with its primary key
+// alone: the types, the CHECKs and the order of its columns.
+func (c *indexesCommand) measureShapes(ctx context.Context, server *pglocal.Server, log io.Writer) ([]shapeResult, error) {
+	fmt.Fprintln(log, "bench: measuring the table's shapes")
+	t, err := openDietTables(ctx, server, dietTablesConfig{locale: c.Locale})
+	if err != nil {
+		return nil, err
 	}
-	return withServer(ctx, dietSettings(), func(server *pglocal.Server) error {
-		t, err := openDietTables(ctx, server, dietTablesConfig{locale: "C"})
-		if err != nil {
-			return err
-		}
-		results, bytes, err := t.writeShapes(ctx, c.Rounds, c.Batches)
-		if err := errors.Join(err, t.close(context.WithoutCancel(ctx))); err != nil {
-			return err
-		}
-		fmt.Fprintln(log, "bench: load average", load())
-		return printShapes(to, results, bytes)
-	})
+	results, err := t.writeShapes(ctx, c.Rounds, c.Batches)
+	return results, errors.Join(err, t.close(context.WithoutCancel(ctx)))
 }
 
-// writeShapes gives each shape its turns, and says what a row of it takes on disk.
-func (t *dietTables) writeShapes(ctx context.Context, rounds, batches int) ([]writeResult, []float64, error) {
+// writeShapes gives each shape its turns.
+func (t *dietTables) writeShapes(ctx context.Context, rounds, batches int) ([]shapeResult, error) {
 	all := shapes()
-	results, bytes := make([]writeResult, len(all)), make([]float64, len(all))
+	results := make([]shapeResult, len(all))
 	tables := make([]string, len(all))
 	for i, s := range all {
 		tables[i] = fmt.Sprintf("shape_%d", i)
 		if _, err := t.admin.Exec(ctx, fmt.Sprintf(s.make, tables[i])); err != nil {
-			return nil, nil, fmt.Errorf("making a table, %s: %w", s.name, err)
+			return nil, fmt.Errorf("making a table, %s: %w", s.name, err)
 		}
 		results[i].Writer = s.name
 	}
@@ -97,7 +84,7 @@ func (t *dietTables) writeShapes(ctx context.Context, rounds, batches int) ([]wr
 			i = (i + max(round, 0)) % len(all)
 			turn, err := t.shapeTurn(ctx, tables[i], batches, next)
 			if err != nil {
-				return nil, nil, fmt.Errorf("writing, %s: %w", all[i].name, err)
+				return nil, fmt.Errorf("writing, %s: %w", all[i].name, err)
 			}
 			if round >= 0 {
 				results[i].Turns = append(results[i].Turns, turn)
@@ -105,13 +92,13 @@ func (t *dietTables) writeShapes(ctx context.Context, rounds, batches int) ([]wr
 		}
 	}
 	for i, table := range tables {
-		size, err := t.bytes(ctx, table)
+		bytes, err := t.bytes(ctx, table)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		bytes[i] = float64(size) / float64((rounds+1)*batches*dietBatch)
+		results[i].BytesPerRow = float64(bytes) / float64((rounds+1)*batches*dietBatch)
 	}
-	return results, bytes, nil
+	return results, nil
 }
 
 func (t *dietTables) shapeTurn(ctx context.Context, table string, batches int, next func() (audit.Record, bool)) (turn writeTurn, err error) {
@@ -129,16 +116,4 @@ func (t *dietTables) shapeTurn(ctx context.Context, table string, batches int, n
 		turn.Rows, turn.Seconds = turn.Rows+dietBatch, turn.Seconds+took.Seconds()
 	}
 	return turn, nil
-}
-
-func printShapes(to io.Writer, results []writeResult, bytes []float64) error {
-	var text strings.Builder
-	text.WriteString("| table, its primary key alone | rows/s | times as migrated | lowest to highest | bytes a row |\n|---|---|---|---|---|\n")
-	for i := range results {
-		times := results[i].times(&results[0])
-		fmt.Fprintf(&text, "| %s | %s | **%.2f** | %.2f to %.2f | %.1f |\n", results[i].Writer,
-			thousands(int64(results[i].rates().median)), times.median, times.low, times.high, bytes[i])
-	}
-	_, err := io.WriteString(to, text.String())
-	return err
 }
