@@ -1,8 +1,9 @@
 -- Lists a page of an envelope's timeline, oldest first: its own records, and those that name it as
--- the conflicting or the preempting envelope. Each branch reads a page from an index of its own and
--- leaves out what an earlier branch has, so a record that names the envelope twice comes once.
+-- the conflicting or the preempting envelope. Each branch reads a page from an index of its own; a
+-- record that names the envelope twice is in two of them and comes once. To leave it out of the
+-- second branch would be to read past all of them: an envelope may be rejected by itself for months.
 -- name: ListTimeline :many
-SELECT *
+SELECT DISTINCT ON (decision_timestamp, seq) *
 FROM (
     (
         SELECT *
@@ -21,7 +22,6 @@ FROM (
         SELECT *
         FROM coordination_audit_records
         WHERE conflicting_envelope_id = @envelope_id::text
-            AND envelope_id <> @envelope_id::text
             AND (@all_tenants::boolean OR coalesce(tenant_id, '') = @tenant_id::text)
             AND decision_timestamp < @until::timestamptz
             AND (decision_timestamp, seq) > (@from_timestamp::timestamptz, @from_seq::bigint)
@@ -35,8 +35,6 @@ FROM (
         SELECT *
         FROM coordination_audit_records
         WHERE preempting_envelope_id = @envelope_id::text
-            AND envelope_id <> @envelope_id::text
-            AND conflicting_envelope_id IS DISTINCT FROM @envelope_id::text
             AND (@all_tenants::boolean OR coalesce(tenant_id, '') = @tenant_id::text)
             AND decision_timestamp < @until::timestamptz
             AND (decision_timestamp, seq) > (@from_timestamp::timestamptz, @from_seq::bigint)

@@ -3,6 +3,7 @@ package auditdriver_test
 import (
 	"context"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/seed"
+	"github.com/hoc-analytics/coordaudit/internal/testdb"
 )
 
 const (
@@ -107,6 +109,42 @@ func planTests(some audit.Record) map[string]planTest {
 		}}
 	}
 	return tests
+}
+
+// C2: the predecessor's coordinator rejected envelopes by themselves, for months. Each
+// such record is in two of the timeline's indexes, and one entry of it.
+func TestATimelinesPageIsNotAllThatAnEnvelopeWasRejectedByItself(t *testing.T) {
+	t.Parallel()
+	const page, rejections = 101, 20_000
+	db := testdb.New(t)
+	for _, sql := range []string{
+		`INSERT INTO coordination_audit_records
+			(audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, conflicting_envelope_id, tenant_id)
+			SELECT gen_random_uuid(), 'self', 'COST', 'REJECTED', 'already active', '2026-01-01'::timestamptz + n * interval '1 minute', 'self', 'acme'
+			FROM generate_series(1, ` + strconv.Itoa(rejections) + `) AS n`,
+		"VACUUM ANALYZE coordination_audit_records",
+	} {
+		if _, err := db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trail := &workbench{url: db.URL}
+	var found []audit.Record
+	sent := trail.statementsOf(t, func(ctx context.Context, d *auditdriver.Driver) (err error) {
+		found, err = d.Timeline(ctx, &audit.TimelineQuery{Scope: audit.Tenant("acme"), EnvelopeID: "self"}, nil, page)
+		return err
+	})
+	if len(found) != page {
+		t.Errorf("%d records, want a page of %d", len(found), page)
+	}
+	for i := 1; i < len(found); i++ {
+		if found[i].Seq != found[i-1].Seq+1 {
+			t.Fatalf("record %d comes after %d", found[i].Seq, found[i-1].Seq)
+		}
+	}
+	if plan := trail.explain(t, sent[0]); plan.rowsRead > 3*page {
+		t.Errorf("%d rows read, want a page of each index at most\n%s", plan.rowsRead, plan.text)
+	}
 }
 
 // A signal's own window is read through an index. What the friction's look-up reads

@@ -9,7 +9,7 @@ import (
 )
 
 const ListTimeline = `-- name: ListTimeline :many
-SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+SELECT DISTINCT ON (decision_timestamp, seq) audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
 FROM (
     (
         SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
@@ -28,7 +28,6 @@ FROM (
         SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
         FROM coordination_audit_records
         WHERE conflicting_envelope_id = $1::text
-            AND envelope_id <> $1::text
             AND ($2::boolean OR coalesce(tenant_id, '') = $3::text)
             AND decision_timestamp < $4::timestamptz
             AND (decision_timestamp, seq) > ($5::timestamptz, $6::bigint)
@@ -42,8 +41,6 @@ FROM (
         SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
         FROM coordination_audit_records
         WHERE preempting_envelope_id = $1::text
-            AND envelope_id <> $1::text
-            AND conflicting_envelope_id IS DISTINCT FROM $1::text
             AND ($2::boolean OR coalesce(tenant_id, '') = $3::text)
             AND decision_timestamp < $4::timestamptz
             AND (decision_timestamp, seq) > ($5::timestamptz, $6::bigint)
@@ -70,8 +67,9 @@ type ListTimelineParams struct {
 }
 
 // Lists a page of an envelope's timeline, oldest first: its own records, and those that name it as
-// the conflicting or the preempting envelope. Each branch reads a page from an index of its own and
-// leaves out what an earlier branch has, so a record that names the envelope twice comes once.
+// the conflicting or the preempting envelope. Each branch reads a page from an index of its own; a
+// record that names the envelope twice is in two of them and comes once. To leave it out of the
+// second branch would be to read past all of them: an envelope may be rejected by itself for months.
 func (q *Queries) ListTimeline(ctx context.Context, db DBTX, arg ListTimelineParams) ([]AuditRecord, error) {
 	rows, err := db.Query(ctx, ListTimeline,
 		arg.EnvelopeID,
