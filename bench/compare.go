@@ -125,7 +125,12 @@ func (c *comparison) write(table string, log io.Writer) error {
 }
 
 func (c *comparison) writeTable(table string, log io.Writer) error {
-	if err := os.WriteFile(table, []byte(report(c)), 0o644); err != nil { //nolint:gosec // it is committed for all to read
+	return writeText(table, report(c), log)
+}
+
+// writeText writes a report of the results beside it.
+func writeText(table, text string, log io.Writer) error {
+	if err := os.WriteFile(table, []byte(text), 0o644); err != nil { //nolint:gosec // it is committed for all to read
 		return fmt.Errorf("writing the table: %w", err)
 	}
 	fmt.Fprintf(log, "bench: wrote %s of %s\n", table, jsonBeside(table))

@@ -53,7 +53,7 @@ func (im *importing) importers() []importer {
 
 func (im *importing) name() string { return "import of " + thousands(int64(im.lines)) + " lines" }
 
-// measure gives each importer its turns, A B C A B C, each round beginning with another one.
+// measure gives each importer its turns, none of which warms up.
 func (im *importing) measure(ctx context.Context, server *pglocal.Server, root string, log io.Writer) (_ []result, err error) {
 	dir, err := os.MkdirTemp("", "coordaudit-bench-")
 	if err != nil {
@@ -69,19 +69,16 @@ func (im *importing) measure(ctx context.Context, server *pglocal.Server, root s
 	for i := range all {
 		results[i] = result{Work: im.name(), Contender: all[i].name, Callers: 1, RecordsPerCall: im.lines}
 	}
-	for round := range im.rounds {
-		for i := range all {
-			i = (i + round) % len(all)
-			fmt.Fprintf(log, "bench: %s, %s\n", im.name(), all[i].name)
-			took, err := im.take(ctx, server, all[i], func(s *site) error { return im.complete(ctx, s) })
-			if err != nil {
-				return nil, fmt.Errorf("%s, %s: %w", im.name(), all[i].name, err)
-			}
-			us := float64(took.Microseconds())
-			results[i].Turns = append(results[i].Turns, turn{Calls: 1, Seconds: took.Seconds(), P50: us, P99: us})
+	err = inTurns(0, im.rounds, len(all), func(_, i int) error {
+		fmt.Fprintf(log, "bench: %s, %s\n", im.name(), all[i].name)
+		took, err := im.take(ctx, server, all[i], func(s *site) error { return im.complete(ctx, s) })
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", im.name(), all[i].name, err)
 		}
-	}
-	return results, nil
+		results[i].Turns = append(results[i].Turns, turnOf([]time.Duration{took}, took))
+		return nil
+	})
+	return results, err
 }
 
 // take is one turn, on a database that is dropped afterwards.

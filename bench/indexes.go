@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
@@ -122,16 +120,8 @@ func (c *indexesCommand) measure(ctx context.Context, server *pglocal.Server, re
 
 func (d *diet) write(table string, log io.Writer) error {
 	d.Conditions.LoadAtEnd = load()
-	text, err := json.MarshalIndent(d, "", " ")
-	if err != nil {
-		return fmt.Errorf("encoding the results: %w", err)
+	if err := writeJSON(jsonBeside(table), d); err != nil {
+		return err
 	}
-	if err := os.WriteFile(jsonBeside(table), append(text, '\n'), 0o644); err != nil { //nolint:gosec // it is committed for all to read
-		return fmt.Errorf("writing the results: %w", err)
-	}
-	if err := os.WriteFile(table, []byte(d.report()), 0o644); err != nil { //nolint:gosec // it is committed for all to read
-		return fmt.Errorf("writing the table: %w", err)
-	}
-	fmt.Fprintf(log, "bench: wrote %s of %s\n", table, jsonBeside(table))
-	return nil
+	return writeText(table, d.report(), log)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -67,7 +66,8 @@ func (t *dietTables) readTurn(ctx context.Context, r reader, args pgx.NamedArgs,
 		return 0, result, fmt.Errorf("preparing to read: %w", err)
 	}
 	var times []time.Duration
-	for began := time.Now(); len(times) <= calls && (len(times) < 2 || time.Since(began) < readLimit); {
+	began := time.Now()
+	for len(times) <= calls && (len(times) < 2 || time.Since(began) < readLimit) {
 		start := time.Now()
 		if rows, err = countRows(ctx, conn, r.sql(), args); err != nil {
 			return 0, result, err
@@ -75,11 +75,7 @@ func (t *dietTables) readTurn(ctx context.Context, r reader, args pgx.NamedArgs,
 		times = append(times, time.Since(start))
 	}
 	times = times[1:] // the first one warmed up
-	slices.Sort(times)
-	at := func(share float64) float64 {
-		return float64(times[min(len(times)-1, int(share*float64(len(times))))].Nanoseconds()) / 1e3
-	}
-	return rows, turn{Calls: len(times), P50: at(0.5), P99: at(0.99)}, nil
+	return rows, turnOf(times, time.Since(began)), nil
 }
 
 func countRows(ctx context.Context, conn *pgx.Conn, sql string, args pgx.NamedArgs) (rows int, err error) {

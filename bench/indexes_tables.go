@@ -266,8 +266,8 @@ func (t *dietTables) identifiers(names []string) ([]string, error) {
 }
 
 // use leaves the table with these candidates alone. The others stay on disk and are
-// neither written nor read: rebuilding them would put an hour between two turns. What a catalog says is
-// nobody's to change on a database that is not thrown away afterwards.
+// neither written nor read: rebuilding them would put an hour between two turns. What
+// a catalog says is nobody's to change on a database that is not thrown away afterwards.
 func (t *dietTables) use(ctx context.Context, names []string) error {
 	keep, err := t.identifiers(names)
 	if err != nil {

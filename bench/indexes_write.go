@@ -39,7 +39,7 @@ const predecessorInsert = `INSERT INTO ` + predecessorTable + ` (audit_id, envel
 	nullif(unnest($7::text[]), ''), nullif(unnest($8::text[]), ''), unnest($9::integer[]), nullif(unnest($10::text[]), '')
 	ON CONFLICT (audit_id) DO NOTHING RETURNING audit_id`
 
-// write gives each writer its turns, A B C A B C, each round beginning with another one.
+// write gives each writer its turns.
 func (t *dietTables) write(ctx context.Context, rounds, batches int, log io.Writer) ([]writeResult, error) {
 	var all []writer
 	for _, w := range writers() {
@@ -53,21 +53,21 @@ func (t *dietTables) write(ctx context.Context, rounds, batches int, log io.Writ
 	if _, err := t.admin.Exec(ctx, "CHECKPOINT"); err != nil {
 		return nil, fmt.Errorf("asking for a checkpoint: %w", err)
 	}
-	for round := -1; round < rounds; round++ { // the first one warms up
-		fmt.Fprintf(log, "bench: writing, round %d of %d\n", round+1, rounds)
-		for i := range all {
-			i = (i + max(round, 0)) % len(all)
-			turn, err := t.writeTurn(ctx, all[i], batches, next)
-			if err != nil {
-				return nil, fmt.Errorf("writing, %s: %w", all[i].name, err)
-			}
-			results[i].Writer, results[i].Indexes = all[i].name, all[i].indexes
-			if round >= 0 {
-				results[i].Turns = append(results[i].Turns, turn)
-			}
-		}
+	fmt.Fprintf(log, "bench: writing %d rounds\n", rounds)
+	for i, w := range all {
+		results[i].Writer, results[i].Indexes = w.name, w.indexes
 	}
-	return results, nil
+	err := inTurns(-1, rounds, len(all), func(round, i int) error {
+		turn, err := t.writeTurn(ctx, all[i], batches, next)
+		if err != nil {
+			return fmt.Errorf("writing, %s: %w", all[i].name, err)
+		}
+		if round >= 0 {
+			results[i].Turns = append(results[i].Turns, turn)
+		}
+		return nil
+	})
+	return results, err
 }
 
 // fresh are records of the time after the seeded ones: an index grows where time does.

@@ -23,8 +23,7 @@ type turn struct {
 	P99     float64 `json:"p99_us"`
 }
 
-// measure gives each contender that can do the work its turns, A B C A B C, each
-// round beginning with another one: whoever goes second finds warmer pages.
+// measure gives each contender that can do the work its turns.
 func measure(ctx context.Context, w work, s *site, p pace) ([]result, error) {
 	var results []result
 	var calls []preparing
@@ -38,23 +37,34 @@ func measure(ctx context.Context, w work, s *site, p pace) ([]result, error) {
 		})
 		calls = append(calls, prepare)
 	}
-	for round := -1; round < p.Rounds; round++ { // the first one warms up
+	err := inTurns(-1, p.Rounds, len(calls), func(round, i int) error {
 		length := p.Turn
 		if round < 0 {
 			length /= 4
 		}
-		for i := range calls {
-			i = (i + max(round, 0)) % len(calls)
-			t, err := take(ctx, w.callers, length, calls[i])
-			if err != nil {
-				return nil, fmt.Errorf("%s, %s: %w", w.name, results[i].Contender, err)
-			}
-			if round >= 0 {
-				results[i].Turns = append(results[i].Turns, t)
+		t, err := take(ctx, w.callers, length, calls[i])
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", w.name, results[i].Contender, err)
+		}
+		if round >= 0 {
+			results[i].Turns = append(results[i].Turns, t)
+		}
+		return nil
+	})
+	return results, err
+}
+
+// inTurns gives each of so many its turn, A B C A B C, each round beginning with another
+// one: whoever goes second finds warmer pages. A round below 0 warms up.
+func inTurns(first, rounds, contenders int, take func(round, i int) error) error {
+	for round := first; round < rounds; round++ {
+		for i := range contenders {
+			if err := take(round, (i+max(round, 0))%contenders); err != nil {
+				return err
 			}
 		}
 	}
-	return results, nil
+	return nil
 }
 
 // take makes calls on so many goroutines until the turn is over.
@@ -70,12 +80,16 @@ func take(ctx context.Context, callers int, length time.Duration, prepare prepar
 	if err := errors.Join(faults...); err != nil {
 		return turn{}, err
 	}
-	all := slices.Concat(times...)
-	slices.Sort(all)
+	return turnOf(slices.Concat(times...), took), nil
+}
+
+// turnOf sorts the calls' times.
+func turnOf(calls []time.Duration, took time.Duration) turn {
+	slices.Sort(calls)
 	at := func(share float64) float64 {
-		return float64(all[min(len(all)-1, int(share*float64(len(all))))].Nanoseconds()) / 1e3
+		return float64(calls[min(len(calls)-1, int(share*float64(len(calls))))].Nanoseconds()) / 1e3
 	}
-	return turn{Calls: len(all), Seconds: took.Seconds(), P50: at(0.5), P99: at(0.99)}, nil
+	return turn{Calls: len(calls), Seconds: took.Seconds(), P50: at(0.5), P99: at(0.99)}
 }
 
 func repeat(ctx context.Context, end time.Time, prepare preparing) ([]time.Duration, error) {

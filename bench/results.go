@@ -79,8 +79,8 @@ func find(results []result, records int, work, contender string) *result {
 	return nil
 }
 
-func writeJSON(path string, c *comparison) error {
-	text, err := json.MarshalIndent(c, "", " ")
+func writeJSON[T comparison | diet](path string, results *T) error {
+	text, err := json.MarshalIndent(results, "", " ")
 	if err != nil {
 		return fmt.Errorf("encoding the results: %w", err)
 	}

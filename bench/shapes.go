@@ -79,17 +79,18 @@ func (t *dietTables) writeShapes(ctx context.Context, rounds, batches int) ([]sh
 	}
 	next, stop := iter.Pull(t.fresh())
 	defer stop()
-	for round := -1; round < rounds; round++ { // the first one warms up
-		for i := range all {
-			i = (i + max(round, 0)) % len(all)
-			turn, err := t.shapeTurn(ctx, tables[i], batches, next)
-			if err != nil {
-				return nil, fmt.Errorf("writing, %s: %w", all[i].name, err)
-			}
-			if round >= 0 {
-				results[i].Turns = append(results[i].Turns, turn)
-			}
+	err := inTurns(-1, rounds, len(all), func(round, i int) error {
+		turn, err := t.shapeTurn(ctx, tables[i], batches, next)
+		if err != nil {
+			return fmt.Errorf("writing, %s: %w", all[i].name, err)
 		}
+		if round >= 0 {
+			results[i].Turns = append(results[i].Turns, turn)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	for i, table := range tables {
 		bytes, err := t.bytes(ctx, table)
