@@ -1,11 +1,11 @@
-# The targets that a contributor needs; `make help` lists them.
+# The targets of a contributor. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix soak generate verify lint fmt bench bench-compare bench-indexes bench-check profile seed postgres clean
+.PHONY: help demo test test-matrix soak suppression generate api verify lint fmt release-test bench bench-compare bench-check profile mutate seed postgres clean
 
-# Modules of their own, so that what they need stays out of importers' module graphs.
+# Modules of their own, so that their dependencies stay out of the module graphs of importers.
 MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod auditotel/go.mod bench/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
 
-# sqlc parses SQL in C where there is a C compiler (0.3 s), else in WebAssembly (9 s).
+# With a C compiler, sqlc parses SQL in C (0.3 s). Without one, it uses WebAssembly (9 s).
 CGO := $(if $(shell command -v gcc || command -v cc),1,0)
 TOOL := env GOWORK=off CGO_ENABLED=$(CGO) go tool -modfile=tools/go.mod
 SQLC := $(TOOL) sqlc
@@ -17,28 +17,39 @@ help: ## list the targets
 demo: postgres ## run the example coordinator on a private PostgreSQL and show its trail
 	@go run ./cmd/coordaudit demo
 
-# These promise milliseconds, which are not to be tested beside other packages' load.
-ALONE := . ./internal/pooler
+# These guarantee milliseconds, so no other package runs at the same time.
+ALONE := . ./internal/test/pgbouncer
 
 test: postgres ## run all tests on a real PostgreSQL; TESTFLAGS=-race adds the race detector
 	go test $(TESTFLAGS) -p 1 $(ALONE)
 	go test $(TESTFLAGS) $$(go list ./... | grep -vxF "$$(go list $(ALONE))")
 	@for module in $(MODULES); do echo "cd $$module && go test $(TESTFLAGS) ./..."; (cd $$module && go test $(TESTFLAGS) ./...) || exit 1; done
 
-test-matrix: postgres ## run the guarantees on every PostgreSQL to be had; POSTGRES_VERSIONS="15 17" adds images
+test-matrix: postgres ## run the guarantees on every available PostgreSQL; POSTGRES_VERSIONS="15 17" names images
 	@scripts/test-matrix.sh
 
 SOAK ?= 10m
-soak: postgres ## run the Recorder through random faults and hold its counts against the rows; SOAK=10m
-	COORDAUDIT_SOAK=$(SOAK) go test $(TESTFLAGS) -count=1 -timeout 0 -v -run TestSoak ./internal/soak
+soak: postgres ## run the Recorder through random faults and check its counts; SOAK=10m
+	COORDAUDIT_SOAK=$(SOAK) go test $(TESTFLAGS) -count=1 -timeout 0 -v -run TestSoak ./internal/test/soak
 
-generate: ## compile queries/ and migrations/ into internal/dbgen
+SUPPRESSION ?= 200000
+suppression: postgres ## hide records in every way and require that each one is found; SUPPRESSION=200000
+	COORDAUDIT_SUPPRESSION=$(SUPPRESSION) go test $(TESTFLAGS) -count=1 -timeout 0 -v ./internal/test/suppression
+
+generate: postgres ## compile queries/ and migrations/ into internal/dbgen, and describe the schema for auditadmin
 	rm -f internal/dbgen/*.go
 	$(SQLC) generate
+	go run ./auditadmin/internal/describe/cmd auditadmin/internal/catalog/schema.json
 
-verify: ## everything that must hold besides the tests: generated code, SQL rules, modules, footprint, lint
+api: ## make the current exported API the baseline of verify
+	@scripts/api.sh --write
+
+verify: ## check everything besides the tests: generated code, SQL rules, API, modules, footprint, words, lint
 	@scripts/verify.sh "$(SQLC)" $(MODULES)
 	@$(MAKE) --no-print-directory lint
+
+release-test: ## try scripts/release.sh on a bare clone, and build a service against it
+	@scripts/release-test.sh
 
 lint: ## run the linters only
 	$(LINT) run ./...
@@ -47,31 +58,32 @@ lint: ## run the linters only
 fmt: ## format the Go code
 	$(LINT) fmt ./...
 
-bench: postgres ## measure against the bare pgx statement, five rounds, and print the table of docs/benchmarks.md
-	@scripts/bench.sh
+bench: postgres ## measure against the bare pgx statement and print the tables of docs/benchmarks.md; BENCH=--write
+	@scripts/bench.sh $(BENCH)
 
 bin/bench: FORCE
 	cd bench && go build -o ../bin/bench .
 FORCE:
 
-bench-compare: postgres bin/bench ## measure beside database/sql, GORM and River, and write docs/benchmarks-compare.md; COMPARE='--records 0,1000000'
+bench-compare: postgres bin/bench ## measure against database/sql, GORM and River, and write docs/benchmarks-compare.md; COMPARE='--records 0,1000000'
 	bin/bench compare $(COMPARE)
 
-bench-indexes: postgres bin/bench ## measure what each index costs and saves, and write docs/index-diet.md; INDEXES='--records 1000000'
-	bin/bench indexes $(INDEXES)
-
-bench-check: postgres bin/bench ## hold the ratios that matter against the committed ones; alone on the machine
+bench-check: postgres bin/bench ## compare the ratios that matter with bench/ratios.json; run it alone on the machine
 	bin/bench check $(CHECK)
 
-profile: postgres bin/bench ## write CPU and allocation profiles of the hot paths into bin/profile, and print the top of each
+profile: postgres bin/bench ## write CPU and allocation profiles of the hot paths into bin/profile and print the top of each
 	@scripts/profile.sh
 
+PKG ?= ./audit
+mutate: postgres ## change a package bit by bit, print what no test notices and the score; PKG=./internal/auditdriver MUTATE='-files copy'
+	@scripts/mutate.sh $(PKG) $(MUTATE)
+
 RECORDS ?= 1000000
-seed: ## fill the empty trail of DATABASE_URL with made-up records; RECORDS=1000000
-	@go run ./internal/seed/cmd --records $(RECORDS)
+seed: ## fill the empty trail of DATABASE_URL with generated records; RECORDS=1000000
+	@go run ./internal/test/seed/cmd --records $(RECORDS)
 
 postgres:
 	@scripts/postgres.sh
 
-clean: ## remove what the targets leave behind
+clean: ## remove the files that the targets leave behind
 	rm -rf bin

@@ -12,21 +12,22 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/seed"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/internal/test/seed"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-// decisionsVariable names a file of real decisions, JSON Lines in the form that
-// import reads. They are nobody's to publish, so the repository holds none.
+// decisionsVariable names a file of real decisions, as JSON Lines that the import command reads. The
+// repository has none, because real decisions must not be published.
 const decisionsVariable = "COORDAUDIT_TEST_DECISIONS"
 
-func TestBreakdownsAndSignalsEqualAPlainComputation(t *testing.T) {
+func TestAnalysisEqualsReference(t *testing.T) {
 	t.Parallel()
 	recs := slices.Collect(seed.Records(seed.Config{Records: 6_000, Seed: 7}))
 	comparePlainly(t, recs)
 }
 
-func TestBreakdownsAndSignalsOfRealDecisionsEqualAPlainComputation(t *testing.T) {
+func TestAnalysisOfRealDecisions(t *testing.T) {
 	t.Parallel()
 	path := os.Getenv(decisionsVariable)
 	if path == "" {
@@ -57,8 +58,8 @@ func readDecisions(t *testing.T, path string) []audit.Record {
 	return recs
 }
 
-// comparePlainly stores the records and asks for a day, a week and a month, of
-// all tenants and of each one.
+// comparePlainly stores the records and compares the answers for a day, a week and a month, for all
+// tenants and for each one.
 func comparePlainly(t *testing.T, recs []audit.Record) {
 	t.Helper()
 	store := coordaudit.New(testdb.New(t).Pool, patientConfig())
@@ -131,7 +132,7 @@ func compareTrend(t *testing.T, store *coordaudit.Store, plain reference, scope 
 	}
 }
 
-// scopesOf are all that a trail can be seen under.
+// scopesOf returns every scope in which a trail can be read.
 func scopesOf(recs []audit.Record) []audit.Scope {
 	scopes := []audit.Scope{audit.AllTenants(), audit.NoTenant()}
 	seen := map[string]bool{"": true}
@@ -146,9 +147,9 @@ func scopesOf(recs []audit.Record) []audit.Scope {
 
 func january(day int) time.Time { return time.Date(2026, 1, day, 0, 0, 0, 0, time.UTC) }
 
-// patientConfig: how long a statement takes on a busy machine is not what is tested.
+// patientConfig has a long timeout. How long a statement takes on a busy machine is not tested here.
 func patientConfig() coordaudit.Config {
-	config := quiet()
+	config := fixture.Quiet()
 	config.Timeout = time.Minute
 	return config
 }

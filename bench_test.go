@@ -12,20 +12,20 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
-	"github.com/hoc-analytics/coordaudit/internal/yardstick"
+	"github.com/hoc-analytics/coordaudit/internal/test/baseline"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-// The benchmarks run a call of ours and the bare pgx statement in turn, call by
-// call, so that a noisy machine disturbs both alike, and report the medians and
-// their ratio. The server keeps what it commits (fsync on).
+// The benchmarks alternate between a call of the library and the bare pgx statement, so that a noisy
+// machine disturbs both alike. They report the medians and their ratio. The server has fsync on.
 
 func BenchmarkPersist(b *testing.B) {
 	store, pool := benchStore(b)
 	ctx := context.Background()
 	compare(b, func() {
 		rec := benchRecord(b)
-		if err := yardstick.InsertOne(ctx, pool, &rec); err != nil {
+		if err := baseline.InsertOne(ctx, pool, &rec); err != nil {
 			b.Fatal(err)
 		}
 	}, func() {
@@ -43,7 +43,7 @@ func BenchmarkPersistTx(b *testing.B) {
 			rec := benchRecord(b)
 			var batch pgx.Batch
 			batch.Queue("SAVEPOINT s")
-			batch.Queue(yardstick.Insert, yardstick.InsertArgs(&rec)...)
+			batch.Queue(baseline.Insert, baseline.InsertArgs(&rec)...)
 			batch.Queue("RELEASE SAVEPOINT s")
 			return tx.SendBatch(ctx, &batch).Close()
 		})
@@ -55,15 +55,15 @@ func BenchmarkPersistTx(b *testing.B) {
 	})
 }
 
-// What the savepoint itself costs: PersistTx beside an INSERT that takes the
-// caller's transaction with it when it fails.
+// The cost of the savepoint itself: PersistTx next to an INSERT that aborts the caller's transaction when
+// it fails.
 func BenchmarkPersistTxBesideNoSavepoint(b *testing.B) {
 	store, pool := benchStore(b)
 	ctx := context.Background()
 	compare(b, func() {
 		inTx(b, pool, func(tx pgx.Tx) error {
 			rec := benchRecord(b)
-			return yardstick.InsertOne(ctx, tx, &rec)
+			return baseline.InsertOne(ctx, tx, &rec)
 		})
 	}, func() {
 		inTx(b, pool, func(tx pgx.Tx) error {
@@ -79,7 +79,7 @@ func BenchmarkPersistMany(b *testing.B) {
 			store, pool := benchStore(b)
 			ctx := context.Background()
 			compare(b, func() {
-				if err := yardstick.InsertAll(ctx, pool, benchRecords(b, size)); err != nil {
+				if err := baseline.InsertAll(ctx, pool, benchRecords(b, size)); err != nil {
 					b.Fatal(err)
 				}
 			}, func() {
@@ -91,16 +91,16 @@ func BenchmarkPersistMany(b *testing.B) {
 	}
 }
 
-// compare runs the bare and our way in turn and reports medians, their ratio and
-// the allocations that ours adds.
+// compare alternates between both calls and reports the medians, their ratio and the allocations that
+// ours adds.
 func compare(b *testing.B, bare, ours func()) {
 	b.Helper()
-	for range 20 { // statements prepared, pages warm
+	for range 20 { // until statements are prepared and pages are warm
 		bare()
 		ours()
 	}
 	var bareTimes, ourTimes []time.Duration
-	for oursFirst := false; b.Loop(); oursFirst = !oursFirst { // whoever goes second finds warmer pages
+	for oursFirst := false; b.Loop(); oursFirst = !oursFirst { // the second call finds warmer pages
 		if oursFirst {
 			ourTimes = append(ourTimes, timed(ours))
 		}
@@ -110,7 +110,7 @@ func compare(b *testing.B, bare, ours func()) {
 		}
 	}
 	bareMedian, ourMedian := median(bareTimes), median(ourTimes)
-	b.ReportMetric(0, "ns/op") // of both together: says nothing
+	b.ReportMetric(0, "ns/op") // it measures both together
 	b.ReportMetric(float64(bareMedian.Nanoseconds())/1e3, "bare-µs")
 	b.ReportMetric(float64(ourMedian.Nanoseconds())/1e3, "ours-µs")
 	b.ReportMetric(float64(ourMedian)/float64(bareMedian), "ratio")
@@ -131,13 +131,13 @@ func median(times []time.Duration) time.Duration {
 func benchStore(b *testing.B) (*coordaudit.Store, *pgxpool.Pool) {
 	b.Helper()
 	db := testdb.NewOn(b, testdb.Durable(b))
-	return coordaudit.New(db.Pool, quiet()), db.Pool
+	return coordaudit.New(db.Pool, fixture.Quiet()), db.Pool
 }
 
 // benchRecord may be called from any goroutine, so it does not end the benchmark itself.
 func benchRecord(b *testing.B) audit.Record {
 	b.Helper()
-	rec, err := yardstick.Record()
+	rec, err := baseline.Record()
 	if err != nil {
 		b.Error(err)
 	}
@@ -146,7 +146,7 @@ func benchRecord(b *testing.B) audit.Record {
 
 func benchRecords(b *testing.B, n int) []audit.Record {
 	b.Helper()
-	recs, err := yardstick.Records(n)
+	recs, err := baseline.Records(n)
 	if err != nil {
 		b.Error(err)
 	}

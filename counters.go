@@ -7,8 +7,8 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// counters counts each record once, by class and by what became of it. Attempts
-// are their sum and not counted by themselves, so that the two cannot disagree.
+// counters counts each record once, by class and outcome. Attempts is their sum and has
+// no counter of its own, so the two cannot disagree.
 type counters struct {
 	byClass [5]classCounters
 }
@@ -18,7 +18,7 @@ type classCounters struct {
 }
 
 func (c *counters) add(class audit.EnvelopeClass, outcome audit.Outcome) {
-	// A record with a class of no known name is refused, and counted as UNKNOWN.
+	// A record with an invalid class is refused, and counted under UNKNOWN.
 	i := slices.Index(audit.EnvelopeClasses(), class)
 	if i < 0 {
 		i = len(c.byClass) - 1

@@ -3,6 +3,7 @@ package coordaudit_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -18,16 +19,17 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 const (
-	kills         = 20 // of the process, and as many of the server
+	kills         = 20 // of the process, and the same number of the server
 	childVariable = "COORDAUDIT_TEST_CRASH_CHILD"
 )
 
-// TestMain makes the test binary its own victim: started with a database's URL
-// it persists until it is killed.
+// TestMain lets a test start this binary as the process that it kills. With the URL of a database it
+// persists until it is killed.
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childVariable); url != "" {
 		if err := persistAndPrint(context.Background(), url); err != nil {
@@ -54,9 +56,9 @@ func persistAndPrint(ctx context.Context, url string) error {
 	for range 4 {
 		writers.Go(func() {
 			for {
-				receipt, err := store.Persist(ctx, newRecord())
+				result, err := store.Persist(ctx, fixture.NewRecord())
 				if err == nil {
-					acknowledge(receipt.AuditID)
+					acknowledge(result.AuditID)
 				}
 			}
 		})
@@ -69,7 +71,7 @@ func randomMoment() time.Duration {
 	return 30*time.Millisecond + rand.N(150*time.Millisecond)
 }
 
-func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
+func TestKilledProcessLosesNothing(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewOn(t, testdb.Durable(t))
 	var acknowledged []uuid.UUID
@@ -89,7 +91,7 @@ func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
 		}
 		killer := time.AfterFunc(randomMoment(), func() { _ = child.Process.Kill() })
 		for more := true; more; more = lines.Scan() {
-			if id, err := uuid.Parse(lines.Text()); err == nil { // the last line may be cut short
+			if id, err := uuid.Parse(lines.Text()); err == nil { // the last line may be incomplete
 				acknowledged = append(acknowledged, id)
 			}
 		}
@@ -99,7 +101,7 @@ func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
 	requireEach(t, db.Pool, acknowledged)
 }
 
-func TestAKilledServerLosesNothingItAcknowledged(t *testing.T) {
+func TestKilledServerLosesNothing(t *testing.T) {
 	t.Parallel()
 	server := testdb.Durable(t)
 	db := testdb.NewOn(t, server)
@@ -112,7 +114,7 @@ func TestAKilledServerLosesNothingItAcknowledged(t *testing.T) {
 	for i := range 6 {
 		persist := []persisting{persistOne, persistInTx, persistBatch}[i%3]
 		writers.Go(func() {
-			store := coordaudit.New(db.Pool, quiet())
+			store := coordaudit.New(db.Pool, fixture.Quiet())
 			for ctx.Err() == nil {
 				ids := persist(ctx, store, db.Pool)
 				mu.Lock()
@@ -138,37 +140,37 @@ func TestAKilledServerLosesNothingItAcknowledged(t *testing.T) {
 	requireEach(t, db.Pool, acknowledged)
 }
 
-// persisting persists once and returns the ids that were acknowledged.
+// persisting makes one call and returns the acknowledged ids.
 type persisting func(context.Context, *coordaudit.Store, *pgxpool.Pool) []uuid.UUID
 
 func persistOne(ctx context.Context, store *coordaudit.Store, _ *pgxpool.Pool) []uuid.UUID {
-	receipt, err := store.Persist(ctx, newRecord())
+	result, err := store.Persist(ctx, fixture.NewRecord())
 	if err != nil {
 		return nil
 	}
-	return []uuid.UUID{receipt.AuditID}
+	return []uuid.UUID{result.AuditID}
 }
 
 func persistInTx(ctx context.Context, store *coordaudit.Store, pool *pgxpool.Pool) []uuid.UUID {
-	var receipt audit.Receipt
+	var result audit.Result
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
-		receipt, err = store.PersistTx(ctx, tx, newRecord())
+		result, err = store.PersistTx(ctx, tx, fixture.NewRecord())
 		return err
 	})
 	if err != nil {
 		return nil
 	}
-	return []uuid.UUID{receipt.AuditID}
+	return []uuid.UUID{result.AuditID}
 }
 
 func persistBatch(ctx context.Context, store *coordaudit.Store, _ *pgxpool.Pool) []uuid.UUID {
-	receipts, err := store.PersistMany(ctx, newRecords(20))
+	results, err := store.PersistMany(ctx, fixture.NewRecords(20))
 	if err != nil {
 		return nil
 	}
 	var ids []uuid.UUID
-	for _, receipt := range receipts {
-		ids = append(ids, receipt.AuditID)
+	for _, result := range results {
+		ids = append(ids, result.AuditID)
 	}
 	return ids
 }
@@ -179,9 +181,84 @@ func requireEach(t *testing.T, pool *pgxpool.Pool, ids []uuid.UUID) {
 	if len(ids) < kills {
 		t.Fatalf("only %d ids were acknowledged over %d kills, which proves nothing", len(ids), kills)
 	}
-	stored := queryInt(t, pool, "SELECT count(*) FROM coordination_audit_records WHERE audit_id = ANY($1)", ids)
+	stored := fixture.QueryInt(t, pool, "SELECT count(*) FROM coordination_audit_records WHERE audit_id = ANY($1)", ids)
 	if stored != len(ids) {
 		t.Errorf("%d of %d acknowledged ids are stored", stored, len(ids))
 	}
 	t.Logf("%d acknowledged ids, all stored, over %d kills", len(ids), kills)
+}
+
+// The server is killed during a COPY. The whole batch is stored or none of it, and persisting it again
+// completes it.
+func TestKilledCopyIsCompleted(t *testing.T) {
+	t.Parallel()
+	server := testdb.Durable(t)
+	db := testdb.NewOn(t, server)
+	config := fixture.Quiet()
+	config.Timeout, config.Retries = time.Minute, -1
+	store := fixture.OpenStore(t, db.URL, config)
+	struck := 0
+	for round := range 5 {
+		recs := fixture.NewRecords(coordaudit.MaxBatch)
+		loaded := make(chan error, 1)
+		go func() {
+			_, err := store.PersistManyFast(t.Context(), recs)
+			loaded <- err
+		}()
+		awaitCopy(t, db.Pool, loaded)
+		if err := server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		err := <-loaded
+		if err != nil {
+			struck++
+		}
+		if err != nil && !errors.Is(err, audit.ErrOutcomeUnknown) && !errors.Is(err, audit.ErrUnavailable) {
+			t.Errorf("PersistManyFast() = %v, want doubt or nothing stored", err)
+		}
+		if err := server.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		db.Pool.Reset()
+		const count = "SELECT count(*) FROM coordination_audit_records"
+		if n := fixture.QueryInt(t, db.Pool, count) - round*len(recs); n != len(recs) && (n != 0 || err == nil) {
+			t.Errorf("%d rows of a batch of %d, after PersistManyFast() = %v", n, len(recs), err)
+		}
+		counts := persistUntilItWorks(t, store, recs)
+		if counts.Persisted+counts.AlreadyPersisted != int64(len(recs)) {
+			t.Errorf("persisted again: %+v", counts)
+		}
+		if n := fixture.QueryInt(t, db.Pool, count); n != (round+1)*len(recs) {
+			t.Errorf("%d rows after %d batches of %d", n, round+1, len(recs))
+		}
+	}
+	if struck == 0 {
+		t.Error("no kill hit a COPY, which proves nothing")
+	}
+}
+
+// awaitCopy returns when the server is in the middle of a COPY, or the call has ended.
+func awaitCopy(t *testing.T, pool *pgxpool.Pool, loaded <-chan error) {
+	t.Helper()
+	for len(loaded) == 0 {
+		if fixture.QueryInt(t, pool, "SELECT count(*) FROM pg_stat_progress_copy WHERE tuples_processed > 100") > 0 {
+			return
+		}
+	}
+}
+
+// persistUntilItWorks tries until the pool has replaced the connections that the kill broke.
+func persistUntilItWorks(t *testing.T, store *coordaudit.Store, recs []audit.Record) audit.Counts {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		counts, err := store.PersistManyFast(ctx, recs)
+		if err == nil {
+			return counts
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("PersistManyFast() = %v", err)
+		}
+	}
 }

@@ -6,27 +6,32 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 )
 
-// A cursor is, in URL-safe base64: the version, the fingerprint of the query that
-// it belongs to, the position of the last record that was seen, and a checksum of
-// all that. Every version begins with its number and ends with the checksum, so
-// that a newer one can be told from a damaged one.
+// A cursor is URL-safe base64. It holds the version, the fingerprint of its query, the
+// position of the last record on the page, and a checksum of all that. Every version
+// begins with its number and ends with the checksum, so a cursor of another version is
+// not mistaken for a damaged one.
 const (
-	cursorVersion  = 1
-	cursorLength   = 1 + len(fingerprint{}) + 8 + 8 + checksumLength
+	cursorVersion  = 2 // 1 had no audit id in its position
+	cursorLength   = 1 + len(fingerprint{}) + 8 + 8 + len(uuid.UUID{}) + checksumLength
 	checksumLength = 4
 )
 
-// fingerprint stands for a query without its limit and its place.
+const cursorDamaged = "is damaged: pass the cursor as it was returned, or begin again without one"
+
+// fingerprint identifies a query without its limit and cursor.
 type fingerprint [12]byte
 
-// fingerprintOf hashes the parts of a query, each with its length, so that no two
-// queries look alike.
+// fingerprintOf hashes the parts of a query, each with its length. So two queries whose
+// parts run together to the same text have different fingerprints.
 func fingerprintOf(kind string, scope audit.Scope, window audit.Window, filters ...[]string) fingerprint {
 	hash := sha256.New()
 	write := func(text string) {
@@ -60,14 +65,17 @@ func listFingerprint(q *audit.Query) fingerprint {
 	}
 	return fingerprintOf(kind, q.Scope, q.Window,
 		asSet(q.EnvelopeIDs), asSet(q.EnvelopeClasses), asSet(q.Decisions),
-		[]string{q.ConflictingEnvelopeID, q.PreemptingEnvelopeID, q.TargetSubsystem, q.TargetParameter, q.ReasonContains})
+		[]string{
+			q.ConflictingEnvelopeID, q.PreemptingEnvelopeID, q.TargetSubsystem, q.TargetParameter, q.ReasonContains,
+			q.ReasonCode, q.PolicyVersion, q.Actor, q.CausedBy.String(), q.Corrects.String(), q.CorrelationID, q.TraceID.String(),
+		})
 }
 
 func timelineFingerprint(q *audit.TimelineQuery) fingerprint {
 	return fingerprintOf("timeline", q.Scope, q.Window, []string{q.EnvelopeID})
 }
 
-// asSet: in what order a filter's values were named makes no other query.
+// asSet sorts a filter's values: their order does not make another query.
 func asSet[T ~string](values []T) []string {
 	set := make([]string, len(values))
 	for i, value := range values {
@@ -81,31 +89,49 @@ func cursorAt(of fingerprint, last *audit.Record) audit.Cursor {
 	bytes := make([]byte, 0, cursorLength)
 	bytes = append(bytes, cursorVersion)
 	bytes = append(bytes, of[:]...)
-	bytes = binary.BigEndian.AppendUint64(bytes, uint64(last.DecisionTimestamp.UnixMicro()))
+	bytes = binary.BigEndian.AppendUint64(bytes, uint64(microsOf(last.DecisionTimestamp)))
 	bytes = binary.BigEndian.AppendUint64(bytes, uint64(last.Seq))
+	bytes = append(bytes, last.AuditID[:]...)
 	bytes = binary.BigEndian.AppendUint32(bytes, crc32.ChecksumIEEE(bytes))
 	return audit.Cursor(base64.RawURLEncoding.EncodeToString(bytes))
 }
 
-// positionOf reads a cursor; the empty one has no position.
+// positionOf reads a cursor. The empty one has no position.
 func positionOf(cursor audit.Cursor, of fingerprint) (*auditdriver.Position, error) {
 	if cursor == "" {
 		return nil, nil
 	}
 	bytes, err := base64.RawURLEncoding.Strict().DecodeString(string(cursor))
 	switch {
-	case err != nil || !checks(bytes):
-		return nil, cursorFault("is damaged: pass the cursor as it was returned, or begin again without one")
+	case err != nil || !checks(bytes) || strings.ContainsAny(string(cursor), "\r\n"): // decoding skips line breaks
+		return nil, cursorFault(cursorDamaged)
 	case bytes[0] != cursorVersion || len(bytes) != cursorLength:
 		return nil, cursorFault("was made by another version of coordaudit: begin again without it, or use that version")
 	case fingerprint(bytes[1:]) != of:
 		return nil, cursorFault("belongs to another query: scope, filters, window and order must be those of the page that returned it")
 	}
 	place := bytes[1+len(of):]
+	micros := int64(binary.BigEndian.Uint64(place))
+	if micros < microsOf(audit.InfinitePast()) || micros > microsOf(audit.InfiniteFuture()) {
+		return nil, cursorFault(cursorDamaged)
+	}
 	return &auditdriver.Position{
-		DecisionTimestamp: time.UnixMicro(int64(binary.BigEndian.Uint64(place))).UTC(),
+		DecisionTimestamp: timeOf(micros),
 		Seq:               int64(binary.BigEndian.Uint64(place[8:])),
+		AuditID:           uuid.UUID(place[16:32]),
 	}, nil
+}
+
+// year2000 is PostgreSQL's epoch, in seconds since 1970. In microseconds from there, an
+// int64 holds every time that a column can hold.
+const year2000 = 946_684_800
+
+func microsOf(at time.Time) int64 {
+	return (at.Unix()-year2000)*1_000_000 + int64(at.Nanosecond())/1000
+}
+
+func timeOf(micros int64) time.Time {
+	return time.Unix(year2000+micros/1_000_000, micros%1_000_000*1000).UTC()
 }
 
 func checks(bytes []byte) bool {

@@ -14,8 +14,8 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// exampleTrail is a store with a short story in it: an envelope is displaced twice
-// and comes back each time.
+// exampleTrail returns a store with a few records: one envelope is preempted twice and
+// applied again each time.
 func exampleTrail(ctx context.Context) (store *coordaudit.Store, drop func()) {
 	db, drop := exampleDB(ctx)
 	store = coordaudit.New(db.Pool, coordaudit.Config{Logger: slog.New(slog.DiscardHandler)})
@@ -38,7 +38,7 @@ func exampleTrail(ctx context.Context) (store *coordaudit.Store, drop func()) {
 		at = at.Add(time.Minute)
 		rec := audit.Record{
 			EnvelopeID: decided.envelope, EnvelopeClass: decided.class, Decision: decided.decision,
-			Reason: "told by an example", DecisionTimestamp: at, TenantID: "acme",
+			Reason: "recorded by an example", DecisionTimestamp: at, TenantID: "acme",
 		}
 		if decided.decision == audit.Preempted {
 			rec.PreemptingEnvelopeID, rec.CounterpartClass = decided.preempting, audit.Safety
@@ -51,7 +51,7 @@ func exampleTrail(ctx context.Context) (store *coordaudit.Store, drop func()) {
 	return store, drop
 }
 
-// Pages are keyset pages: what is inserted meanwhile moves nothing.
+// Pages are keyset pages, so a record that is inserted between two pages moves no other.
 func ExampleStore_List() {
 	ctx := context.Background()
 	store, drop := exampleTrail(ctx)
@@ -81,7 +81,7 @@ func ExampleStore_List() {
 	// 09:02:00 saver PREEMPTED by guard
 }
 
-// All reads every page and holds one in memory.
+// All reads every page and holds one of them in memory.
 func ExampleStore_All() {
 	ctx := context.Background()
 	store, drop := exampleTrail(ctx)
@@ -118,7 +118,7 @@ func ExampleStore_GetMany() {
 	// tenant globex 0 found, 2 missing <nil>
 }
 
-// A timeline also has the records of others that name the envelope.
+// A timeline also has the records of other envelopes that name this one.
 func ExampleStore_Timeline() {
 	ctx := context.Background()
 	store, drop := exampleTrail(ctx)
@@ -168,11 +168,11 @@ func ExampleStore_Signals() {
 		fmt.Println(o.EnvelopeID, "oscillates:", o.Cycles, "cycles, by", o.PreemptingEnvelopes, "-", len(o.Evidence.AuditIDs), "records")
 	}
 	for _, f := range signals.Friction {
-		fmt.Println(f.EnvelopeClass, "gave way to", f.CounterpartClass, f.Conflicts, "times")
+		fmt.Println(f.EnvelopeClass, "lost to", f.CounterpartClass, f.Conflicts, "times")
 	}
 	// Output:
 	// saver oscillates: 2 cycles, by map[guard:2] - 4 records
-	// COST gave way to SAFETY 2 times
+	// COST lost to SAFETY 2 times
 }
 
 func ExampleStore_Trend() {
@@ -201,7 +201,7 @@ func ExampleStore_Trend() {
 	// from 09:05:00: SAFETY 0 of 1 rejected
 }
 
-// A query that cannot be meant so is refused by its fields, all at once.
+// An invalid query is refused with all its faults, each by its field.
 func ExampleStore_List_badQuery() {
 	ctx := context.Background()
 	store, drop := exampleTrail(ctx)

@@ -13,19 +13,19 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// SAFETY decisions wait for their commit, the others do not wait for the database.
+// A SAFETY decision waits for its commit. The others do not wait for the database.
 func ExampleRecorder_Emit() {
 	ctx := context.Background()
 	db, drop := exampleDB(ctx)
 	defer drop()
-	directory, err := os.MkdirTemp("", "dead-letters")
+	directory, err := os.MkdirTemp("", "spool")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(directory) }()
 
 	recorder, err := coordaudit.New(db.Pool, coordaudit.Config{}).NewRecorder(coordaudit.RecorderConfig{
-		DeadLetterDir: directory, // in a service: on a disk that outlives the process
+		SpoolDir: directory, // in a service: on a disk that outlives the process
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -51,21 +51,21 @@ func ExampleRecorder_Emit() {
 	// 2 accepted, 2 persisted
 }
 
-// A record that is pending is not lost: the recorder keeps it while the database is away.
+// A pending record is not lost: the recorder keeps it while the database is away.
 func ExampleRecorder_Record() {
 	ctx := context.Background()
-	directory, err := os.MkdirTemp("", "dead-letters")
+	directory, err := os.MkdirTemp("", "spool")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(directory) }()
 	quiet := slog.New(slog.DiscardHandler)
-	store, err := coordaudit.Open(ctx, "postgres://nobody@127.0.0.1:1/none", coordaudit.Config{Logger: quiet})
+	store, err := coordaudit.Open(ctx, "postgres://none@127.0.0.1:1/none", coordaudit.Config{Logger: quiet})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer store.Close()
-	recorder, err := store.NewRecorder(coordaudit.RecorderConfig{DeadLetterDir: directory, WaitTimeout: 50 * time.Millisecond})
+	recorder, err := store.NewRecorder(coordaudit.RecorderConfig{SpoolDir: directory, WaitTimeout: 50 * time.Millisecond})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func ExampleRecorder_Record() {
 	if err := recorder.Close(end); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("kept on disk:", recorder.Stats().Total().DeadLettered)
+	fmt.Println("kept on disk:", recorder.Stats().Total().Spooled)
 	// Output:
 	// pending: true
 	// kept on disk: 1

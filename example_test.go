@@ -13,7 +13,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 // exampleDB is a database of the example's own, migrated.
@@ -36,7 +36,7 @@ func ExampleStore_Persist() {
 	}
 	defer store.Close()
 
-	receipt, err := store.Persist(ctx, audit.Record{
+	result, err := store.Persist(ctx, audit.Record{
 		EnvelopeID:           "retry-backoff-7",
 		EnvelopeClass:        audit.Reliability,
 		Decision:             audit.Applied,
@@ -48,7 +48,7 @@ func ExampleStore_Persist() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(receipt.Outcome, receipt.Seq)
+	fmt.Println(result.Outcome, result.Seq)
 	// Output: persisted 1
 }
 
@@ -88,9 +88,9 @@ func ExampleStore_PersistMany() {
 
 	good := audit.Record{EnvelopeID: "a", Decision: audit.Applied, Reason: "why", DecisionTimestamp: time.Now()}
 	bad := audit.Record{EnvelopeID: "b", Decision: audit.Preempted, Reason: "why", DecisionTimestamp: time.Now()}
-	receipts, err := store.PersistMany(ctx, []audit.Record{good, bad})
+	results, err := store.PersistMany(ctx, []audit.Record{good, bad})
 
-	fmt.Println(receipts[0].Outcome)
+	fmt.Println(results[0].Outcome)
 	if failed, ok := errors.AsType[*audit.BatchError](err); ok {
 		for _, failure := range failed.Failures {
 			fmt.Println(failure.Index, failure.Err.Err)
@@ -101,7 +101,8 @@ func ExampleStore_PersistMany() {
 	// 1 invalid audit record: preempting_envelope_id is required when the decision is PREEMPTED
 }
 
-// After a lost acknowledgement the caller cannot know; the same id settles it.
+// After a lost acknowledgement the outcome is unknown. Persisting the same id again resolves
+// it.
 func ExampleStore_Persist_retry() {
 	ctx := context.Background()
 	db, drop := exampleDB(ctx)
@@ -113,8 +114,8 @@ func ExampleStore_Persist_retry() {
 		EnvelopeID: "a", Decision: audit.Applied, Reason: "why", DecisionTimestamp: time.Now(),
 	}
 	for range 2 {
-		receipt, err := store.Persist(ctx, rec)
-		fmt.Println(receipt.Outcome, err)
+		result, err := store.Persist(ctx, rec)
+		fmt.Println(result.Outcome, err)
 	}
 	rec.Reason = "another story"
 	_, err := store.Persist(ctx, rec)
@@ -122,7 +123,7 @@ func ExampleStore_Persist_retry() {
 	// Output:
 	// persisted <nil>
 	// already_persisted <nil>
-	// persisting audit record 9d191c61-c4ee-457d-9aa0-563922ea4db1: audit id is taken by a record with other content, they differ in reason
+	// persisting audit record 9d191c61-c4ee-457d-9aa0-563922ea4db1: audit id is taken by a record with other content: it differs in reason
 }
 
 // A replay checks every record and writes nothing.
@@ -133,8 +134,8 @@ func ExampleStore_Replaying() {
 	store := coordaudit.New(db.Pool, coordaudit.Config{Logger: slog.New(slog.DiscardHandler)})
 
 	replay := store.Replaying()
-	receipt, err := replay.Persist(ctx, audit.Record{EnvelopeID: "a", Decision: audit.Applied, Reason: "why", DecisionTimestamp: time.Now()})
-	fmt.Println(receipt.Outcome, err)
+	result, err := replay.Persist(ctx, audit.Record{EnvelopeID: "a", Decision: audit.Applied, Reason: "why", DecisionTimestamp: time.Now()})
+	fmt.Println(result.Outcome, err)
 	_, err = replay.Persist(ctx, audit.Record{EnvelopeID: "a", Decision: "EXPIRED", Reason: "why", DecisionTimestamp: time.Now()})
 	fmt.Println(errors.Is(err, audit.ErrInvalidRecord))
 	// Output:
@@ -149,15 +150,15 @@ func ExampleStore_Get() {
 	defer drop()
 	store := coordaudit.New(db.Pool, coordaudit.Config{})
 
-	receipt, err := store.Persist(ctx, audit.Record{
+	result, err := store.Persist(ctx, audit.Record{
 		EnvelopeID: "a", Decision: audit.Applied, Reason: "why", DecisionTimestamp: time.Now(), TenantID: "acme",
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	rec, err := store.Get(ctx, audit.Tenant("acme"), receipt.AuditID)
+	rec, err := store.Get(ctx, audit.Tenant("acme"), result.AuditID)
 	fmt.Println(rec.EnvelopeID, rec.EnvelopeClass, err)
-	_, err = store.Get(ctx, audit.Tenant("emu"), receipt.AuditID)
+	_, err = store.Get(ctx, audit.Tenant("emu"), result.AuditID)
 	fmt.Println(errors.Is(err, audit.ErrNotFound))
 	// Output:
 	// a UNKNOWN <nil>

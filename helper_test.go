@@ -2,63 +2,88 @@ package coordaudit_test
 
 import (
 	"context"
-	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-func quiet() coordaudit.Config {
-	return coordaudit.Config{Logger: slog.New(slog.DiscardHandler)}
-}
-
-// openStore returns a quiet store with a pool of its own, closed when the test ends.
-func openStore(t *testing.T, url string, config coordaudit.Config) *coordaudit.Store {
+func startRecorder(t *testing.T, store *coordaudit.Store, config coordaudit.RecorderConfig) *coordaudit.Recorder {
 	t.Helper()
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
-	store, err := coordaudit.Open(t.Context(), url, config)
+	recorder, err := store.NewRecorder(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(store.Close)
-	return store
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := recorder.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return recorder
 }
 
-func newRecord() audit.Record {
-	return audit.Record{
-		AuditID:              uuid.New(),
-		EnvelopeID:           "retry-backoff-7",
-		EnvelopeClass:        audit.Reliability,
-		Decision:             audit.Applied,
-		Reason:               "applied, nothing stood in its way",
-		DecisionTimestamp:    time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC),
-		ActiveEnvelopesCount: 1,
-		TenantID:             "acme",
-	}
-}
-
-func newRecords(n int) []audit.Record {
-	recs := make([]audit.Record, n)
-	for i := range recs {
-		recs[i] = newRecord()
-	}
-	return recs
-}
-
-func queryInt(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) int {
+// requireStored checks that the primary holds each record once and unchanged.
+func requireStored(t *testing.T, p *testdb.Pair, recs []audit.Record) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	var n int
-	if err := pool.QueryRow(ctx, sql, args...).Scan(&n); err != nil {
-		t.Fatalf("%s: %v", sql, err)
+	store := fixture.OpenStore(t, p.Primary.URL(), fixture.Quiet())
+	for part := range slices.Chunk(recs, audit.MaxPageSize) {
+		ids := make([]uuid.UUID, len(part))
+		want := make(map[uuid.UUID]audit.Record, len(part))
+		for i, rec := range part {
+			ids[i], want[rec.AuditID] = rec.AuditID, rec
+		}
+		got, missing, err := store.GetMany(t.Context(), audit.AllTenants(), ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(missing) > 0 {
+			t.Errorf("%d of %d acknowledged records are missing after the failover", len(missing), len(part))
+		}
+		for _, rec := range got {
+			if fields := rec.DiffersIn(want[rec.AuditID]); len(fields) > 0 {
+				t.Errorf("record %s differs in %v", rec.AuditID, fields)
+			}
+		}
 	}
-	return n
+	const doubled = "SELECT count(*) - count(DISTINCT audit_id) FROM coordination_audit_records"
+	if n := fixture.QueryInt(t, p.Open(t), doubled); n != 0 {
+		t.Errorf("%d records are doubled", n)
+	}
+}
+
+// way is one way to persist a record in a transaction of the store's own.
+type way struct {
+	name    string
+	persist func(context.Context, *coordaudit.Store, audit.Record) (audit.Outcome, error)
+}
+
+func ownWays() []way {
+	return []way{
+		{"Persist", func(ctx context.Context, store *coordaudit.Store, rec audit.Record) (audit.Outcome, error) {
+			result, err := store.Persist(ctx, rec)
+			return result.Outcome, err
+		}},
+		{"PersistMany", func(ctx context.Context, store *coordaudit.Store, rec audit.Record) (audit.Outcome, error) {
+			results, err := store.PersistMany(ctx, []audit.Record{rec})
+			return results[0].Outcome, err
+		}},
+		{"PersistManyFast", func(ctx context.Context, store *coordaudit.Store, rec audit.Record) (audit.Outcome, error) {
+			counts, err := store.PersistManyFast(ctx, []audit.Record{rec})
+			switch {
+			case counts.Persisted == 1:
+				return audit.Persisted, err
+			case counts.AlreadyPersisted == 1:
+				return audit.AlreadyPersisted, err
+			}
+			return "", err
+		}},
+	}
 }

@@ -2,6 +2,7 @@ package coordaudit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,71 +10,72 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 )
 
-// Persist stores one record in a transaction of its own. When it returns nil,
-// the record is committed and survives a crash of this process and of the
-// server, as far as the server's own settings (fsync, synchronous_commit) let it.
+// Persist stores one record in a transaction of its own. When it returns nil, the record
+// is committed. It survives a crash of this process, a crash of the server, and a
+// failover to the standbys that the server waits for, as far as the server's settings
+// (fsync, synchronous_commit) allow. A setting that promises less is logged as
+// audit_durability_reduced. A commit that was cancelled while it waited, by the timeout
+// or by anyone else, is [audit.ErrOutcomeUnknown].
 //
-// It does not end when ctx is cancelled, but within [Config.Timeout]: a request
-// that its client has given up must not lose its audit record. Of ctx only the
-// values are used.
+// Persist does not stop when ctx is cancelled: a request that its client has given up
+// must not lose its audit record. It uses only the values of ctx. It returns within
+// [Config.Timeout] and 250 ms.
 //
-// A zero AuditID is replaced by a new one, which the receipt holds, also next to
-// an error. An error is an *[audit.PersistError], which wraps
-// [audit.ErrInvalidRecord], [audit.ErrConflict], [audit.ErrUnavailable],
-// [audit.ErrRefused], [audit.ErrOutcomeUnknown] or [audit.ErrClosed].
-func (s *Store) Persist(ctx context.Context, rec audit.Record) (audit.Receipt, error) {
-	return s.persist(ctx, rec, func(rec *audit.Record) (receipt audit.Receipt, attempts int, err error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Timeout)
-		defer cancel()
-		attempts, err = s.retry(ctx, func() error {
-			receipt, err = s.driver.Persist(ctx, rec)
+// A zero AuditID is replaced by a new one. The result holds it, also next to an error.
+// An error is an *[audit.PersistError], which wraps [audit.ErrInvalidRecord],
+// [audit.ErrConflict], [audit.ErrUnavailable], [audit.ErrRefused],
+// [audit.ErrOutcomeUnknown], [audit.ErrNoPool] or [audit.ErrClosed].
+func (s *Store) Persist(ctx context.Context, rec audit.Record) (audit.Result, error) {
+	return s.persist(ctx, rec, func(rec *audit.Record) (result audit.Result, attempts int, err error) {
+		attempts, err = s.own(ctx, func(ctx context.Context) error {
+			result, err = s.driver.Persist(ctx, rec)
 			return err
 		})
-		return receipt, attempts, err
+		return result, attempts, err
 	})
 }
 
-// PersistTx stores one record inside the caller's transaction: it becomes durable
-// when the caller commits, and is gone when the caller rolls back.
+// PersistTx stores one record inside the caller's transaction. The record becomes
+// durable when the caller commits, and is gone when the caller rolls back.
 //
-// It works in a savepoint, so a failed record neither aborts nor commits the
-// transaction, which goes on as if PersistTx had not been called. It takes one
-// round trip, a second one if the id is taken, and some more the first time that
-// a connection is used. Nothing is retried.
+// It works in a savepoint. A record that fails neither aborts nor commits the
+// transaction, which goes on as if PersistTx had not been called. The call takes one
+// round trip, three if the id is taken, and a few more on the first use of a connection.
+// It retries nothing.
 //
-// It returns when ctx ends or [Config.Timeout] has passed, whichever is first,
-// and at most 250 ms later. Errors are those of [Store.Persist] except
-// ErrOutcomeUnknown, and also [audit.ErrTxUnusable] and [audit.ErrTxLost].
-func (s *Store) PersistTx(ctx context.Context, tx pgx.Tx, rec audit.Record) (audit.Receipt, error) {
-	return s.persist(ctx, rec, func(rec *audit.Record) (receipt audit.Receipt, attempts int, err error) {
+// It returns when ctx ends or [Config.Timeout] has passed, whichever is first, and at
+// most 250 ms later. Errors are those of [Store.Persist] without ErrOutcomeUnknown and
+// ErrNoPool, and also [audit.ErrTxUnusable] and [audit.ErrTxLost].
+func (s *Store) PersistTx(ctx context.Context, tx pgx.Tx, rec audit.Record) (audit.Result, error) {
+	return s.persist(ctx, rec, func(rec *audit.Record) (result audit.Result, attempts int, err error) {
 		ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 		defer cancel()
-		receipt, err = s.driver.PersistTx(ctx, tx, rec)
-		return receipt, 1, err
+		result, err = s.driver.PersistTx(ctx, tx, rec)
+		return result, 1, err
 	})
 }
 
-// persist is the way of one record through the store: prepared, sent unless this
-// is a replay, and settled.
-func (s *Store) persist(ctx context.Context, rec audit.Record, send func(*audit.Record) (audit.Receipt, int, error)) (audit.Receipt, error) {
+// persist prepares one record, sends it unless this is a replay, and finishes it.
+func (s *Store) persist(ctx context.Context, rec audit.Record, send func(*audit.Record) (audit.Result, int, error)) (audit.Result, error) {
 	start := time.Now()
-	var receipt audit.Receipt
+	var result audit.Result
 	attempts := 0
 	err := prepare(&rec)
 	switch {
 	case err != nil:
 	case s.replaying:
-		receipt.Outcome = audit.Skipped
+		result.Outcome = audit.Skipped
 	default:
-		if err = s.calls.begin(); err == nil {
-			receipt, attempts, err = send(&rec)
-			s.calls.end()
-		}
+		err = s.calls.during(func() (err error) {
+			result, attempts, err = send(&rec)
+			return err
+		})
 	}
-	receipt.AuditID = rec.AuditID
-	return receipt, s.settle(ctx, &rec, receipt, settled{err: err, attempts: attempts, duration: time.Since(start)})
+	result.AuditID = rec.AuditID
+	return result, s.finish(ctx, &rec, result, finished{err: err, attempts: attempts, duration: time.Since(start)})
 }
 
 // prepare checks a record and brings it into the form in which it is stored.
@@ -90,4 +92,56 @@ func prepare(rec *audit.Record) error {
 	}
 	*rec = rec.Normalized()
 	return nil
+}
+
+// own is for a call in a transaction of its own. It outlives ctx, up to [Config.Timeout],
+// and retries attempt.
+func (s *Store) own(ctx context.Context, attempt func(context.Context) error) (attempts int, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Timeout)
+	defer cancel()
+	return s.retry(ctx, func() error { return attempt(ctx) })
+}
+
+// retry calls attempt until it succeeds or fails for good, or until the retries or the
+// time run out. It returns the number of attempts.
+//
+// Doubt stays. If the commit of one attempt may have happened, a later attempt that
+// could not reach the database does not undo it.
+func (s *Store) retry(ctx context.Context, attempt func() error) (attempts int, err error) {
+	inDoubt := false
+	for {
+		attempts++
+		err = attempt()
+		if err == nil || errors.Is(err, audit.ErrConflict) {
+			return attempts, err
+		}
+		inDoubt = inDoubt || errors.Is(err, audit.ErrOutcomeUnknown)
+		if !retryable(err) || attempts > s.config.Retries || !sleep(ctx, s.config.RetryDelay) {
+			break
+		}
+	}
+	if inDoubt && !errors.Is(err, audit.ErrOutcomeUnknown) {
+		err = fmt.Errorf("%w: the commit of an earlier attempt is in doubt, and the last attempt failed: %w", audit.ErrOutcomeUnknown, err)
+	}
+	return attempts, err
+}
+
+func retryable(err error) bool {
+	failure, ok := errors.AsType[*auditdriver.StatementError](err)
+	return ok && failure.Retryable
+}
+
+// sleep reports whether it slept for all of d. It does not start if ctx ends before that.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -2,8 +2,8 @@ package coordaudit
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,61 +12,66 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 )
 
-// MaxBatch is how many records one PersistMany takes. That many of the largest
-// records stay below PostgreSQL's limit of 1 GiB for one message. Whether they are
-// stored within [Config.Timeout] is the server's matter: a batch of thousands may
-// need more than the default, which is meant for one record.
+// MaxBatch is the number of records that one PersistMany takes. A batch of that many of
+// the largest records stays below PostgreSQL's limit of 1 GiB for one message. A batch
+// of thousands may need more than the default [Config.Timeout], which is meant for one
+// record.
 const MaxBatch = 10_000
 
-// PersistMany stores a batch in one statement and one transaction of its own,
-// with the durability, the timeout and the retries of [Store.Persist]. It returns
-// one receipt a record, in the batch's order, which is also the order of Seq.
+// PersistMany stores a batch in one statement and one transaction of its own, with the
+// durability, the timeout and the retries of [Store.Persist]. It returns one result per
+// record in the batch's order, which is also the order of Seq.
 //
-// Records fail one by one: those that are invalid or in conflict are refused,
-// and all others are stored. Then the error is an *[audit.BatchError] that names
-// each failed record; a record that it does not name is stored. If the statement
-// itself fails, it names every record that was sent. An id that comes twice in a
-// batch is stored once.
+// Records fail one by one. Invalid or conflicting records are refused, and all others
+// are stored. The error is then an *[audit.BatchError] that names each failed record. A
+// record that it does not name is stored. If the statement itself fails, the error names
+// every record that was sent. An id that occurs twice in a batch is stored once.
 //
 // A batch of more than [MaxBatch] records is refused as a whole with
 // [audit.ErrBatchTooLarge]. An empty batch does nothing.
-func (s *Store) PersistMany(ctx context.Context, recs []audit.Record) ([]audit.Receipt, error) {
-	return s.persistMany(ctx, recs, func(recs []audit.Record) (results []auditdriver.Result, attempts int, err error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Timeout)
-		defer cancel()
-		attempts, err = s.retry(ctx, func() error {
-			results, err = s.driver.PersistMany(ctx, recs)
+func (s *Store) PersistMany(ctx context.Context, recs []audit.Record) ([]audit.Result, error) {
+	return s.persistMany(ctx, recs, s.sender(ctx, s.driver.PersistMany))
+}
+
+// sending sends the valid records of a batch.
+type sending func([]audit.Record) (items []auditdriver.Item, attempts int, err error)
+
+// sender sends batches by persist, which is one attempt.
+func (s *Store) sender(ctx context.Context, persist func(context.Context, []audit.Record) ([]auditdriver.Item, error)) sending {
+	return func(recs []audit.Record) (items []auditdriver.Item, attempts int, err error) {
+		attempts, err = s.own(ctx, func(ctx context.Context) error {
+			items, err = persist(ctx, recs)
 			return err
 		})
-		return results, attempts, err
-	})
+		return items, attempts, err
+	}
 }
 
-// PersistManyTx is [Store.PersistMany] inside the caller's transaction, with the
-// promises of [Store.PersistTx].
-func (s *Store) PersistManyTx(ctx context.Context, tx pgx.Tx, recs []audit.Record) ([]audit.Receipt, error) {
-	return s.persistMany(ctx, recs, func(recs []audit.Record) (results []auditdriver.Result, attempts int, err error) {
+// PersistManyTx is [Store.PersistMany] inside the caller's transaction. Durability,
+// bounds and the savepoint are those of [Store.PersistTx].
+func (s *Store) PersistManyTx(ctx context.Context, tx pgx.Tx, recs []audit.Record) ([]audit.Result, error) {
+	return s.persistMany(ctx, recs, func(recs []audit.Record) (items []auditdriver.Item, attempts int, err error) {
 		ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 		defer cancel()
-		results, err = s.driver.PersistManyTx(ctx, tx, recs)
-		return results, 1, err
+		items, err = s.driver.PersistManyTx(ctx, tx, recs)
+		return items, 1, err
 	})
 }
 
-// batch is what became of each record of one PersistMany, by index.
+// batch holds the outcome of each record of one PersistMany, by index.
 type batch struct {
 	records  []audit.Record
-	receipts []audit.Receipt
+	results  []audit.Result
 	errs     []error
 	attempts int
 }
 
-func (s *Store) persistMany(ctx context.Context, recs []audit.Record, send func([]audit.Record) ([]auditdriver.Result, int, error)) ([]audit.Receipt, error) {
+func (s *Store) persistMany(ctx context.Context, recs []audit.Record, send sending) ([]audit.Result, error) {
 	start := time.Now()
 	b := batch{
-		records:  append([]audit.Record(nil), recs...),
-		receipts: make([]audit.Receipt, len(recs)),
-		errs:     make([]error, len(recs)),
+		records: append([]audit.Record(nil), recs...),
+		results: make([]audit.Result, len(recs)),
+		errs:    make([]error, len(recs)),
 	}
 	valid := b.prepare()
 	switch {
@@ -75,17 +80,18 @@ func (s *Store) persistMany(ctx context.Context, recs []audit.Record, send func(
 	case len(valid) == 0:
 	case s.replaying:
 		for _, i := range valid {
-			b.receipts[i].Outcome = audit.Skipped
+			b.results[i].Outcome = audit.Skipped
 		}
 	default:
-		if err := s.calls.begin(); err != nil {
+		err := s.calls.during(func() error {
+			b.send(valid, send)
+			return nil
+		})
+		if err != nil {
 			b.fail(valid, err)
-			break
 		}
-		b.send(valid, send)
-		s.calls.end()
 	}
-	return b.receipts, s.settleBatch(ctx, &b, time.Since(start))
+	return b.results, s.finishBatch(ctx, &b, time.Since(start))
 }
 
 // prepare checks every record and returns the indexes of the valid ones.
@@ -95,12 +101,12 @@ func (b *batch) prepare() []int {
 		if b.errs[i] = prepare(&b.records[i]); b.errs[i] == nil {
 			valid = append(valid, i)
 		}
-		b.receipts[i].AuditID = b.records[i].AuditID
+		b.results[i].AuditID = b.records[i].AuditID
 	}
 	return valid
 }
 
-func (b *batch) send(valid []int, send func([]audit.Record) ([]auditdriver.Result, int, error)) {
+func (b *batch) send(valid []int, send sending) {
 	recs := b.records
 	if len(valid) < len(recs) {
 		recs = make([]audit.Record, len(valid))
@@ -108,15 +114,15 @@ func (b *batch) send(valid []int, send func([]audit.Record) ([]auditdriver.Resul
 			recs[to] = b.records[from]
 		}
 	}
-	results, attempts, err := send(recs)
+	items, attempts, err := send(recs)
 	b.attempts = attempts
 	if err != nil {
 		b.fail(valid, err)
 		return
 	}
 	for from, to := range valid {
-		if b.errs[to] = results[from].Err; b.errs[to] == nil {
-			b.receipts[to] = results[from].Receipt
+		if b.errs[to] = items[from].Err; b.errs[to] == nil {
+			b.results[to] = items[from].Result
 		}
 	}
 }
@@ -127,14 +133,18 @@ func (b *batch) fail(indexes []int, err error) {
 	}
 }
 
-func (s *Store) settleBatch(ctx context.Context, b *batch, duration time.Duration) error {
+func (s *Store) finishBatch(ctx context.Context, b *batch, duration time.Duration) error {
 	var failures []audit.BatchFailure
+	ends := make([]finished, len(b.records))
 	for i := range b.records {
-		err := s.settle(ctx, &b.records[i], b.receipts[i], settled{err: b.errs[i], attempts: b.attempts, duration: duration})
-		if failed, ok := errors.AsType[*audit.PersistError](err); ok {
-			failures = append(failures, audit.BatchFailure{Index: i, Err: failed})
+		s.counts.add(b.records[i].EnvelopeClass, b.results[i].Outcome)
+		ends[i] = finished{err: b.errs[i], attempts: b.attempts, duration: duration}
+		if b.errs[i] != nil {
+			failures = append(failures, audit.BatchFailure{Index: i, Err: persistError(&b.records[i], ends[i])})
 		}
 	}
+	results := slices.Clone(b.results) // the caller owns its slice, and a hook may outlive the call
+	s.hooks.Each(len(b.records), func(i int) { s.report(ctx, &b.records[i], results[i], ends[i]) })
 	if failures == nil {
 		return nil
 	}

@@ -6,29 +6,30 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
-	"github.com/hoc-analytics/coordaudit/internal/seed"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/baseline"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/internal/test/seed"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 const (
-	bareListTenant = `SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, conflicting_envelope_id,
-		preempting_envelope_id, active_envelopes_count, tenant_id, target_subsystem, target_parameter, counterpart_class, seq, created_at
+	bareListTenant = `SELECT ` + baseline.Columns + `, seq, created_at
 		FROM coordination_audit_records WHERE coalesce(tenant_id, '') = $1 ORDER BY decision_timestamp DESC, seq DESC LIMIT $2`
 
-	bareListAll = `SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, conflicting_envelope_id,
-		preempting_envelope_id, active_envelopes_count, tenant_id, target_subsystem, target_parameter, counterpart_class, seq, created_at
+	bareListAll = `SELECT ` + baseline.Columns + `, seq, created_at
 		FROM coordination_audit_records ORDER BY decision_timestamp DESC, seq DESC LIMIT $1`
 
 	seededRecords = 1_000_000
 )
 
-// The first page of a million records, beside the query that anybody would write.
+// The first page of a million records, next to a plain query for it.
 func BenchmarkListFirstPage(b *testing.B) {
 	store, pool := seededStore(b)
 	ctx := context.Background()
@@ -53,8 +54,7 @@ func BenchmarkListFirstPage(b *testing.B) {
 	}
 }
 
-// The 10,000th page beside the first one, which stands in the column of the bare
-// statement.
+// The 10,000th page next to the first one, which is reported as the bare statement.
 func BenchmarkListPage10000BesideFirst(b *testing.B) {
 	store, _ := seededStore(b)
 	ctx := context.Background()
@@ -71,7 +71,7 @@ func BenchmarkListPage10000BesideFirst(b *testing.B) {
 	compare(b, read(first), read(deep))
 }
 
-// cursorAfter walks past n records in large pages: the limit is not the cursor's.
+// cursorAfter skips n records in large pages. A cursor does not depend on the limit.
 func cursorAfter(b *testing.B, store *coordaudit.Store, q audit.Query, n int) audit.Cursor {
 	b.Helper()
 	for n > 0 {
@@ -92,9 +92,13 @@ func listBare(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) 
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (rec audit.Record, err error) {
-		var conflicting, preempting, tenant, subsystem, parameter, counterpart *string
+		var conflicting, preempting, tenant, subsystem, parameter, counterpart, code, policy, actor, correlation, details *string
+		var causedBy, corrects, source *uuid.UUID
+		var trace, span []byte
+		var ordinal *int64
 		err = row.Scan(&rec.AuditID, &rec.EnvelopeID, &rec.EnvelopeClass, &rec.Decision, &rec.Reason, &rec.DecisionTimestamp,
-			&conflicting, &preempting, &rec.ActiveEnvelopesCount, &tenant, &subsystem, &parameter, &counterpart, &rec.Seq, &rec.CreatedAt)
+			&conflicting, &preempting, &rec.ActiveEnvelopesCount, &tenant, &subsystem, &parameter, &counterpart,
+			&code, &policy, &actor, &causedBy, &corrects, &correlation, &trace, &span, &details, &source, &ordinal, &rec.Seq, &rec.CreatedAt)
 		for _, text := range []struct {
 			to   *string
 			from *string
@@ -104,6 +108,11 @@ func listBare(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) 
 			{&rec.TenantID, tenant},
 			{&rec.TargetSubsystem, subsystem},
 			{&rec.TargetParameter, parameter},
+			{&rec.ReasonCode, code},
+			{&rec.PolicyVersion, policy},
+			{&rec.Actor, actor},
+			{&rec.Links.CorrelationID, correlation},
+			{(*string)(&rec.Details), details},
 		} {
 			if text.from != nil {
 				*text.to = *text.from
@@ -112,11 +121,21 @@ func listBare(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) 
 		if counterpart != nil {
 			rec.CounterpartClass = audit.EnvelopeClass(*counterpart)
 		}
+		for _, id := range []struct{ to, from *uuid.UUID }{{&rec.Links.CausedBy, causedBy}, {&rec.Links.Corrects, corrects}, {&rec.Origin.SourceID, source}} {
+			if id.from != nil {
+				*id.to = *id.from
+			}
+		}
+		copy(rec.Origin.TraceID[:], trace)
+		copy(rec.Origin.SpanID[:], span)
+		if ordinal != nil {
+			rec.Origin.SourceSeq = *ordinal
+		}
 		return rec, err
 	})
 }
 
-// seededOnce is shared by the benchmarks: making a million records takes a while.
+// seededOnce starts a server for all benchmarks, because making a million records takes a while.
 var seededOnce = sync.OnceValues(func() (*pglocal.Server, error) {
 	return pglocal.Start(context.Background(), pglocal.Config{Durable: true, Settings: map[string]string{"shared_buffers": "512MB"}})
 })
@@ -142,5 +161,5 @@ func seededStore(b *testing.B) (*coordaudit.Store, *pgxpool.Pool) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return coordaudit.New(db.Pool, quiet()), db.Pool
+	return coordaudit.New(db.Pool, fixture.Quiet()), db.Pool
 }

@@ -3,140 +3,114 @@ package coordaudit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/deadletter"
-	"github.com/hoc-analytics/coordaudit/internal/recorder"
 )
 
-// Recorder accepts records faster than a commit each would let them in, and keeps
-// them while the database is away. A bounded queue gathers what comes in while a
-// batch is on its way, so that each commit stores many (group commit). What the
-// database does not take goes to the dead-letter directory, a file on disk that
-// survives the process, and from there to the database when it answers again.
+// Recorder accepts records faster than one commit for each would allow, and keeps them
+// while the database is away. A bounded queue gathers records while a batch is on its way,
+// so that each commit stores many of them (group commit). Records that the database does
+// not take go to the spool, a directory on disk that survives the process, and from there
+// to the database when it answers again.
 //
-// What has been accepted is stored, or kept, or told of: see [audit.RecorderCounts],
-// which add up at every moment. A Recorder is safe for concurrent use. Close it,
-// or the records in its queue are lost with the process.
+// Every accepted record is stored, kept, or reported as dropped: see
+// [audit.RecorderCounts], which add up at every moment. A Recorder is safe for concurrent
+// use. Close it, or the records in its queue are lost with the process.
 type Recorder struct {
 	store    *Store
 	config   RecorderConfig
-	machine  *recorder.Recorder
+	acceptor acceptor
 	refused  atomic.Int64
-	skipping skipping
 }
 
-// NewRecorder starts a Recorder on the store's pool. It opens the dead-letter
-// directory, counts what an earlier Recorder left there, and begins to store it,
-// in its order. The database is not waited for.
+// acceptor accepts valid records. A keeper stores them. In a replay, a skipper counts them.
+type acceptor interface {
+	record(ctx context.Context, rec *audit.Record) (audit.Result, error)
+	enqueue(ctx context.Context, rec *audit.Record) error
+	flush(ctx context.Context) error
+	close(ctx context.Context) error
+	stats() audit.RecorderStats
+}
+
+// NewRecorder starts a Recorder on the store's pool. It opens the spool directory, counts
+// the records that an earlier Recorder left there, and begins to store them, in their
+// order. It does not wait for the database.
 //
-// The directory belongs to one Recorder at a time: another one, of any process,
-// gets [audit.ErrDirectoryInUse]. The end of a segment that a crash cut off is set
-// aside in torn, logged, and no reason not to start.
+// The directory belongs to one Recorder at a time. A second one, of any process, gets
+// [audit.ErrDirectoryInUse]. If a crash cut off the end of a segment, the Recorder moves
+// that end to torn, logs it, and starts.
 //
-// Close the Recorder before its store. A Recorder on a store from
-// [Store.Replaying] validates, counts its records as skipped, and opens nothing.
+// Close the Recorder before its store. A Recorder on a store from [Store.Replaying]
+// validates records, counts them as skipped, and opens nothing.
 func (s *Store) NewRecorder(config RecorderConfig) (*Recorder, error) {
 	config = config.withDefaults(s.config)
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	r := &Recorder{store: s, config: config}
 	if s.replaying {
-		return r, nil
+		return &Recorder{store: s, config: config, acceptor: &skipper{store: s}}, nil
 	}
-	if !s.driver.HasPool() {
-		return nil, fmt.Errorf("starting a recorder: %w", audit.ErrNoPool)
-	}
-	letters, found, err := deadletter.Open(deadletter.Config{
-		Path:         config.DeadLetterDir,
-		SegmentBytes: config.SegmentBytes,
-		MaxBytes:     config.MaxDeadLetterBytes,
-	})
+	keeper, err := s.startKeeper(config)
 	if err != nil {
-		return nil, fmt.Errorf("starting a recorder: %w", err)
+		return nil, err
 	}
-	s.logFound(found)
-	r.machine = recorder.Start(recorder.Config{
-		MaxRecords:     config.MaxQueuedRecords,
-		MaxBytes:       config.MaxQueuedBytes,
-		MaxBatch:       config.MaxBatch,
-		AttemptTimeout: s.config.Timeout,
-		RetryBudget:    config.RetryBudget,
-		FirstDelay:     s.config.RetryDelay,
-		MaxDelay:       config.MaxRetryDelay,
-		Now:            config.now,
-		Logger:         s.config.Logger,
-	}, gated{s.core}, letters, found, teller{s})
-	return r, nil
+	return &Recorder{store: s, config: config, acceptor: keeper}, nil
 }
 
-// Record stores one record in a batch with others, and waits for its commit: when
-// it returns nil, the record is as durable as after [Store.Persist].
+// Record stores one record in a batch with others, and waits for its commit. When it
+// returns nil, the record is as durable as after [Store.Persist].
 //
-// It returns when ctx ends or [RecorderConfig.WaitTimeout] has passed, whichever
-// is first. The record stays accepted then, and the error is [audit.ErrPending]:
-// it will be stored without its caller. The same error says that the record has
-// gone to the dead-letter directory, since the database is away. Other errors are
-// final: [audit.ErrInvalidRecord], [audit.ErrConflict] and [audit.ErrRefused] for
-// a record that is at fault, [audit.ErrDropped] if there is no room to keep it,
-// [audit.ErrClosed]. Each is wrapped in an *[audit.PersistError].
+// Record returns when ctx ends or when [RecorderConfig.WaitTimeout] has passed, whichever
+// comes first. The record stays accepted then and will be stored without its caller, and
+// the error is [audit.ErrPending]. Record returns the same error when the record has gone
+// to the spool because the database is away.
 //
-// A lone caller's record is sent at once; the receipt is that of [Store.Persist].
-func (r *Recorder) Record(ctx context.Context, rec audit.Record) (audit.Receipt, error) {
+// All other errors are final. [audit.ErrInvalidRecord], [audit.ErrConflict] and
+// [audit.ErrRefused] mean that the record is at fault. For ErrRefused the Recorder must
+// have seen the database accept another record. [audit.ErrDropped] means that there is no
+// room to keep the record, [audit.ErrClosed] that the Recorder is closed. Each error is
+// wrapped in an *[audit.PersistError].
+//
+// The record of a lone caller is sent at once. The result is that of [Store.Persist].
+func (r *Recorder) Record(ctx context.Context, rec audit.Record) (audit.Result, error) {
 	if err := r.prepare(ctx, &rec); err != nil {
-		return audit.Receipt{AuditID: rec.AuditID}, err
+		return audit.Result{AuditID: rec.AuditID}, err
 	}
-	if r.machine == nil {
-		return r.skip(ctx, &rec)
-	}
-	ctx, cancel := context.WithTimeout(ctx, r.config.WaitTimeout)
-	defer cancel()
-	receipt, err := r.machine.Record(ctx, &rec)
-	receipt.AuditID = rec.AuditID
-	return receipt, r.failure(ctx, &rec, err)
+	result, err := r.acceptor.record(ctx, &rec)
+	result.AuditID = rec.AuditID
+	return result, r.failure(ctx, &rec, err)
 }
 
-// Enqueue accepts one record and returns at once, in microseconds, whatever state
-// the database is in. When it returns nil, the record will be stored, kept in the
-// dead-letter directory, or kept in its directory rejected with the database's
-// reason. Until the first of these it is in memory: a process that is killed loses
-// it, and a Recorder that is closed does not.
+// Enqueue accepts one record and returns at once, in microseconds, regardless of the
+// database's state. When it returns nil, the record will be stored, kept in the spool, or
+// kept in the spool's directory rejected with the database's reason. Until then it is in
+// memory: a process that is killed loses it, and a Recorder that is closed does not.
 //
-// Errors, each in an *[audit.PersistError]: [audit.ErrInvalidRecord];
-// [audit.ErrDropped] if the queue is full, because neither the database nor the
-// dead-letter directory keeps pace; [audit.ErrClosed]. Give the record an AuditID
-// to be able to name it later.
+// Each error is wrapped in an *[audit.PersistError]: [audit.ErrInvalidRecord],
+// [audit.ErrClosed], or [audit.ErrDropped] if the queue is full because neither the
+// database nor the spool keeps pace. Set the record's AuditID if you want to refer to it
+// later.
 func (r *Recorder) Enqueue(rec audit.Record) error {
 	return r.enqueue(context.Background(), rec)
 }
 
-// enqueue waits for nothing, so of ctx only the values are used, for what is told.
+// enqueue does not wait. It passes the context's values to observers, and uses nothing else
+// of it.
 func (r *Recorder) enqueue(ctx context.Context, rec audit.Record) error {
 	if err := r.prepare(ctx, &rec); err != nil {
 		return err
 	}
-	if r.machine == nil {
-		_, err := r.skip(ctx, &rec)
-		return err
-	}
-	return r.failure(ctx, &rec, r.machine.Enqueue(ctx, &rec))
+	return r.failure(ctx, &rec, r.acceptor.enqueue(ctx, &rec))
 }
 
-// Emit hands in one record as its class demands: those of [RecorderConfig.WaitFor]
-// by [Recorder.Record], the others by [Recorder.Enqueue]. It is the contract of
-// the predecessor's persist_audit_record: true says that the record is stored,
-// accepted or skipped in a replay; false that it is refused, which is logged and
-// counted. It does not panic, and returns within [RecorderConfig.WaitTimeout].
+// Emit submits one record in the way that its class demands: the classes of
+// [RecorderConfig.WaitFor] by [Recorder.Record], the others by [Recorder.Enqueue]. It has
+// the contract of the predecessor's persist_audit_record. True means that the record is
+// stored, accepted, or skipped in a replay. False means that it is refused, which is logged
+// and counted. Emit does not panic, and returns within [RecorderConfig.WaitTimeout].
 func (r *Recorder) Emit(ctx context.Context, rec audit.Record) (accepted bool) {
-	defer func() {
-		if recover() != nil { // a caller's observer or log handler
-			accepted = false
-		}
-	}()
 	var err error
 	if slices.Contains(r.config.WaitFor, rec.EnvelopeClass.OrUnknown()) {
 		_, err = r.Record(ctx, rec)
@@ -146,42 +120,26 @@ func (r *Recorder) Emit(ctx context.Context, rec audit.Record) (accepted bool) {
 	return err == nil || errors.Is(err, audit.ErrPending)
 }
 
-// Flush waits until every record that was accepted before the call is durable:
-// stored, in the dead-letter directory, or rejected. When ctx ends first, what is
-// left goes to the directory. An error is [audit.ErrPending]: some records are
-// still in memory, on their way to a database that does not answer or beside a
-// directory that takes nothing.
-func (r *Recorder) Flush(ctx context.Context) error {
-	if r.machine == nil {
-		return nil
-	}
-	return r.machine.Flush(ctx)
-}
-
-// Close accepts nothing more and stores what is in the queue, until ctx ends. What
-// is left goes to the dead-letter directory, at once if the database is away. Then
-// it ends the Recorder's goroutines and gives the directory free. It may take
-// 250 ms longer than ctx, and as long as the disk takes.
+// Flush waits until every record that was accepted before the call is durable: stored, in
+// the spool, or rejected. When ctx ends first, the records that are left go to the spool.
 //
-// An error is [audit.ErrDropped]: the directory did not take what was left.
-// Closing twice is the same as closing once.
-func (r *Recorder) Close(ctx context.Context) error {
-	r.skipping.closed.Store(true)
-	if r.machine == nil {
-		return nil
-	}
-	return r.machine.Close(ctx)
-}
+// [audit.ErrPending] means that some records are still in memory: the database does not
+// answer, or the spool takes nothing. [audit.ErrDropped] means that records were in the
+// spool and that someone has removed, replaced or shortened their file.
+func (r *Recorder) Flush(ctx context.Context) error { return r.acceptor.flush(ctx) }
 
-// Stats returns the Recorder's counts and gauges. Its records are counted here,
-// not in [Store.Stats].
+// Close accepts no more records and stores what is in the queue, until ctx ends. What is
+// left goes to the spool, at once if the database is away. Then Close ends the Recorder's
+// goroutines and releases the directory. It may take 250 ms longer than ctx, and as long as
+// the disk takes.
+//
+// [audit.ErrDropped] means that the spool did not take what was left, or has lost records.
+// Closing twice is the same as closing once.
+func (r *Recorder) Close(ctx context.Context) error { return r.acceptor.close(ctx) }
+
+// Stats returns the Recorder's counts and gauges. [Store.Stats] does not count its records.
 func (r *Recorder) Stats() audit.RecorderStats {
-	var stats audit.RecorderStats
-	if r.machine == nil {
-		stats = r.skipping.stats()
-	} else {
-		stats = r.machine.Stats()
-	}
+	stats := r.acceptor.stats()
 	stats.Refused = r.refused.Load()
 	return stats
 }
@@ -197,11 +155,11 @@ func (r *Recorder) prepare(ctx context.Context, rec *audit.Record) error {
 
 func (r *Recorder) refuse(ctx context.Context, rec *audit.Record, err error) error {
 	r.refused.Add(1)
-	return r.store.tell(ctx, rec, audit.Receipt{}, settled{err: err})
+	return r.store.reportOne(ctx, rec, audit.Result{}, finished{err: err})
 }
 
-// failure gives an error of the machine its final form. Whoever settled the record
-// has told of it; a closed recorder tells nobody, so it is told of here.
+// failure gives an acceptor's error its final form. The acceptor has reported every record
+// that it accepted. If it is closed, it has reported nothing.
 func (r *Recorder) failure(ctx context.Context, rec *audit.Record, err error) error {
 	switch {
 	case err == nil:
@@ -209,6 +167,6 @@ func (r *Recorder) failure(ctx context.Context, rec *audit.Record, err error) er
 	case errors.Is(err, audit.ErrClosed):
 		return r.refuse(ctx, rec, err)
 	default:
-		return persistError(rec, settled{err: err})
+		return persistError(rec, finished{err: err})
 	}
 }

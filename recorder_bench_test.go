@@ -12,11 +12,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit"
-	"github.com/hoc-analytics/coordaudit/internal/yardstick"
+	"github.com/hoc-analytics/coordaudit/internal/test/baseline"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 )
 
-// What a lone caller pays for the company that it might have had.
-func BenchmarkRecordBesidePersist(b *testing.B) {
+// What group commit costs a lone caller.
+func BenchmarkRecordNextToPersist(b *testing.B) {
 	store, _ := benchStore(b)
 	recorder := benchRecorder(b, store)
 	ctx := context.Background()
@@ -31,9 +32,8 @@ func BenchmarkRecordBesidePersist(b *testing.B) {
 	})
 }
 
-// Many callers: Record beside Persist, and beside a bare unnest INSERT of as many
-// rows as Record's batches had, on one connection. Each way runs for a while in
-// turn; rates are medians of the turns.
+// Record by many callers, next to Persist, and next to a bare unnest INSERT on one connection
+// with as many rows as Record's batches. The three take turns. Rates are medians of the turns.
 func BenchmarkRecordCallers(b *testing.B) {
 	for _, callers := range []int{16, 64} {
 		b.Run(strconv.Itoa(callers), func(b *testing.B) {
@@ -75,24 +75,24 @@ func BenchmarkRecordCallers(b *testing.B) {
 func rateBare(b *testing.B, pool *pgxpool.Pool, turn time.Duration, batch int) float64 {
 	b.Helper()
 	return rate(1, turn, func() int {
-		if err := yardstick.InsertAll(context.Background(), pool, benchRecords(b, batch)); err != nil {
+		if err := baseline.InsertAll(context.Background(), pool, benchRecords(b, batch)); err != nil {
 			b.Error(err)
 		}
 		return batch
 	})
 }
 
-// How long a caller of Enqueue is held up at 10,000 records a second, with the
-// database up, and away: then the spiller is at work, and writes them to disk.
+// How long a caller of Enqueue waits at 10,000 records a second, while the database is up, and
+// while it is away and the spiller writes to disk.
 func BenchmarkEnqueue(b *testing.B) {
 	b.Run("Up", func(b *testing.B) {
 		store, _ := benchStore(b)
 		enqueue(b, store)
 	})
 	b.Run("Away", func(b *testing.B) {
-		config := quiet()
+		config := fixture.Quiet()
 		config.Timeout = 200 * time.Millisecond
-		store, err := coordaudit.Open(context.Background(), "postgres://nobody@127.0.0.1:1/none?sslmode=disable", config)
+		store, err := coordaudit.Open(context.Background(), "postgres://none@127.0.0.1:1/none?sslmode=disable", config)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func enqueue(b *testing.B, store *coordaudit.Store) {
 	var times []time.Duration
 	begun := time.Now()
 	for b.Loop() {
-		// A timer is late by up to a millisecond; who was late catches up.
+		// A timer is late by up to a millisecond, so later calls catch up.
 		if due := begun.Add(time.Duration(len(times)) * time.Second / perSecond); time.Until(due) > 0 {
 			time.Sleep(time.Until(due))
 		}
@@ -120,7 +120,7 @@ func enqueue(b *testing.B, store *coordaudit.Store) {
 		times = append(times, time.Since(start))
 	}
 	if offered := float64(len(times)) / time.Since(begun).Seconds(); len(times) > perSecond && offered < 0.9*perSecond {
-		b.Errorf("only %.0f records a second were handed in", offered)
+		b.Errorf("only %.0f records a second were submitted", offered)
 	}
 	slices.Sort(times)
 	at := func(share float64) float64 {
@@ -132,7 +132,8 @@ func enqueue(b *testing.B, store *coordaudit.Store) {
 	b.ReportMetric(at(0.999), "p99.9-µs")
 }
 
-// rate runs work on so many goroutines for a while and returns what they did a second.
+// rate runs work on the given number of goroutines for a while and returns the work done in a
+// second.
 func rate(callers int, turn time.Duration, work func() int) float64 {
 	var done atomic.Int64
 	var running sync.WaitGroup
@@ -156,7 +157,7 @@ func medianRate(rates []float64) float64 {
 func benchRecorder(b *testing.B, store *coordaudit.Store) *coordaudit.Recorder {
 	b.Helper()
 	recorder, err := store.NewRecorder(coordaudit.RecorderConfig{
-		DeadLetterDir: b.TempDir(), WaitTimeout: time.Minute, RetryBudget: 100 * time.Millisecond,
+		SpoolDir: b.TempDir(), WaitTimeout: time.Minute, RetryBudget: 100 * time.Millisecond,
 	})
 	if err != nil {
 		b.Fatal(err)

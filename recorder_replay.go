@@ -7,24 +7,35 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// skipping counts what a recorder in a replay skips.
-type skipping struct {
+// skipper skips the records of a replay, and counts them.
+type skipper struct {
+	store  *Store
 	closed atomic.Bool
 	counts counters
 }
 
-// skip is a replay's end of a record.
-func (r *Recorder) skip(ctx context.Context, rec *audit.Record) (audit.Receipt, error) {
-	receipt := audit.Receipt{AuditID: rec.AuditID}
-	if r.skipping.closed.Load() {
-		return receipt, r.refuse(ctx, rec, audit.ErrClosed)
+func (s *skipper) record(ctx context.Context, rec *audit.Record) (audit.Result, error) {
+	if s.closed.Load() {
+		return audit.Result{}, audit.ErrClosed
 	}
-	r.skipping.counts.add(rec.EnvelopeClass, audit.Skipped)
-	receipt.Outcome = audit.Skipped
-	return receipt, r.store.tell(ctx, rec, receipt, settled{})
+	s.counts.add(rec.EnvelopeClass, audit.Skipped)
+	result := audit.Result{AuditID: rec.AuditID, Outcome: audit.Skipped}
+	return result, s.store.reportOne(ctx, rec, result, finished{})
 }
 
-func (s *skipping) stats() audit.RecorderStats {
+func (s *skipper) enqueue(ctx context.Context, rec *audit.Record) error {
+	_, err := s.record(ctx, rec)
+	return err
+}
+
+func (s *skipper) flush(context.Context) error { return nil }
+
+func (s *skipper) close(context.Context) error {
+	s.closed.Store(true)
+	return nil
+}
+
+func (s *skipper) stats() audit.RecorderStats {
 	stats := audit.RecorderStats{ByClass: map[audit.EnvelopeClass]audit.RecorderCounts{}}
 	for class, counts := range s.counts.stats() {
 		stats.ByClass[class] = audit.RecorderCounts{Accepted: counts.Attempts, Skipped: counts.Skipped}

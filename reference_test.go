@@ -10,13 +10,13 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// The reference computes breakdowns and signals from records in memory, as their
-// definitions in package audit read, and in no way like the SQL does.
+// reference computes breakdowns and signals from records in memory, by their definitions in package audit
+// and not as the SQL does.
 type reference struct {
 	recs []audit.Record // in the trail's total order
 }
 
-// newReference takes the records in the order of their insertion.
+// newReference expects the records in the order of their insertion.
 func newReference(recs []audit.Record) reference {
 	recs = slices.Clone(recs)
 	slices.SortStableFunc(recs, func(a, b audit.Record) int { return a.DecisionTimestamp.Compare(b.DecisionTimestamp) })
@@ -47,6 +47,7 @@ func (r reference) breakdown(scope audit.Scope, w audit.Window) audit.Breakdown 
 		ByClassDecision: map[audit.EnvelopeClass]map[audit.Decision]int64{},
 		ByTenant:        map[string]int64{},
 		ByReason:        map[string]int64{},
+		ByReasonCode:    map[string]map[audit.Decision]int64{},
 	}
 	type target struct {
 		class                audit.EnvelopeClass
@@ -66,6 +67,12 @@ func (r reference) breakdown(scope audit.Scope, w audit.Window) audit.Breakdown 
 		b.ByClassDecision[rec.EnvelopeClass][rec.Decision]++
 		b.ByTenant[rec.TenantID]++
 		b.ByReason[rec.Reason]++
+		if rec.ReasonCode != "" {
+			if b.ByReasonCode[rec.ReasonCode] == nil {
+				b.ByReasonCode[rec.ReasonCode] = map[audit.Decision]int64{}
+			}
+			b.ByReasonCode[rec.ReasonCode][rec.Decision]++
+		}
 		at := rec.DecisionTimestamp
 		day := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC)
 		if n := len(b.ByDay); n == 0 || b.ByDay[n-1].Day != day {
@@ -105,11 +112,11 @@ func (r reference) signals(q audit.SignalQuery) audit.Signals {
 	return s
 }
 
-// evidence of records in the trail's order.
-func evidence(recs []audit.Record, most int) audit.Evidence {
+// evidence returns the evidence of records that are in the trail's order.
+func evidence(recs []audit.Record, limit int) audit.Evidence {
 	ids := []uuid.UUID{}
 	for _, rec := range slices.Backward(recs) {
-		if len(ids) == most {
+		if len(ids) == limit {
 			break
 		}
 		ids = append(ids, rec.AuditID)
@@ -117,11 +124,21 @@ func evidence(recs []audit.Record, most int) audit.Evidence {
 	return audit.Evidence{AuditIDs: ids, Records: int64(len(recs))}
 }
 
+func topCode(recs []audit.Record) (top audit.TopReasonCode) {
+	for code, stating := range grouped(recs, func(rec audit.Record) string { return rec.ReasonCode }) {
+		n := int64(len(stating))
+		if code != "" && (n > top.Records || n == top.Records && code < top.ReasonCode) {
+			top = audit.TopReasonCode{ReasonCode: code, Records: n}
+		}
+	}
+	return top
+}
+
 func ofDecision(recs []audit.Record, decision audit.Decision) []audit.Record {
 	return slices.DeleteFunc(slices.Clone(recs), func(rec audit.Record) bool { return rec.Decision != decision })
 }
 
-// grouped keeps each group in the trail's order.
+// grouped groups records and keeps the trail's order in each group.
 func grouped[K comparable](recs []audit.Record, key func(audit.Record) K) map[K][]audit.Record {
 	groups := map[K][]audit.Record{}
 	for _, rec := range recs {
@@ -140,7 +157,7 @@ func rejectionRates(selected []audit.Record, minRecords, maxEvidence int) []audi
 		rates = append(rates, audit.RejectionRate{
 			EnvelopeClass: class, Rejected: int64(len(rejected)), Total: int64(len(recs)),
 			FirstSeen: recs[0].DecisionTimestamp, LastSeen: recs[len(recs)-1].DecisionTimestamp,
-			Evidence: evidence(rejected, maxEvidence),
+			Evidence: evidence(rejected, maxEvidence), TopReasonCode: topCode(rejected),
 		})
 	}
 	slices.SortFunc(rates, func(a, b audit.RejectionRate) int {
@@ -188,7 +205,7 @@ func (r reference) friction(selected []audit.Record, q audit.SignalQuery) ([]aud
 	type pair struct{ class, other audit.EnvelopeClass }
 	pairs := map[pair][]audit.Record{}
 	var self []audit.Record
-	latest := map[tenantsEnvelope]audit.EnvelopeClass{} // as of the record that is looked at
+	latest := map[tenantsEnvelope]audit.EnvelopeClass{} // up to the current record
 	wanted := grouped(selected, func(rec audit.Record) uuid.UUID { return rec.AuditID })
 	for _, rec := range r.recs {
 		other := rec.ConflictingEnvelopeID
@@ -216,13 +233,13 @@ func (r reference) friction(selected []audit.Record, q audit.SignalQuery) ([]aud
 			EnvelopeClass: of.class, CounterpartClass: of.other, Conflicts: int64(len(recs)),
 			Rejected:  int64(len(ofDecision(recs, audit.Rejected))),
 			Preempted: int64(len(ofDecision(recs, audit.Preempted))),
-			Evidence:  evidence(recs, q.MaxEvidence),
+			Evidence:  evidence(recs, q.MaxEvidence), TopReasonCode: topCode(recs),
 		})
 	}
 	slices.SortFunc(friction, func(a, b audit.Friction) int {
 		return cmp.Or(cmp.Compare(b.Conflicts, a.Conflicts), cmp.Compare(a.EnvelopeClass, b.EnvelopeClass), cmp.Compare(a.CounterpartClass, b.CounterpartClass))
 	})
-	return friction, audit.SelfConflicts{Conflicts: int64(len(self)), Evidence: evidence(self, q.MaxEvidence)}
+	return friction, audit.SelfConflicts{Conflicts: int64(len(self)), Evidence: evidence(self, q.MaxEvidence), TopReasonCode: topCode(self)}
 }
 
 func repeatedRejections(selected []audit.Record, q audit.SignalQuery) (byEnvelope []audit.RepeatedRejection, byParameter []audit.RepeatedParameterRejection) {
@@ -232,7 +249,7 @@ func repeatedRejections(selected []audit.Record, q audit.SignalQuery) (byEnvelop
 			byEnvelope = append(byEnvelope, audit.RepeatedRejection{
 				TenantID: of.tenant, EnvelopeID: of.envelope, Rejections: int64(len(recs)),
 				FirstSeen: recs[0].DecisionTimestamp, LastSeen: recs[len(recs)-1].DecisionTimestamp,
-				Evidence: evidence(recs, q.MaxEvidence),
+				Evidence: evidence(recs, q.MaxEvidence), TopReasonCode: topCode(recs),
 			})
 		}
 	}
@@ -256,7 +273,7 @@ func repeatedRejections(selected []audit.Record, q audit.SignalQuery) (byEnvelop
 		byParameter = append(byParameter, audit.RepeatedParameterRejection{
 			TenantID: of[0], TargetSubsystem: of[1], TargetParameter: of[2], Rejections: int64(len(recs)), CounterpartClasses: classes,
 			FirstSeen: recs[0].DecisionTimestamp, LastSeen: recs[len(recs)-1].DecisionTimestamp,
-			Evidence: evidence(recs, q.MaxEvidence),
+			Evidence: evidence(recs, q.MaxEvidence), TopReasonCode: topCode(recs),
 		})
 	}
 	slices.SortFunc(byParameter, func(a, b audit.RepeatedParameterRejection) int {

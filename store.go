@@ -10,28 +10,34 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+	"github.com/hoc-analytics/coordaudit/internal/hooks"
 )
 
 // Store persists audit records and reads them. It is safe for concurrent use.
 type Store struct {
 	*core
+	driver    *auditdriver.Driver // the core's, or one that reads at one moment
 	replaying bool
 }
 
 // core is what a store and its replaying twin share.
 type core struct {
-	config  Config
-	driver  *auditdriver.Driver
-	ownPool *pgxpool.Pool
-	counts  counters
-	calls   calls
-	loading loading
+	config     Config
+	driver     *auditdriver.Driver
+	ownPool    *pgxpool.Pool
+	counts     counters
+	calls      calls
+	hooks      hooks.Guard
+	copyMemory copyMemory
 }
 
-// Open returns a store with a pool of its own on a database URL
+// Open returns a store with a pool of its own. It takes a database URL
 // (postgres://user@host/database) or a key=value string. It does not wait for the
-// database: a service may start while its database is away. ctx is for opening
-// the first connections only. Close the store to close the pool.
+// database, so a service may start while its database is away. ctx is only for opening
+// the first connections. Close the store to close the pool.
+//
+// If the role, the database or the server sets synchronous_commit to off or local, and
+// the URL does not set it, the store's own connections raise it to on.
 func Open(ctx context.Context, databaseURL string, config Config) (*Store, error) {
 	pool, err := auditdriver.OpenPool(ctx, databaseURL, config.Tracer)
 	if err != nil {
@@ -42,32 +48,32 @@ func Open(ctx context.Context, databaseURL string, config Config) (*Store, error
 	return store, nil
 }
 
-// New returns a store on the caller's pool, which stays the caller's to close.
-// A nil pool is allowed: then only the calls that bring a transaction work, and
-// the others return [audit.ErrNoPool].
+// New returns a store on the caller's pool, which the caller closes. Prepare the pool's
+// configuration with [ConfigurePool]. The pool may be nil. Then only the calls that take
+// a transaction work, and the others return [audit.ErrNoPool].
 func New(pool *pgxpool.Pool, config Config) *Store {
-	return &Store{core: &core{
-		config: config.withDefaults(),
-		driver: auditdriver.New(pool),
-	}}
+	driver := auditdriver.NewInSchema(pool, config.Schema)
+	store := &Store{driver: driver, core: &core{config: config.withDefaults(), driver: driver}}
+	driver.Watch(store.events())
+	return store
 }
 
-// Replaying returns the same store for re-running decisions: every persist call
-// validates its records and writes nothing, with outcome [audit.Skipped]. The two
-// share their counts and their pool; closing one closes both.
+// Replaying returns the same store for re-running decisions. Every persist call
+// validates its records and writes nothing; the outcome is [audit.Skipped]. The two
+// stores share their counts and their pool. Closing one closes both.
 func (s *Store) Replaying() *Store {
-	return &Store{core: s.core, replaying: true}
+	return &Store{core: s.core, driver: s.driver, replaying: true}
 }
 
-// Stats returns what became of every record handed in so far.
+// Stats returns the outcomes of all records submitted so far.
 func (s *Store) Stats() audit.Stats {
 	return s.counts.stats()
 }
 
-// Close lets the calls under way end, each within its timeout, and closes the
-// pool if [Open] made it. A cancel request that a call has left behind is given up
-// to 5 s to be answered. Later calls return [audit.ErrClosed]. Closing twice is
-// the same as closing once.
+// Close waits for the calls in progress, each of which ends within its timeout, and
+// closes the pool if [Open] made it. A cancel request that a call has left behind gets
+// up to 5 s for its answer. Later calls return [audit.ErrClosed]. A second Close does
+// nothing.
 func (s *Store) Close() {
 	s.calls.close()
 	s.driver.Close()
@@ -76,15 +82,15 @@ func (s *Store) Close() {
 	}
 }
 
-// NewTraceLogger returns a tracer for a pgx connection that logs each statement
-// at debug level as audit_statement, with its name, duration, rows and SQLSTATE:
-// never its arguments, never its text. Set it as [Config.Tracer], or on your own
-// pool's ConnConfig.
+// NewTraceLogger returns a tracer for a pgx connection. It logs each statement at debug
+// level as audit_statement, with its name, duration, rows and SQLSTATE. It logs neither
+// arguments nor the statement's text. Set it as [Config.Tracer], or on the ConnConfig of
+// your own pool.
 func NewTraceLogger(log *slog.Logger) pgx.QueryTracer {
-	return auditdriver.NewTraceLogger(log)
+	return auditdriver.NewTraceLogger(hooks.NewLogger(log, &hooks.Guard{}))
 }
 
-// calls counts the calls under way, so that closing can wait for them.
+// calls counts the calls in progress, so that Close can wait for them.
 type calls struct {
 	mu      sync.Mutex
 	closed  bool
@@ -101,7 +107,15 @@ func (c *calls) begin() error {
 	return nil
 }
 
-func (c *calls) end() { c.running.Done() }
+// during does work unless the store is closed. The store can close even if a caller's
+// tracer panics during work or ends its goroutine.
+func (c *calls) during(work func() error) error {
+	if err := c.begin(); err != nil {
+		return err
+	}
+	defer c.running.Done()
+	return work()
+}
 
 func (c *calls) close() {
 	c.mu.Lock()

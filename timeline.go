@@ -3,24 +3,16 @@ package coordaudit
 import (
 	"cmp"
 	"context"
-	"fmt"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// Timeline reads a page of what happened to an envelope and because of it: its
-// own records and those that name it as the conflicting or the preempting
-// envelope, each once, in one total order: by the decision's time, and by seq
-// where times are equal. Errors are those of [Store.List]. ctx bounds the call.
-func (s *Store) Timeline(ctx context.Context, q audit.TimelineQuery) (audit.Timeline, error) {
-	timeline, err := s.timeline(ctx, q)
-	if err != nil {
-		return audit.Timeline{}, fmt.Errorf("reading the timeline of envelope %q for %s: %w", clip(q.EnvelopeID), q.Scope, err)
-	}
-	return timeline, nil
-}
-
-func (s *Store) timeline(ctx context.Context, q audit.TimelineQuery) (audit.Timeline, error) {
+// Timeline reads one page of an envelope's history, oldest first. It holds the
+// envelope's own records and those that name it as the conflicting envelope or as the
+// preemptor, each once. The order is total: by decision time, then by seq, then by
+// audit id. ctx bounds the call. Errors are those of [Store.List].
+func (s *Store) Timeline(ctx context.Context, q audit.TimelineQuery) (_ audit.Timeline, err error) {
+	defer wrap(&err, "reading the timeline of envelope %q for %s", clip(q.EnvelopeID), q.Scope)
 	if err := q.Validate(); err != nil {
 		return audit.Timeline{}, err
 	}
@@ -31,15 +23,14 @@ func (s *Store) timeline(ctx context.Context, q audit.TimelineQuery) (audit.Time
 		return audit.Timeline{}, err
 	}
 	size := cmp.Or(q.Limit, audit.DefaultPageSize)
-	var recs []audit.Record
-	err = s.reading(func() (err error) {
-		recs, err = s.driver.Timeline(ctx, &q, from, size+1)
-		return err
-	})
+	recs, err := read(s, func() ([]audit.Record, error) { return s.driver.Timeline(ctx, &q, from, size+1) })
+	if err != nil {
+		return audit.Timeline{}, err
+	}
 	recs, next := cutPage(recs, size, of)
 	entries := make([]audit.TimelineEntry, len(recs))
 	for i, rec := range recs {
 		entries[i] = audit.TimelineEntry{Record: rec, Role: rec.RoleOf(q.EnvelopeID)}
 	}
-	return audit.Timeline{Entries: entries, Next: next}, err
+	return audit.Timeline{Entries: entries, Next: next}, nil
 }

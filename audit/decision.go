@@ -8,12 +8,12 @@ const (
 	// Applied: the envelope acts from now on.
 	Applied Decision = "APPLIED"
 
-	// Rejected: the envelope may not act. ConflictingEnvelopeID names the envelope
-	// that stood in its way, where one did.
+	// Rejected: the envelope may not act. ConflictingEnvelopeID names the envelope that
+	// it conflicts with, if there is one.
 	Rejected Decision = "REJECTED"
 
-	// Preempted: an acting envelope had to give way. PreemptingEnvelopeID names the
-	// one that took its place.
+	// Preempted: the envelope was active and had to stop for another one, its preemptor.
+	// PreemptingEnvelopeID names the preemptor.
 	Preempted Decision = "PREEMPTED"
 )
 
@@ -24,8 +24,8 @@ func Decisions() []Decision {
 	return []Decision{Applied, Rejected, Preempted}
 }
 
-// ParseDecision returns the decision that text names, in any case. Anything but
-// the exact word is an [InvalidRecordError].
+// ParseDecision returns the decision with this name, in any case. Anything but the
+// exact word is an [InvalidRecordError].
 func ParseDecision(text string) (Decision, error) {
 	for _, decision := range [...]Decision{Applied, Rejected, Preempted} {
 		if isWord(text, string(decision)) {

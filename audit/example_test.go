@@ -43,3 +43,29 @@ func ExampleRecord_MarshalJSON() {
 	fmt.Println(string(data), err)
 	// Output: {"audit_id":"9d191c61-c4ee-457d-9aa0-563922ea4db1","envelope_id":"a","envelope_class":"UNKNOWN","decision":"APPLIED","reason":"why","decision_timestamp":"2026-01-01T00:00:00.000000Z","conflicting_envelope_id":null,"preempting_envelope_id":null,"active_envelopes_count":0,"tenant_id":null} <nil>
 }
+
+// Details come back as they are stored: sorted by length and bytes of the keys, with
+// plain numbers.
+func ExampleDetailsOf() {
+	details, err := audit.DetailsOf(map[string]any{
+		"weights": []float64{0.25, 1e6},
+		"limit":   3,
+		"mode":    "canary",
+	})
+	fmt.Println(details, err)
+
+	_, err = audit.DetailsOf(map[string]any{"weights": []uint64{1, 1<<64 - 1}})
+	fmt.Println(err)
+	// Output:
+	// {"mode": "canary", "limit": 3, "weights": [0.25, 1000000]} <nil>
+	// invalid audit record: details weights[1] is a number that float64 would change: write it as a string
+}
+
+func ExampleDetails_Decode() {
+	var facts struct {
+		Limit int `json:"limit"`
+	}
+	err := audit.Details(`{"mode": "canary", "limit": 3}`).Decode(&facts)
+	fmt.Println(facts.Limit, err)
+	// Output: 3 <nil>
+}

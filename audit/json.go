@@ -2,17 +2,16 @@ package audit
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// timeLayout always shows microseconds, so equal times are equal texts.
-const timeLayout = "2006-01-02T15:04:05.000000Z07:00"
-
-// recordJSON is the form that is written. Reading is stricter than
-// encoding/json can be; see [ParseRecord].
+// recordJSON is the form that is written. [ParseRecord] reads more strictly than
+// encoding/json can.
 type recordJSON struct {
+	Format                int           `json:"format,omitempty"`
 	AuditID               uuid.UUID     `json:"audit_id"`
 	EnvelopeID            string        `json:"envelope_id"`
 	EnvelopeClass         EnvelopeClass `json:"envelope_class"`
@@ -24,28 +23,54 @@ type recordJSON struct {
 	ActiveEnvelopesCount  int32         `json:"active_envelopes_count"`
 	TenantID              *string       `json:"tenant_id"`
 
-	// The predecessor's callers do not know these, so a record without them looks
-	// as it ever did.
+	// The predecessor's callers do not know these keys. Without them a record looks as it
+	// always did.
 	TargetSubsystem  string        `json:"target_subsystem,omitempty"`
 	TargetParameter  string        `json:"target_parameter,omitempty"`
 	CounterpartClass EnvelopeClass `json:"counterpart_class,omitempty"`
+
+	*contextJSON // nil if none of them is stated
 }
 
+// contextJSON has the keys of format 2.
+type contextJSON struct {
+	ReasonCode    string          `json:"reason_code,omitempty"`
+	PolicyVersion string          `json:"policy_version,omitempty"`
+	Actor         string          `json:"actor,omitempty"`
+	CausedBy      uuid.UUID       `json:"caused_by,omitzero"`
+	Corrects      uuid.UUID       `json:"corrects,omitzero"`
+	CorrelationID string          `json:"correlation_id,omitempty"`
+	TraceID       TraceID         `json:"trace_id,omitzero"`
+	SpanID        SpanID          `json:"span_id,omitzero"`
+	Details       json.RawMessage `json:"details,omitempty"`
+	SourceID      uuid.UUID       `json:"source_id,omitzero"`
+	SourceSeq     int64           `json:"source_seq,omitzero"`
+}
+
+// newestFormat is the format of a line with one of the keys of [contextJSON]. A reader
+// that does not know it would lose what they say. A line without them needs no number and
+// can be read by every version.
+const newestFormat = 2
+
 // MarshalJSON writes the record's content under the argument names of
-// persist_audit_record: class and decision in upper case, the time in UTC with
-// microseconds, null for an optional id that is empty. The target and the
-// counterpart's class, which those callers did not know, are left out where they
-// are not stated. Seq and CreatedAt belong to one database's trail, so they are
-// left out: [ParseRecord] reads what this writes into an equal record.
+// persist_audit_record. Class and decision are in upper case, the time is in UTC with
+// microseconds, and an empty optional id is null. All further fields, which the
+// predecessor's callers do not know, are omitted if they are not stated. Seq and
+// CreatedAt belong to one database's trail and are omitted. [ParseRecord] reads the
+// result into an equal record.
+//
+// Details are an object, whose keys and numbers are in normal form. encoding/json decides
+// about spaces and escapes. If ReasonCode or a later field is stated, the object begins
+// with "format":2, so that a reader that does not know these fields can refuse it.
 func (r Record) MarshalJSON() ([]byte, error) {
 	r = r.Normalized()
-	return json.Marshal(recordJSON{
+	line := recordJSON{
 		AuditID:               r.AuditID,
 		EnvelopeID:            r.EnvelopeID,
 		EnvelopeClass:         r.EnvelopeClass,
 		Decision:              r.Decision,
 		Reason:                r.Reason,
-		DecisionTimestamp:     r.DecisionTimestamp.Format(timeLayout),
+		DecisionTimestamp:     FormatTime(r.DecisionTimestamp),
 		ConflictingEnvelopeID: nullable(r.ConflictingEnvelopeID),
 		PreemptingEnvelopeID:  nullable(r.PreemptingEnvelopeID),
 		ActiveEnvelopesCount:  r.ActiveEnvelopesCount,
@@ -53,12 +78,32 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		TargetSubsystem:       r.TargetSubsystem,
 		TargetParameter:       r.TargetParameter,
 		CounterpartClass:      r.CounterpartClass,
-	})
+	}
+	if r.hasContext() {
+		line.Format = newestFormat
+		line.contextJSON = &contextJSON{
+			ReasonCode:    r.ReasonCode,
+			PolicyVersion: r.PolicyVersion,
+			Actor:         r.Actor,
+			CausedBy:      r.Links.CausedBy,
+			Corrects:      r.Links.Corrects,
+			CorrelationID: r.Links.CorrelationID,
+			TraceID:       r.Origin.TraceID,
+			SpanID:        r.Origin.SpanID,
+			Details:       json.RawMessage(r.Details),
+			SourceID:      r.Origin.SourceID,
+			SourceSeq:     r.Origin.SourceSeq,
+		}
+	}
+	return json.Marshal(line)
 }
 
-// UnmarshalJSON reads what [ParseRecord] reads. A call that asks for a replay
-// ("emit_traces": false) is refused, since a Record cannot carry that wish and
-// would be stored.
+func (r Record) hasContext() bool {
+	return r.ReasonCode+r.PolicyVersion+r.Actor != "" || r.Links != (Links{}) || r.Details != "" || r.Origin != (Origin{})
+}
+
+// UnmarshalJSON reads what [ParseRecord] reads. It refuses a call that asks for a replay
+// ("emit_traces": false): a Record cannot carry that request and would be stored.
 func (r *Record) UnmarshalJSON(data []byte) error {
 	parsed, replay, err := ParseRecord(data)
 	if err != nil {
@@ -78,8 +123,8 @@ func nullable(text string) *string {
 	return &text
 }
 
-// parseTime reads RFC 3339. A time without an offset is refused: its instant
-// would be a guess.
+// parseTime reads RFC 3339. It refuses a time without an offset, since the instant would
+// be a guess.
 func parseTime(text string) (at time.Time, reason string) {
 	at, err := time.Parse(time.RFC3339, text)
 	if err == nil {
@@ -88,5 +133,23 @@ func parseTime(text string) (at time.Time, reason string) {
 	if _, err := time.Parse("2006-01-02T15:04:05", text); err == nil {
 		return time.Time{}, "is a naive time: add its offset, Z or ±hh:mm"
 	}
+	if isBeyondYears(text) {
+		return time.Time{}, yearReason
+	}
 	return time.Time{}, "must be an RFC 3339 time with an offset, such as 2026-01-31T12:00:00.000000Z"
+}
+
+// isBeyondYears reports whether [FormatTime] writes the text for a time that no new
+// record may have: an infinite one, or one whose year has a sign or five digits.
+func isBeyondYears(text string) bool {
+	if text == FormatTime(InfinitePast()) || text == FormatTime(InfiniteFuture()) {
+		return true
+	}
+	unsigned, before := strings.CutPrefix(text, "-")
+	year, rest, _ := strings.Cut(unsigned, "-")
+	if len(year) > 6 || len(year) < 4 || len(year) == 4 && !before || strings.Trim(year, "0123456789") != "" {
+		return false
+	}
+	_, err := time.Parse(time.RFC3339, "2000-"+rest) // a leap year has every day
+	return err == nil
 }

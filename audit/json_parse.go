@@ -4,27 +4,33 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
-	"strconv"
-	"unicode/utf8"
 )
 
-// ParseRecord reads one JSON object with the argument names of
-// persist_audit_record. All faults, those of [Record.Validate] included, come
-// back in one [InvalidRecordError], each with its key:
+// ParseRecord reads one JSON object with the argument names of persist_audit_record. It
+// reports all faults in one [InvalidRecordError], each with its key, including those of
+// [Record.Validate]:
 //
-//   - audit_id, envelope_id, envelope_class, decision, reason and
-//     decision_timestamp are required; a null class means that none was declared;
-//   - conflicting_envelope_id, preempting_envelope_id and tenant_id may be null
-//     or absent, and so may target_subsystem, target_parameter and
-//     counterpart_class; active_envelopes_count may be absent and is then 0;
-//   - class and decision may be in any case;
-//   - decision_timestamp is RFC 3339 and must have an offset;
-//   - keys that are unknown or come twice are refused, and so is text that
-//     encoding/json would silently replace (broken UTF-8, lone surrogates).
+//   - audit_id, envelope_id, envelope_class, decision, reason and decision_timestamp
+//     are required. A null class means that none was declared.
+//   - active_envelopes_count may be absent and is then 0.
+//   - All other keys may be null or absent, except format, which may be absent.
+//   - Class and decision may be in any case.
+//   - decision_timestamp is RFC 3339 and must have an offset.
+//   - caused_by, corrects and source_id are UUIDs in their 36-character form.
+//   - trace_id and span_id have 32 and 16 lower-case hexadecimal digits.
+//   - details is an object as [Details] describes it.
+//   - Unknown and duplicate keys are refused, and so is text that encoding/json would
+//     silently replace (broken UTF-8, lone surrogates).
 //
 // replay is true if the object says "emit_traces": false.
+//
+// format is the version of the object's form, 1 or 2. It need not be stated, and both may
+// have all keys. If it is greater, the error matches [ErrNewerFormat] instead of
+// [ErrInvalidRecord], regardless of what else the object holds: a later version of this module
+// wrote it, and only that version can say what is wrong with it.
 func ParseRecord(data []byte) (rec Record, replay bool, err error) {
 	var p recordParser
 	if !p.scan(data) {
@@ -32,6 +38,9 @@ func ParseRecord(data []byte) (rec Record, replay bool, err error) {
 		if err := p.object(data); err != nil {
 			return Record{}, false, err
 		}
+	}
+	if p.format > newestFormat {
+		return Record{}, false, fmt.Errorf("%w: it has format %d, and this version reads formats up to %d", ErrNewerFormat, p.format, newestFormat)
 	}
 	for _, required := range [...]string{fieldAuditID, fieldEnvelopeID, fieldEnvelopeClass, fieldDecision, fieldReason, fieldDecisionTimestamp} {
 		if key, bit := knownKey([]byte(required)); p.seen&bit == 0 {
@@ -48,49 +57,14 @@ func ParseRecord(data []byte) (rec Record, replay bool, err error) {
 type recordParser struct {
 	record  Record
 	replay  bool
-	seen    uint16          // bits of the known keys
+	format  int64           // 0 if it is not stated
+	seen    uint32          // bits of the known keys
 	unknown map[string]bool // the other keys
 	faults  faultList
 }
 
-// knownKey returns a key of ours and its bit; no bit if it is none.
-func knownKey(name []byte) (key string, bit uint16) {
-	switch string(name) {
-	case fieldAuditID:
-		return fieldAuditID, 1 << 0
-	case fieldEnvelopeID:
-		return fieldEnvelopeID, 1 << 1
-	case fieldEnvelopeClass:
-		return fieldEnvelopeClass, 1 << 2
-	case fieldDecision:
-		return fieldDecision, 1 << 3
-	case fieldReason:
-		return fieldReason, 1 << 4
-	case fieldDecisionTimestamp:
-		return fieldDecisionTimestamp, 1 << 5
-	case fieldConflictingEnvelopeID:
-		return fieldConflictingEnvelopeID, 1 << 6
-	case fieldPreemptingEnvelopeID:
-		return fieldPreemptingEnvelopeID, 1 << 7
-	case fieldActiveEnvelopesCount:
-		return fieldActiveEnvelopesCount, 1 << 8
-	case fieldTenantID:
-		return fieldTenantID, 1 << 9
-	case fieldTargetSubsystem:
-		return fieldTargetSubsystem, 1 << 10
-	case fieldTargetParameter:
-		return fieldTargetParameter, 1 << 11
-	case fieldCounterpartClass:
-		return fieldCounterpartClass, 1 << 12
-	case fieldEmitTraces:
-		return fieldEmitTraces, 1 << 13
-	default:
-		return "", 0
-	}
-}
-
-// object reads the keys one by one: encoding/json into a struct would let the
-// last of two equal keys win, and match keys in any case.
+// object reads the keys one by one. With encoding/json into a struct, the last of two
+// equal keys would win, and keys would match in any case.
 func (p *recordParser) object(data []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	if token, err := decoder.Token(); err != nil {
@@ -128,8 +102,8 @@ func brokenJSON(err error) error {
 	return invalidField("", "is not valid JSON: "+err.Error())
 }
 
-// first reports whether the key has not come before. Its bit is 0 if it is unknown.
-func (p *recordParser) first(key string, bit uint16) bool {
+// first reports whether this is the first occurrence of a key. An unknown key has bit 0.
+func (p *recordParser) first(key string, bit uint32) bool {
 	if bit != 0 {
 		before := p.seen
 		p.seen |= bit
@@ -145,7 +119,7 @@ func (p *recordParser) first(key string, bit uint16) bool {
 	return true
 }
 
-func (p *recordParser) member(key string, bit uint16, value json.RawMessage) {
+func (p *recordParser) member(key string, bit uint32, value json.RawMessage) {
 	if !p.first(key, bit) {
 		p.faults.add(nameOf(key), "comes twice")
 		return
@@ -156,7 +130,7 @@ func (p *recordParser) member(key string, bit uint16, value json.RawMessage) {
 	case fieldEnvelopeID:
 		p.text(key, value, &p.record.EnvelopeID)
 	case fieldEnvelopeClass:
-		p.class(key, value, &p.record.EnvelopeClass)
+		optional(p, key, value, &p.record.EnvelopeClass, ParseEnvelopeClass)
 	case fieldDecision:
 		parsed(p, key, value, &p.record.Decision, ParseDecision)
 	case fieldReason:
@@ -183,101 +157,47 @@ func (p *recordParser) member(key string, bit uint16, value json.RawMessage) {
 	case fieldTargetParameter:
 		p.optionalText(key, value, &p.record.TargetParameter)
 	case fieldCounterpartClass:
-		p.class(key, value, &p.record.CounterpartClass)
+		optional(p, key, value, &p.record.CounterpartClass, ParseEnvelopeClass)
 	case fieldEmitTraces:
 		p.emitTraces(key, value)
+	default:
+		p.contextMember(key, value)
+	}
+}
+
+func (p *recordParser) contextMember(key string, value json.RawMessage) {
+	switch key {
+	case fieldReasonCode:
+		p.optionalText(key, value, &p.record.ReasonCode)
+	case fieldPolicyVersion:
+		p.optionalText(key, value, &p.record.PolicyVersion)
+	case fieldActor:
+		p.optionalText(key, value, &p.record.Actor)
+	case fieldCausedBy:
+		optional(p, key, value, &p.record.Links.CausedBy, ParseAuditID)
+	case fieldCorrects:
+		optional(p, key, value, &p.record.Links.Corrects, ParseAuditID)
+	case fieldCorrelationID:
+		p.optionalText(key, value, &p.record.Links.CorrelationID)
+	case fieldTraceID:
+		optional(p, key, value, &p.record.Origin.TraceID, ParseTraceID)
+	case fieldSpanID:
+		optional(p, key, value, &p.record.Origin.SpanID, ParseSpanID)
+	case fieldDetails:
+		p.details(key, value)
+	case fieldSourceID:
+		optional(p, key, value, &p.record.Origin.SourceID, ParseAuditID)
+	case fieldSourceSeq:
+		p.sourceSeq(key, value)
+	case fieldFormat:
+		p.version(key, value)
 	default:
 		p.faults.add(nameOf(key), "is not a known key")
 	}
 }
 
-// nameOf shows a key that is not ours: it may hold anything, so it is quoted and cut.
-func nameOf(key string) string {
-	const most = 64
-	if runes := []rune(key); len(runes) > most {
-		key = string(runes[:most]) + "…"
-	}
-	return strconv.Quote(key)
-}
-
-// parsed reads a text and turns it into a value, whose parser knows what may be
-// wrong with it, but not under which key it stands.
-func parsed[T any](p *recordParser, key string, value json.RawMessage, into *T, parse func(string) (T, error)) {
-	var text string
-	if !p.text(key, value, &text) {
-		return
-	}
-	result, err := parse(text)
-	if err != nil {
-		if invalid, ok := errors.AsType[*InvalidRecordError](err); ok {
-			for _, fault := range invalid.Faults {
-				p.faults.add(key, fault.Reason)
-			}
-		}
-		return
-	}
-	*into = result
-}
-
-func (p *recordParser) class(key string, value json.RawMessage, into *EnvelopeClass) {
-	if !isNull(value) {
-		parsed(p, key, value, into, ParseEnvelopeClass)
-	}
-}
-
-func (p *recordParser) optionalText(key string, value json.RawMessage, into *string) {
-	if !isNull(value) {
-		p.text(key, value, into)
-	}
-}
-
-func (p *recordParser) text(key string, value json.RawMessage, into *string) bool {
-	switch {
-	case isNull(value):
-		p.faults.add(key, "is required")
-	case value[0] != '"':
-		p.faults.add(key, "must be a string")
-	case !utf8.Valid(value):
-		p.faults.add(key, "is not valid UTF-8")
-	case bytes.IndexByte(value, '\\') < 0:
-		*into = string(value[1 : len(value)-1]) // as Unmarshal would, and faster
-		return true
-	case hasLoneSurrogate(value):
-		p.faults.add(key, "has a lone surrogate, which is no character")
-	default:
-		if err := json.Unmarshal(value, into); err != nil {
-			p.faults.add(key, "must be a string")
-			return false
-		}
-		return true
-	}
-	return false
-}
-
-func (p *recordParser) count(key string, value json.RawMessage) {
-	n, err := strconv.ParseInt(string(value), 10, 32)
-	switch {
-	case errors.Is(err, strconv.ErrRange):
-		p.faults.add(key, "must be between 0 and 2147483647")
-	case err != nil:
-		p.faults.add(key, "must be an integer")
-	default:
-		p.record.ActiveEnvelopesCount = int32(n)
-	}
-}
-
-func (p *recordParser) emitTraces(key string, value json.RawMessage) {
-	switch string(value) {
-	case "true":
-	case "false":
-		p.replay = true
-	default:
-		p.faults.add(key, "must be true or false")
-	}
-}
-
-// addFaultsOfRecord adds what Validate finds, except in fields whose text could
-// not be read: those are empty now, and their fault is known already.
+// addFaultsOfRecord adds what Validate finds, except in fields whose value could not be
+// read. Those are empty now, and their fault is already known.
 func (p *recordParser) addFaultsOfRecord() {
 	invalid, ok := errors.AsType[*InvalidRecordError](p.record.Validate())
 	if !ok {
@@ -293,5 +213,3 @@ func (p *recordParser) addFaultsOfRecord() {
 		}
 	}
 }
-
-func isNull(value json.RawMessage) bool { return string(value) == "null" }

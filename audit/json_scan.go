@@ -5,10 +5,10 @@ import (
 	"strconv"
 )
 
-// scan gives the object's members to p, and reports whether data is an object of
-// known keys with plain values, which is what lines look like. If not, it may
-// have given some of them: encoding/json, slower by far, then judges what is wrong,
-// if anything is, in words of its own.
+// scan passes the object's members to p. It reports whether data is an object of known
+// keys with plain values or good details, as nearly all lines are. If not, it may have
+// passed some members, and the caller starts again with encoding/json. That is far
+// slower, but finds what is wrong.
 func (p *recordParser) scan(data []byte) (ok bool) {
 	s := scanner{data: data}
 	if !s.symbol('{') {
@@ -24,7 +24,11 @@ func (p *recordParser) scan(data []byte) (ok bool) {
 		if !ok || bit == 0 {
 			return false
 		}
+		faults := len(p.faults)
 		p.member(key, bit, value)
+		if value[0] == '{' && len(p.faults) > faults {
+			return false // Only the parser of details has looked into it.
+		}
 		if more = s.symbol(','); !more && !s.symbol('}') {
 			return false
 		}
@@ -33,8 +37,8 @@ func (p *recordParser) scan(data []byte) (ok bool) {
 	return s.at == len(data)
 }
 
-// scanner reads JSON without nesting. What it takes is valid JSON; what it does
-// not take may be.
+// scanner reads JSON without nesting. What it accepts is valid JSON, except for the
+// inside of an object. What it does not accept may be valid, too.
 type scanner struct {
 	data []byte
 	at   int
@@ -51,7 +55,7 @@ func (s *scanner) space() {
 	}
 }
 
-// symbol takes b if it comes next, behind any space.
+// symbol takes b if it comes next, after any space.
 func (s *scanner) symbol(b byte) bool {
 	s.space()
 	if s.at == len(s.data) || s.data[s.at] != b {
@@ -61,8 +65,8 @@ func (s *scanner) symbol(b byte) bool {
 	return true
 }
 
-// member takes a key and its colon. Escapes and bytes beyond ASCII are in no key
-// of ours.
+// member takes a key and its colon. It does not decode escapes and non-ASCII bytes, as
+// no known key has them.
 func (s *scanner) member() (name []byte, ok bool) {
 	s.space()
 	quoted, ok := s.text()
@@ -72,7 +76,7 @@ func (s *scanner) member() (name []byte, ok bool) {
 	return quoted[1 : len(quoted)-1], true
 }
 
-// value takes a string, an integer, or one of the three words.
+// value takes a string, an integer, true, false, null or an object.
 func (s *scanner) value() (json.RawMessage, bool) {
 	s.space()
 	if s.at == len(s.data) {
@@ -81,6 +85,8 @@ func (s *scanner) value() (json.RawMessage, bool) {
 	switch s.data[s.at] {
 	case '"':
 		return s.text()
+	case '{':
+		return s.object()
 	case 'n':
 		return s.word("null")
 	case 't':
@@ -100,8 +106,29 @@ func (s *scanner) word(word string) ([]byte, bool) {
 	return s.take(end), true
 }
 
-// integer leaves what may follow, such as a fraction, to the caller, who finds no
-// comma there.
+// object takes what is between two braces, without a look at what it is.
+func (s *scanner) object() ([]byte, bool) {
+	depth, quoted := 0, false
+	for i := s.at; i < len(s.data); i++ {
+		switch b := s.data[i]; {
+		case quoted && b == '\\':
+			i++
+		case b == '"':
+			quoted = !quoted
+		case quoted:
+		case b == '{':
+			depth++
+		case b == '}':
+			if depth--; depth == 0 {
+				return s.take(i + 1), true
+			}
+		}
+	}
+	return nil, false
+}
+
+// integer stops at what is not a digit. If a fraction or an exponent follows, the caller
+// finds no comma there and gives up.
 func (s *scanner) integer() ([]byte, bool) {
 	first := s.at
 	if s.data[first] == '-' {
@@ -117,8 +144,8 @@ func (s *scanner) integer() ([]byte, bool) {
 	return s.take(end), true
 }
 
-// text takes a string with its quotes. Like encoding/json it lets broken UTF-8
-// pass, for the parser to refuse by key.
+// text takes a string with its quotes. Like encoding/json it accepts broken UTF-8, which
+// the parser then refuses by key.
 func (s *scanner) text() ([]byte, bool) {
 	if s.at == len(s.data) || s.data[s.at] != '"' {
 		return nil, false
@@ -140,7 +167,7 @@ func (s *scanner) text() ([]byte, bool) {
 	return nil, false
 }
 
-// escapeLength is the length of the escape behind a backslash; 0 if it is none.
+// escapeLength is the length of the escape after a backslash, or 0 if it is none.
 func escapeLength(rest []byte) int {
 	if len(rest) == 0 {
 		return 0
@@ -174,8 +201,8 @@ func (s *scanner) take(end int) []byte {
 	return taken
 }
 
-// hasLoneSurrogate reports whether a valid JSON string escapes half of a
-// surrogate pair. encoding/json would replace it by U+FFFD.
+// hasLoneSurrogate reports whether a valid JSON string escapes half of a surrogate pair.
+// encoding/json would replace it with U+FFFD.
 func hasLoneSurrogate(quoted []byte) bool {
 	for i := 0; i < len(quoted); i++ {
 		if quoted[i] != '\\' {

@@ -6,8 +6,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Outcome is what became of a record that was handed in and not refused. The
-// zero value means that the record was not stored.
+// Outcome is how a persist call ended for a record that did not fail. The zero value
+// means that the record failed.
 type Outcome string
 
 // The outcomes.
@@ -15,28 +15,29 @@ const (
 	// Persisted: this call stored the record.
 	Persisted Outcome = "persisted"
 
-	// AlreadyPersisted: the record was there before, with the same content. A retry
-	// after a lost acknowledgement ends here.
+	// AlreadyPersisted: the record was stored before, with the same content. It is as
+	// durable as if this call had stored it. A retry after a lost acknowledgement ends
+	// here.
 	AlreadyPersisted Outcome = "already_persisted"
 
-	// Skipped: a replay. The record was checked and not written.
+	// Skipped: the store is a replay. It checked the record and did not write it.
 	Skipped Outcome = "skipped"
 )
 
-// Receipt says where a record is in the trail.
-type Receipt struct {
-	// AuditID is the record's id. It is set on an error too, so that a retry can
-	// name the same record even if the id was made by the call that failed.
+// Result is the outcome of one record and its place in the trail.
+type Result struct {
+	// AuditID is the record's id. It is set on an error, too, so that a retry can use the
+	// same id even if the failed call made it.
 	AuditID uuid.UUID
 
-	// Outcome is what became of the record; empty on an error.
+	// Outcome is how the call ended for the record. It is empty on an error.
 	Outcome Outcome
 
-	// Seq is the record's place in the order of insertion; 0 if it was skipped or
-	// not stored. Gaps are normal.
+	// Seq is the record's number in the order of insertion. It is 0 if the record was
+	// skipped or not stored. Numbers may be missing.
 	Seq int64
 
-	// CreatedAt is the database's clock at the insertion, UTC, in microseconds;
-	// zero if the record was skipped or not stored.
+	// CreatedAt is the database's clock at insertion, in UTC and microseconds. It is zero
+	// if the record was skipped or not stored.
 	CreatedAt time.Time
 }

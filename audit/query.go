@@ -3,11 +3,13 @@ package audit
 import (
 	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // The bounds of a query.
 const (
-	// DefaultPageSize is how many records a page holds where [Query.Limit] is 0.
+	// DefaultPageSize is the number of records on a page if [Query.Limit] is 0.
 	DefaultPageSize = 100
 
 	// MaxPageSize bounds [Query.Limit].
@@ -17,8 +19,8 @@ const (
 	MaxFilterIDs = 1000
 )
 
-// Order is the direction of a listing. Both are total orders: by the decision's
-// time, and by seq where times are equal.
+// Order is the direction of a listing. Both orders are total: by decision time, then by
+// seq, then by audit id.
 type Order int
 
 // The orders.
@@ -27,46 +29,63 @@ const (
 	OldestFirst
 )
 
-// Query says which records to list or to count. Every filter that is set must
-// hold; one that is empty lets all records pass.
+// Query selects the records to list or count. A record must match every filter that is
+// set. An empty filter matches all records.
 type Query struct {
-	// Scope says whose records are seen. Required.
+	// Scope says whose records the query sees. Required.
 	Scope Scope
 
-	// Window bounds the decisions' time. Defaults to all of it.
+	// Window bounds the decision time. Defaults to all of time.
 	Window Window
 
-	// EnvelopeIDs, if not empty, are the envelopes decided on, at most [MaxFilterIDs].
+	// EnvelopeIDs, if not empty, matches decisions about these envelopes, at most
+	// [MaxFilterIDs].
 	EnvelopeIDs []string
 
-	// EnvelopeClasses, if not empty, are the classes to see.
+	// EnvelopeClasses, if not empty, matches these classes.
 	EnvelopeClasses []EnvelopeClass
 
-	// Decisions, if not empty, are the decisions to see.
+	// Decisions, if not empty, matches these decisions.
 	Decisions []Decision
 
-	// ConflictingEnvelopeID and PreemptingEnvelopeID, if not empty, are the
-	// envelopes that a record must name in these places.
+	// ConflictingEnvelopeID and PreemptingEnvelopeID, if not empty, match records that
+	// name these envelopes in the field of that name.
 	ConflictingEnvelopeID string
 	PreemptingEnvelopeID  string
 
-	// TargetSubsystem and TargetParameter, if not empty, are the target that a
-	// record must state.
+	// TargetSubsystem and TargetParameter, if not empty, match records that state this
+	// target.
 	TargetSubsystem string
 	TargetParameter string
 
-	// ReasonContains, if not empty, is a text that the reason must contain, letter
-	// by letter. No index serves it.
+	// ReasonContains, if not empty, matches reasons that contain this text exactly. No
+	// index serves it.
 	ReasonContains string
+
+	// ReasonCode, PolicyVersion and Actor, if not empty, match records that state them. No
+	// index serves them.
+	ReasonCode    string
+	PolicyVersion string
+	Actor         string
+
+	// CausedBy and Corrects, if not zero, match records whose link names this record: what
+	// it caused, and what corrects it.
+	CausedBy uuid.UUID
+	Corrects uuid.UUID
+
+	// CorrelationID and TraceID, if not zero, match the records of one action or of one
+	// trace. No index serves them.
+	CorrelationID string
+	TraceID       TraceID
 
 	// Order defaults to NewestFirst. Counting ignores it.
 	Order Order
 
-	// Limit is the most records on a page, 1 to [MaxPageSize]. Defaults to
+	// Limit is the maximum number of records on a page, 1 to [MaxPageSize]. Defaults to
 	// [DefaultPageSize]. Counting ignores it.
 	Limit int
 
-	// After is [Page.Next] of the page before; empty for the first page. Counting
+	// After is [Page.Next] of the page before. It is empty for the first page. Counting
 	// ignores it.
 	After Cursor
 }
@@ -75,24 +94,23 @@ type Query struct {
 type Page struct {
 	Records []Record
 
-	// Next is what to pass as [Query.After] for the page that follows; empty if
-	// there was none.
+	// Next is the [Query.After] of the page that follows. It is empty on the last page.
 	Next Cursor
 }
 
-// Cursor is the place where a page ended, as an opaque text that may be kept and
-// passed on. It works with the query that it came from, and is refused with
-// another scope, filter, window or order; the limit may change. It grants
-// nothing: whose records are seen is the query's to say.
+// Cursor is the place where a page ended, as an opaque text that may be stored and
+// passed on. It works only with the query that it came from. With another scope, filter,
+// window or order it is refused; the limit may change. It grants no access: the query's
+// scope alone says whose records are seen.
 //
-// Pages are keyset pages: a record that was there when the first page was read
-// comes exactly once, whatever is stored meanwhile. One that is stored meanwhile
-// comes if its place lies ahead.
+// Pages are keyset pages. A record that was stored when the first page was read occurs
+// exactly once, even while others are being stored. A record that is stored later occurs
+// if its place comes after the current page.
 type Cursor string
 
-// Validate reports a missing scope with [ErrNoScope], else every fault of the
-// query in one [InvalidQueryError], or nil. Whether a cursor belongs to the query
-// is seen when it is used.
+// Validate reports a missing scope with [ErrNoScope]. Otherwise it reports every fault of
+// the query in one [InvalidQueryError], or returns nil. Only the reading call checks
+// whether a cursor belongs to the query.
 func (q Query) Validate() error {
 	if err := q.Scope.Validate(); err != nil {
 		return err
@@ -120,6 +138,10 @@ func (q Query) Validate() error {
 	faults.optionalID(fieldTargetSubsystem, q.TargetSubsystem)
 	faults.optionalID(fieldTargetParameter, q.TargetParameter)
 	faults.storable(fieldReasonContains, q.ReasonContains)
+	faults.optionalID(fieldReasonCode, q.ReasonCode)
+	faults.optionalID(fieldPolicyVersion, q.PolicyVersion)
+	faults.optionalID(fieldActor, q.Actor)
+	faults.optionalID(fieldCorrelationID, q.CorrelationID)
 	if q.Order != NewestFirst && q.Order != OldestFirst {
 		faults.add(fieldOrder, "must be NewestFirst or OldestFirst")
 	}
@@ -139,16 +161,17 @@ const (
 	fieldLimit           = "limit"
 )
 
-// Window is a half-open span of decision times: since ≤ time < until. Windows
-// that touch share no record. A zero bound is an open one.
+// Window is a half-open span of decision times: since ≤ time < until. Adjacent windows
+// share no record. A zero bound is open and excludes nothing, not even a record with an
+// infinite time.
 type Window struct {
 	Since time.Time
 	Until time.Time
 }
 
-// Normalized returns the window in UTC and in microseconds, the resolution in
-// which times are stored, holding the same records: bounds that lie between two
-// microseconds move to the later one.
+// Normalized returns the window in UTC and in microseconds, the resolution in which times
+// are stored. It holds the same records: a bound between two microseconds moves to the
+// later one.
 func (w Window) Normalized() Window {
 	return Window{Since: ceilMicrosecond(w.Since), Until: ceilMicrosecond(w.Until)}
 }

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-func TestAZeroQueryNeedsOnlyItsScope(t *testing.T) {
+func TestZeroQueryNeedsScope(t *testing.T) {
 	t.Parallel()
 	for name, validate := range map[string]func(audit.Scope) error{
 		"Query":          func(s audit.Scope) error { return audit.Query{Scope: s}.Validate() },
@@ -30,12 +31,13 @@ func TestAZeroQueryNeedsOnlyItsScope(t *testing.T) {
 	}
 }
 
-func TestAQueryReportsEveryFaultAtOnce(t *testing.T) {
+func TestQueryReportsAllFaults(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	err := audit.Query{
 		Scope: audit.AllTenants(), Window: audit.Window{Since: at, Until: at.Add(-time.Second)}, Limit: -1,
 		EnvelopeClasses: []audit.EnvelopeClass{"hunter2"}, ReasonContains: "hunter2\xff",
+		ReasonCode: strings.Repeat("é", 101), PolicyVersion: "\x00", Actor: "\xff", CorrelationID: strings.Repeat("é", 100) + "x",
 	}.Validate()
 	invalid, ok := errors.AsType[*audit.InvalidQueryError](err)
 	if !ok {
@@ -45,6 +47,10 @@ func TestAQueryReportsEveryFaultAtOnce(t *testing.T) {
 		{Field: "since", Reason: "lies after until"},
 		{Field: "envelope_classes[0]", Reason: "must be one of SAFETY, RELIABILITY, COST, PERFORMANCE, UNKNOWN (any case, exact word)"},
 		{Field: "reason_contains", Reason: "is not valid UTF-8"},
+		{Field: "reason_code", Reason: "is 101 characters long, at most 100 are allowed"},
+		{Field: "policy_version", Reason: "contains a NUL character, which PostgreSQL cannot store"},
+		{Field: "actor", Reason: "is not valid UTF-8"},
+		{Field: "correlation_id", Reason: "is 101 characters long, at most 100 are allowed"},
 		{Field: "limit", Reason: "must be 1 to 1000, or 0 for 100"},
 	}
 	if diff := cmp.Diff(want, invalid.Faults); diff != "" {
@@ -52,7 +58,7 @@ func TestAQueryReportsEveryFaultAtOnce(t *testing.T) {
 	}
 }
 
-func TestAWindowsBoundsMoveToTheNextMicrosecond(t *testing.T) {
+func TestWindowIsNormalized(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 	for bound, want := range map[time.Time]time.Time{
@@ -70,7 +76,7 @@ func TestAWindowsBoundsMoveToTheNextMicrosecond(t *testing.T) {
 	}
 }
 
-func TestTheRoleOfAnEnvelopeIsTheFirstThatFits(t *testing.T) {
+func TestRoleOf(t *testing.T) {
 	t.Parallel()
 	rec := audit.Record{EnvelopeID: "a", ConflictingEnvelopeID: "b", PreemptingEnvelopeID: "b"}
 	itself := audit.Record{EnvelopeID: "a", ConflictingEnvelopeID: "a"}
@@ -93,7 +99,7 @@ func TestTheRoleOfAnEnvelopeIsTheFirstThatFits(t *testing.T) {
 	}
 }
 
-func TestSignalThresholdsHaveDefaults(t *testing.T) {
+func TestSignalDefaults(t *testing.T) {
 	t.Parallel()
 	got := audit.SignalQuery{MinCycles: 5}.WithDefaults()
 	want := audit.SignalQuery{MinRecords: 3, MinCycles: 5, MinConflicts: 3, MinRejections: 3, MaxEvidence: 20}

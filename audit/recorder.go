@@ -5,33 +5,34 @@ import (
 	"time"
 )
 
-// RecorderCounts counts what became of the records that a recorder accepted. It
-// adds up at every moment: Accepted = Persisted + AlreadyPersisted + Skipped +
-// Queued + DeadLettered + Rejected + Dropped.
+// RecorderCounts counts the outcomes of the records that a recorder accepted. The counts add
+// up at every moment: Accepted = Persisted + AlreadyPersisted + Skipped + Queued + Spooled +
+// Rejected + Dropped.
 type RecorderCounts struct {
-	// Accepted is every valid record that was handed in before the recorder was
-	// closed, and every one that was found in its dead-letter directory.
+	// Accepted counts every valid record that was submitted before the recorder was closed,
+	// and every record that was found in its spool.
 	Accepted int64
 
 	Persisted        int64
 	AlreadyPersisted int64
 	Skipped          int64
 
-	// Queued is how many are in memory now, those on their way to the database
-	// included. A killed process loses them.
+	// Queued counts the records that are in memory now, with those on their way to the
+	// database. A killed process loses them.
 	Queued int64
 
-	// DeadLettered is how many are in the dead-letter directory now. They survive
-	// the process, and are stored when the database answers.
-	DeadLettered int64
+	// Spooled counts the records that are in the spool now. They survive the process, and are
+	// stored when the database answers.
+	Spooled int64
 
-	// Rejected is how many the database refused for their own sake. They are kept in
-	// the directory rejected, each with the reason.
+	// Rejected counts the records that the database refused for their own sake. They are kept
+	// in the spool's directory rejected, each with the reason.
 	Rejected int64
 
-	// Dropped is how many could not be kept anywhere. Their callers were told, and a
-	// [Gap] tells the trail's readers. It is the most that can be missing: a batch
-	// whose answer was lost may have been stored all the same.
+	// Dropped counts the records that could not be kept anywhere, whose callers got an error,
+	// and those that someone else removed from the spool. A [Gap] reports both to the trail's
+	// readers. Dropped is the maximum that can be missing: a batch whose answer was lost may
+	// have been stored nevertheless.
 	Dropped int64
 }
 
@@ -42,46 +43,53 @@ func (c *RecorderCounts) Add(other RecorderCounts) {
 	c.AlreadyPersisted += other.AlreadyPersisted
 	c.Skipped += other.Skipped
 	c.Queued += other.Queued
-	c.DeadLettered += other.DeadLettered
+	c.Spooled += other.Spooled
 	c.Rejected += other.Rejected
 	c.Dropped += other.Dropped
 }
 
-// AccountedFor returns the sum of all that accepted records can become. It equals
-// Accepted.
+// AccountedFor returns the sum of all states of accepted records. It equals Accepted.
 func (c RecorderCounts) AccountedFor() int64 {
-	return c.Persisted + c.AlreadyPersisted + c.Skipped + c.Queued + c.DeadLettered + c.Rejected + c.Dropped
+	return c.Persisted + c.AlreadyPersisted + c.Skipped + c.Queued + c.Spooled + c.Rejected + c.Dropped
 }
 
-// RecorderStats are a recorder's counts and gauges, of one moment.
+// RecorderStats are a recorder's counts and gauges at one moment.
 type RecorderStats struct {
 	// ByClass holds all five classes.
 	ByClass map[EnvelopeClass]RecorderCounts
 
-	// Refused is how many were not accepted: invalid, or handed in after the close.
+	// Refused counts the records that were not accepted: invalid, or submitted after the close.
 	Refused int64
 
-	// QueueBytes is what queued records count towards the queue's bound, in bytes.
+	// QueueBytes is the size of the queued records as the queue's bound counts it.
 	QueueBytes int64
 
 	// OldestAge is how long the oldest queued record has been waiting.
 	OldestAge time.Duration
 
-	// Available reports that the last thing the database did was to answer.
+	// Available reports whether the last batch was stored, or none was sent yet.
 	Available bool
 
-	// Batches is how many batches were stored, BatchedRecords how many records they
-	// held and FlushDuration how long they took together; the queue's and the
-	// dead-letter directory's alike.
+	// Batches is the number of stored batches, BatchedRecords the number of records in them,
+	// and FlushDuration their total duration. They include the batches from the spool.
 	Batches        int64
 	BatchedRecords int64
 	FlushDuration  time.Duration
 
-	// Retries is how many batches failed and were tried again later.
+	// Retries is the number of batches that failed and were sent again later.
 	Retries int64
 
-	// DeadLetterBytes is the size of the dead-letter directory's segments on disk.
-	DeadLetterBytes int64
+	// Failovers is how often the writes moved to another server: another system, or another
+	// timeline of the same one after a promotion. Records that were acknowledged shortly
+	// before may be missing there if the standby was asynchronous.
+	Failovers int64
+
+	// SkippedHooks is the number of calls to the store's Observer and log handler that were
+	// skipped because too many earlier ones had not returned.
+	SkippedHooks int64
+
+	// SpoolBytes is the size of the spool's segments on disk.
+	SpoolBytes int64
 }
 
 // Total returns the sum over all classes.
@@ -93,14 +101,14 @@ func (s RecorderStats) Total() RecorderCounts {
 	return total
 }
 
-// RecorderObserver is an [Observer] that is told of a recorder's batches, too: a
-// recorder asks its store's Observer whether it is one. Of each accepted record
-// ObservePersist is told once, when it is stored, skipped, rejected or dropped,
-// on one of the recorder's goroutines or its caller's.
+// RecorderObserver is an [Observer] that also observes a recorder's batches. A recorder checks
+// whether its store's Observer is one. It calls ObservePersist once for each accepted record,
+// when the record is stored, skipped, rejected or dropped, on one of the recorder's goroutines
+// or on the caller's.
 type RecorderObserver interface {
 	Observer
 
-	// ObserveFlush is called after each batch was sent, stored or not.
+	// ObserveFlush is called after each batch, whether it was stored or not.
 	ObserveFlush(ctx context.Context, flush Flush)
 }
 
@@ -109,13 +117,13 @@ type Flush struct {
 	// Records is the size of the batch.
 	Records int
 
-	// FromDeadLetters: the batch came from the dead-letter directory, not from the queue.
-	FromDeadLetters bool
+	// FromSpool means that the batch came from the spool, not from the queue.
+	FromSpool bool
 
 	// Duration is how long the database took.
 	Duration time.Duration
 
-	// Err is why the batch was not stored as a whole; its records are kept. Nil if
-	// it was, records refused one by one left aside.
+	// Err is why the batch was not stored. Its records are kept. Err is nil if the batch was
+	// stored, except for records that were refused one by one.
 	Err error
 }

@@ -7,10 +7,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// Counts counts what became of the records handed in. It always adds up:
-// Attempts = Persisted + AlreadyPersisted + Skipped + Failed.
+// Counts counts submitted records by outcome. At every moment Attempts = Persisted +
+// AlreadyPersisted + Skipped + Failed.
 type Counts struct {
-	// Attempts is how many records were handed in, however often each was sent.
+	// Attempts is the number of records submitted. A record that was sent several times
+	// counts once.
 	Attempts int64
 
 	Persisted        int64
@@ -19,8 +20,8 @@ type Counts struct {
 	Failed           int64
 }
 
-// Stats are a store's counts by envelope class. A record whose class is none
-// of the five is counted under [Unknown].
+// Stats are a store's counts by envelope class. A record with an invalid class is
+// counted under [Unknown].
 type Stats map[EnvelopeClass]Counts
 
 // Total returns the sum over all classes.
@@ -36,14 +37,16 @@ func (s Stats) Total() Counts {
 	return total
 }
 
-// Observer is told of every record handed in, once, when its call ends: the
-// hook for metrics. It is called on the caller's goroutine, from many at once,
-// so it must be quick and safe for concurrent use.
+// Observer is the hook for metrics. It is called once for every submitted record, when
+// the record's call ends. Many goroutines call it at once, so it must be quick and safe
+// for concurrent use. The call waits for an Observer that blocks, but no longer than
+// about 100 ms. While several calls of it block, others are skipped. A panic is logged
+// and goes no further.
 type Observer interface {
 	ObservePersist(ctx context.Context, observation Observation)
 }
 
-// Observation is what became of one record.
+// Observation is the outcome of one record.
 type Observation struct {
 	AuditID       uuid.UUID
 	EnvelopeClass EnvelopeClass
@@ -51,13 +54,13 @@ type Observation struct {
 	// Outcome is empty if the record failed.
 	Outcome Outcome
 
-	// Err is the *[PersistError] of a failed record, else nil.
+	// Err is the *[PersistError] of a failed record, or nil.
 	Err error
 
 	// Attempts is how often the record was sent.
 	Attempts int
 
-	// Duration is how long the call took, waiting and retries included. The records
-	// of one batch share it.
+	// Duration is how long the call took, including waiting and retries. All records of
+	// a batch have the same.
 	Duration time.Duration
 }

@@ -3,21 +3,20 @@ package audit
 // Role is the part that an envelope plays in a record.
 type Role string
 
-// The roles. A record that names its envelope in several places comes once in a
-// timeline, under the first of these that fits.
+// The roles. If a record names an envelope in several places, the first of these that
+// fits is its role.
 const (
 	// Subject: the record is a decision about the envelope.
 	Subject Role = "subject"
 
-	// Conflicting: the envelope stood in another one's way.
+	// Conflicting: another envelope was rejected because it conflicts with this one.
 	Conflicting Role = "conflicting"
 
-	// Preempting: the envelope took another one's place.
+	// Preempting: the envelope preempted another one.
 	Preempting Role = "preempting"
 )
 
-// RoleOf returns the part that an envelope plays in the record; empty if it
-// plays none.
+// RoleOf returns the part that an envelope plays in the record, or "" if it plays none.
 func (r Record) RoleOf(envelopeID string) Role {
 	switch envelopeID {
 	case "":
@@ -33,33 +32,33 @@ func (r Record) RoleOf(envelopeID string) Role {
 	}
 }
 
-// TimelineQuery says whose timeline to read.
+// TimelineQuery selects a page of one envelope's timeline.
 type TimelineQuery struct {
-	// Scope says whose records are seen. Required. Envelope ids belong to a tenant:
-	// under [AllTenants] the envelopes of all tenants with that id come together.
+	// Scope says whose records the query sees. Required. An envelope id belongs to a
+	// tenant: [AllTenants] mixes the envelopes of all tenants that have this id.
 	Scope Scope
 
 	// EnvelopeID is the envelope. Required.
 	EnvelopeID string
 
-	// Window bounds the decisions' time. Defaults to all of it.
+	// Window bounds the decision time. Defaults to all of time.
 	Window Window
 
-	// Limit is the most entries on a page, 1 to [MaxPageSize]. Defaults to
+	// Limit is the maximum number of entries on a page, 1 to [MaxPageSize]. Defaults to
 	// [DefaultPageSize].
 	Limit int
 
-	// After is [Timeline.Next] of the page before; empty for the first page.
+	// After is [Timeline.Next] of the page before. It is empty for the first page.
 	After Cursor
 }
 
-// Timeline is a page of what happened to an envelope and because of it, oldest
-// first.
+// Timeline is a page of an envelope's history, oldest first: its own records, and those
+// that name it as the conflicting envelope or as the preemptor.
 type Timeline struct {
 	Entries []TimelineEntry
 
-	// Next is what to pass as [TimelineQuery.After] for the page that follows; empty
-	// if there was none.
+	// Next is the [TimelineQuery.After] of the page that follows. It is empty on the
+	// last page.
 	Next Cursor
 }
 

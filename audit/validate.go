@@ -5,20 +5,22 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/google/uuid"
 )
 
 // The bounds of a record's texts.
 const (
-	// MaxIDCharacters bounds envelope and tenant ids and the target's names, in
-	// characters (not bytes): the columns are varchar(100).
+	// MaxIDCharacters bounds all texts but the reason and the details. It counts
+	// characters, not bytes: the columns are varchar(100).
 	MaxIDCharacters = 100
 
 	// MaxReasonBytes bounds the reason, in bytes.
 	MaxReasonBytes = 64 << 10
 )
 
-// Validate reports every fault of the record in one [InvalidRecordError], or
-// nil. It asks nothing of the database, which refuses the same records.
+// Validate reports every fault of the record in one [InvalidRecordError], or returns
+// nil. It does not ask the database, which refuses the same records.
 func (r Record) Validate() error {
 	var faults faultList
 	faults.requiredID(fieldEnvelopeID, r.EnvelopeID)
@@ -40,6 +42,13 @@ func (r Record) Validate() error {
 	faults.optionalID(fieldTargetSubsystem, r.TargetSubsystem)
 	faults.optionalID(fieldTargetParameter, r.TargetParameter)
 	faults.counterpartClass(r)
+	faults.optionalID(fieldReasonCode, r.ReasonCode)
+	faults.optionalID(fieldPolicyVersion, r.PolicyVersion)
+	faults.optionalID(fieldActor, r.Actor)
+	faults.links(r)
+	faults.trace(r.Origin)
+	faults.details(r.Details)
+	faults.source(r.Origin)
 	return faults.err()
 }
 
@@ -68,7 +77,7 @@ func (l *faultList) optionalID(field, id string) {
 	if !l.storable(field, id) {
 		return
 	}
-	// Bytes bound characters from above, so most ids need no count.
+	// A text has no more characters than bytes, so most ids need no count.
 	if len(id) > MaxIDCharacters {
 		if n := utf8.RuneCountInString(id); n > MaxIDCharacters {
 			l.add(field, fmt.Sprintf("is %d characters long, at most %d are allowed", n, MaxIDCharacters))
@@ -107,15 +116,17 @@ func (l *faultList) decisionTimestamp(at time.Time) {
 	l.year(fieldDecisionTimestamp, at)
 }
 
-// year refuses years in which RFC 3339 cannot write a time down, and some of which
-// pgx would send as another instant.
+const yearReason = "must lie in the years 1 to 9999 (UTC)"
+
+// year refuses the years that RFC 3339 cannot write. pgx would send some of them as
+// another instant.
 func (l *faultList) year(field string, at time.Time) {
 	if year := at.UTC().Year(); year < 1 || year > 9999 {
-		l.add(field, "must lie in the years 1 to 9999 (UTC)")
+		l.add(field, yearReason)
 	}
 }
 
-// references holds the ids of other envelopes against the decision.
+// references checks the ids of other envelopes against the decision.
 func (l *faultList) references(r Record) {
 	if r.Decision == Applied && r.ConflictingEnvelopeID != "" {
 		l.add(fieldConflictingEnvelopeID, "must be empty when the decision is APPLIED")
@@ -133,6 +144,36 @@ func (l *faultList) counterpartClass(r Record) {
 	case !r.CounterpartClass.valid():
 		l.add(fieldCounterpartClass, classReason)
 	case r.CounterpartClass != "" && r.ConflictingEnvelopeID == "" && r.PreemptingEnvelopeID == "":
-		l.add(fieldCounterpartClass, "must be empty where no conflicting or preempting envelope is named")
+		l.add(fieldCounterpartClass, "must be empty if neither conflicting_envelope_id nor preempting_envelope_id is set")
+	}
+}
+
+// links checks an id against the record's own, if that is known yet.
+func (l *faultList) links(r Record) {
+	const itself = "must not be the audit_id of the record itself"
+	if r.AuditID != uuid.Nil && r.Links.CausedBy == r.AuditID {
+		l.add(fieldCausedBy, itself)
+	}
+	if r.AuditID != uuid.Nil && r.Links.Corrects == r.AuditID {
+		l.add(fieldCorrects, itself)
+	}
+	l.optionalID(fieldCorrelationID, r.Links.CorrelationID)
+}
+
+func (l *faultList) trace(origin Origin) {
+	if origin.SpanID != (SpanID{}) && origin.TraceID == (TraceID{}) {
+		l.add(fieldSpanID, "must be empty if trace_id is not set")
+	}
+}
+
+func (l *faultList) source(origin Origin) {
+	if origin.SourceID == uuid.Nil && origin.SourceSeq != 0 {
+		l.add(fieldSourceID, "is required if source_seq is set")
+	}
+	switch {
+	case origin.SourceID != uuid.Nil && origin.SourceSeq == 0:
+		l.add(fieldSourceSeq, "is required if source_id is set")
+	case origin.SourceSeq < 0:
+		l.add(fieldSourceSeq, "must be at least 1")
 	}
 }

@@ -21,7 +21,7 @@ func validRecord() audit.Record {
 	}
 }
 
-func TestValidateAcceptsWhatTheTableCanHold(t *testing.T) {
+func TestValidateAcceptsStorable(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(*audit.Record){
 		"the least that is needed": func(*audit.Record) {},
@@ -45,7 +45,7 @@ func TestValidateAcceptsWhatTheTableCanHold(t *testing.T) {
 		"a counterpart of no declared class": func(r *audit.Record) {
 			r.Decision, r.ConflictingEnvelopeID, r.CounterpartClass = audit.Rejected, "other", audit.Unknown
 		},
-		"preempted, with a conflicting id beside": func(r *audit.Record) {
+		"preempted, with a conflicting id, too": func(r *audit.Record) {
 			r.Decision = audit.Preempted
 			r.PreemptingEnvelopeID, r.ConflictingEnvelopeID = "a", "b"
 		},
@@ -62,7 +62,7 @@ func TestValidateAcceptsWhatTheTableCanHold(t *testing.T) {
 	}
 }
 
-func TestValidateNamesTheFieldAtFault(t *testing.T) {
+func TestValidateNamesField(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		change func(*audit.Record)
@@ -158,7 +158,7 @@ func TestValidateNamesTheFieldAtFault(t *testing.T) {
 			func(r *audit.Record) { r.Decision = audit.Rejected; r.PreemptingEnvelopeID = "other" },
 			audit.Fault{Field: "preempting_envelope_id", Reason: "must be empty unless the decision is PREEMPTED"},
 		},
-		"preempted by nobody": {
+		"preempted without a preemptor": {
 			func(r *audit.Record) { r.Decision = audit.Preempted },
 			audit.Fault{Field: "preempting_envelope_id", Reason: "is required when the decision is PREEMPTED"},
 		},
@@ -175,7 +175,7 @@ func TestValidateNamesTheFieldAtFault(t *testing.T) {
 	}
 }
 
-func TestValidateReportsEveryFaultAtOnce(t *testing.T) {
+func TestValidateReportsAllFaults(t *testing.T) {
 	t.Parallel()
 	err := audit.Record{EnvelopeClass: "x", ActiveEnvelopesCount: -1, TenantID: "\x00"}.Validate()
 	var fields []string

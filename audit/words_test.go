@@ -10,7 +10,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-func TestWordsAreReadInAnyCase(t *testing.T) {
+func TestWordsIgnoreCase(t *testing.T) {
 	t.Parallel()
 	for _, want := range audit.EnvelopeClasses() {
 		for _, text := range []string{string(want), strings.ToLower(string(want)), string(want[:1]) + strings.ToLower(string(want[1:]))} {
@@ -41,7 +41,7 @@ func TestWordsAreNotGuessed(t *testing.T) {
 	}
 }
 
-func TestAuditIDsAreReadInOneFormOnly(t *testing.T) {
+func TestAuditIDHasOneForm(t *testing.T) {
 	t.Parallel()
 	const canonical = "9d191c61-c4ee-457d-9aa0-563922ea4db1"
 	want := uuid.MustParse(canonical)
@@ -62,7 +62,7 @@ func TestAuditIDsAreReadInOneFormOnly(t *testing.T) {
 	}
 }
 
-func TestAScopeThatSaysNothingIsRefused(t *testing.T) {
+func TestUnsetScopeIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, scope := range []audit.Scope{{}, audit.Tenant("")} {
 		err := scope.Validate()

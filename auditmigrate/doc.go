@@ -1,32 +1,38 @@
-// Package auditmigrate brings a database to the schema that package coordaudit
-// works on, and tells whether it is there.
+// Package auditmigrate brings a database to the schema that package coordaudit needs,
+// and checks whether a database has it.
 //
-// A deploy does the first, once and before its services start, by the program
-// cmd/migrate or from Go:
+// A deploy migrates, once and before its services start, with the program cmd/migrate
+// or from Go:
 //
 //	migrator, err := auditmigrate.Open(databaseURL, auditmigrate.Config{})
 //	…
 //	changes, err := migrator.Up(ctx)
 //
-// A service does the second. It takes no lock and changes nothing:
+// A service only checks. The check takes no lock and changes nothing:
 //
 //	err := auditmigrate.New(pool.Config().ConnConfig, auditmigrate.Config{}).Validate(ctx)
 //	if errors.Is(err, auditmigrate.ErrPending) { … }
 //
-// # What is promised
+// # Guarantees
 //
-// Runs at the same time are safe: one session migrates, by an advisory lock, and
-// the others wait for it, at most [Config.LockTimeout]. A run that fails or is
-// interrupted leaves whole migrations only, each recorded in the transaction that
-// made it; the changes already made come back next to the error. Migrations that
-// build an index concurrently have no transaction: running them again mends what
-// was left half done.
+// Concurrent runs are safe. An advisory lock lets one session migrate, and the others
+// wait for it, at most for [Config.LockTimeout]. A run that fails or is interrupted
+// leaves only whole migrations, each recorded in the transaction that made it. The
+// changes made so far are returned with the error. Migrations that build an index
+// concurrently have no transaction. Running them again completes what an interrupted
+// run left unfinished.
 //
-// Nothing here drops records unless [Config.AllowDataLoss] says so.
+// No call drops records unless [Config.AllowDataLoss] is set. A call that would drop
+// some is refused before it reverts anything.
 //
-// # What it needs
+// The trail is in one schema, either the first one on the role's search_path that has
+// it or the one that [Config.Schema] names. A second trail is created only on request.
 //
-// A role that owns the tables or may create them in the first schema of its
-// search_path, and a direct connection: through a pooler in transaction mode the
-// lock holds nothing. The reading calls work through any pooler.
+// Settings of the role or the database have no effect.
+//
+// # Requirements
+//
+// Migrating needs a database in UTF8, a role that owns the tables or may create them
+// in the trail's schema, and a direct connection. A pooler in transaction mode would
+// make the lock ineffective. The reading calls work through any pooler.
 package auditmigrate

@@ -9,30 +9,36 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-func TestDownRefusesToDestroyRecords(t *testing.T) {
+func TestDownRefusesRecords(t *testing.T) {
 	t.Parallel()
 	db := predecessor(t)
 	up(t, db)
 	migrator := open(t, db.URL, quiet())
-	// Nobody but the caller says so.
+	// Only the caller can permit data loss.
 	execute(t, db.Pool, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET coordaudit.allow_data_loss = on', current_database()); END $$")
-	before := texts(t, db.Pool, elevenColumns)
+	before, whole := texts(t, db.Pool, elevenColumns), catalog(t, db.Pool)
 
 	changes, err := migrator.DownTo(t.Context(), 0)
 	if !errors.Is(err, auditmigrate.ErrDataLoss) {
 		t.Fatalf("error is %v, want ErrDataLoss", err)
 	}
-	want := "migrating down: reverting " + createName + ", having reverted " + gapsName + ", reverted " + readName + ", reverted " + contextName + ", reverted " + indexName +
+	want := "migrating down: reverting " + createName +
 		": ERROR: coordination_audit_records holds records, dropping it would destroy them (SQLSTATE 23001)" +
 		": to drop them all the same, pass --allow-data-loss (Config.AllowDataLoss)"
 	if err.Error() != want {
 		t.Errorf("error is\n%q, want\n%q", err, want)
 	}
-	if diff := diffChanges(changesDown(newest, 2), changes); diff != "" {
-		t.Errorf("changes next to the error (-want +got):\n%s", diff)
+	if len(changes) > 0 {
+		t.Errorf("changes next to the error: %v, want none", changes)
+	}
+	if diff := cmp.Diff(whole, catalog(t, db.Pool)); diff != "" {
+		t.Errorf("a refused down-to has changed:\n%s", diff)
+	}
+	if _, err := migrator.DownTo(t.Context(), 1); err != nil {
+		t.Fatal(err)
 	}
 	standing := catalog(t, db.Pool)
 	for name, do := range map[string]func() ([]auditmigrate.Change, error){
@@ -52,7 +58,33 @@ func TestDownRefusesToDestroyRecords(t *testing.T) {
 	up(t, db)
 }
 
-func TestDownDropsRecordsOnlyWhenToldTo(t *testing.T) {
+// --allow-data-loss permits all of it, so the error names all of it.
+func TestDownNamesEveryLoss(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	execute(t, db.Pool, insertContext)
+	execute(t, db.Pool, insertGap)
+	execute(t, db.Pool, insertOrigin)
+	execute(t, db.Pool, insertStatement)
+	before := catalog(t, db.Pool)
+	changes, err := open(t, db.URL, quiet()).DownTo(t.Context(), 0)
+	if !errors.Is(err, auditmigrate.ErrDataLoss) || len(changes) > 0 {
+		t.Fatalf("changes %v, error %v; want ErrDataLoss", changes, err)
+	}
+	for _, part := range []string{
+		statementsName + ": ERROR: coordination_audit_statements holds statements", originName + ": ERROR: coordination_audit_records holds records with reasons",
+		gapsName + ": ERROR: coordination_audit_gaps holds gaps", contextName + ": ERROR: coordination_audit_records holds records with a context", createName + ": ERROR: coordination_audit_records holds records, ",
+	} {
+		if strings.Count(err.Error(), "reverting "+part) != 1 {
+			t.Errorf("error is %q, want it to say %q once", err, part)
+		}
+	}
+	if diff := cmp.Diff(before, catalog(t, db.Pool)); diff != "" {
+		t.Errorf("a refused down-to has changed:\n%s", diff)
+	}
+}
+
+func TestDownDropsRecords(t *testing.T) {
 	t.Parallel()
 	db := predecessor(t)
 	up(t, db)
@@ -68,11 +100,11 @@ func TestDownDropsRecordsOnlyWhenToldTo(t *testing.T) {
 	}
 }
 
-func TestDownRevertsOneMigrationAtATimeWhereThereAreNoRecords(t *testing.T) {
+func TestDownRevertsOne(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	migrator := open(t, db.URL, quiet())
-	for _, want := range [][]auditmigrate.Change{changesDown(5, 5), changesDown(4, 4), changesDown(3, 3), changesDown(2, 2), changesDown(1, 1), nil} {
+	for _, want := range [][]auditmigrate.Change{changesDown(8, 8), changesDown(7, 7), changesDown(6, 6), changesDown(5, 5), changesDown(4, 4), changesDown(3, 3), changesDown(2, 2), changesDown(1, 1), nil} {
 		changes, err := migrator.Down(t.Context())
 		if diff := diffChanges(want, changes); diff != "" || err != nil {
 			t.Errorf("%v, changes (-want +got):\n%s", err, diff)
@@ -84,7 +116,7 @@ func TestDownRevertsOneMigrationAtATimeWhereThereAreNoRecords(t *testing.T) {
 	}
 }
 
-func TestDownToStopsAtItsVersion(t *testing.T) {
+func TestDownToVersion(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	execute(t, db.Pool, insertRecord)
@@ -97,9 +129,9 @@ func TestDownToStopsAtItsVersion(t *testing.T) {
 	}
 }
 
-func TestRedoRevertsAndAppliesTheLastMigration(t *testing.T) {
+func TestRedo(t *testing.T) {
 	t.Parallel()
-	for _, last := range []int64{2, 4, newest} {
+	for _, last := range []int64{2, 4, 5, 6, 7, newest} {
 		db := testdb.NewEmpty(t)
 		upTo(t, db, last)
 		execute(t, db.Pool, insertRecord)

@@ -7,10 +7,10 @@ import (
 	"log"
 
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-// A service asks whether it may start; a deploy makes it so.
+// A service checks whether it may start. A deploy migrates.
 func ExampleMigrator_Validate() {
 	ctx := context.Background()
 	db, drop, err := testdb.ForExample(ctx)
@@ -37,7 +37,7 @@ func ExampleMigrator_Validate() {
 	fmt.Println(migrator.Validate(ctx))
 	// Output:
 	// true
-	// validating the schema: migrations are pending: 5: run the migrations (migrate up)
-	// up 00005_create_coordination_audit_gaps
+	// validating the schema: migrations are pending: 8: run the migrations (migrate up)
+	// up 00008_create_coordination_audit_statements
 	// <nil>
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 const insertGap = `
@@ -18,11 +18,12 @@ const insertGap = `
 
 const wholeGaps = "SELECT g::text FROM coordination_audit_gaps AS g ORDER BY seq"
 
-func TestDownRefusesToDestroyGaps(t *testing.T) {
+func TestDownRefusesGaps(t *testing.T) {
 	t.Parallel()
-	db := testdb.New(t)
+	db := testdb.NewEmpty(t)
+	upTo(t, db, 5)
 	execute(t, db.Pool, insertGap)
-	// Nobody but the caller says so.
+	// Only the caller can permit data loss.
 	execute(t, db.Pool, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET coordaudit.allow_data_loss = on', current_database()); END $$")
 	before, gaps := catalog(t, db.Pool), texts(t, db.Pool, wholeGaps)
 	migrator := open(t, db.URL, quiet())
@@ -49,7 +50,7 @@ func TestDownRefusesToDestroyGaps(t *testing.T) {
 	}
 }
 
-func TestDownDropsGapsAndKeepsTheRecordsWhenToldTo(t *testing.T) {
+func TestDownDropsGaps(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	upTo(t, db, 4)
@@ -58,8 +59,8 @@ func TestDownDropsGapsAndKeepsTheRecordsWhenToldTo(t *testing.T) {
 	up(t, db)
 	execute(t, db.Pool, insertGap)
 
-	changes, err := open(t, db.URL, auditmigrate.Config{AllowDataLoss: true}).Down(t.Context())
-	if diff := diffChanges(changesDown(5, 5), changes); diff != "" || err != nil {
+	changes, err := open(t, db.URL, auditmigrate.Config{AllowDataLoss: true}).DownTo(t.Context(), 4)
+	if diff := diffChanges(changesDown(newest, 5), changes); diff != "" || err != nil {
 		t.Errorf("%v, changes (-want +got):\n%s", err, diff)
 	}
 	if diff := cmp.Diff(before, catalog(t, db.Pool)); diff != "" {
@@ -71,37 +72,26 @@ func TestDownDropsGapsAndKeepsTheRecordsWhenToldTo(t *testing.T) {
 }
 
 // A deploy must not stop a service that writes records.
-func TestTheTableOfGapsWaitsForNobodyWhoUsesTheRecords(t *testing.T) {
+func TestGapsTableNeedsNoLock(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	upTo(t, db, 4)
 	inTransaction(t, db.Pool, "LOCK TABLE coordination_audit_records IN ACCESS EXCLUSIVE MODE")
-	changes, err := open(t, db.URL, quiet()).Up(t.Context())
+	changes, err := open(t, db.URL, quiet()).UpTo(t.Context(), 5)
 	if diff := diffChanges(changesUp(5, 5), changes); diff != "" || err != nil {
 		t.Errorf("%v, changes (-want +got):\n%s", err, diff)
 	}
 }
 
-// A dump may hold the table of gaps and not the version table.
-func TestUpAdoptsGapsThatLostTheirVersion(t *testing.T) {
+// A dump may hold the table of gaps without the version table.
+func TestUpAdoptsGaps(t *testing.T) {
 	t.Parallel()
-	db := testdb.New(t)
-	whole := catalog(t, db.Pool)
-	execute(t, db.Pool, insertGap)
-	gaps := texts(t, db.Pool, wholeGaps)
-	execute(t, db.Pool, "DROP TABLE "+auditmigrate.VersionTable)
-	execute(t, db.Pool, "ALTER TABLE coordination_audit_gaps DISABLE TRIGGER coordination_audit_gaps_refuse_truncate")
-	execute(t, db.Pool, "ALTER TABLE coordination_audit_gaps DROP CONSTRAINT coordination_audit_gaps_cause_valid")
-	up(t, db)
-	if diff := cmp.Diff(whole, catalog(t, db.Pool)); diff != "" {
-		t.Errorf("catalog (-made +adopted):\n%s", diff)
-	}
-	if diff := cmp.Diff(gaps, texts(t, db.Pool, wholeGaps)); diff != "" {
-		t.Errorf("gaps (-before +after):\n%s", diff)
-	}
+	requireAdopted(t, insertGap, wholeGaps,
+		"ALTER TABLE coordination_audit_gaps DISABLE TRIGGER coordination_audit_gaps_refuse_truncate",
+		"ALTER TABLE coordination_audit_gaps DROP CONSTRAINT coordination_audit_gaps_cause_valid")
 }
 
-func TestATableOfAnothersIsNotTakenForTheGaps(t *testing.T) {
+func TestForeignGapsRefused(t *testing.T) {
 	t.Parallel()
 	const ours = "CREATE TABLE coordination_audit_gaps (LIKE ours INCLUDING ALL)"
 	tests := map[string]struct{ table, fault string }{
@@ -118,7 +108,7 @@ func TestATableOfAnothersIsNotTakenForTheGaps(t *testing.T) {
 			db := testdb.New(t)
 			execute(t, db.Pool, "ALTER TABLE coordination_audit_gaps RENAME TO ours")
 			execute(t, db.Pool, test.table)
-			execute(t, db.Pool, "DELETE FROM "+auditmigrate.VersionTable+" WHERE version_id = 5")
+			execute(t, db.Pool, "DELETE FROM "+auditmigrate.VersionTable+" WHERE version_id >= 5")
 			before := catalog(t, db.Pool)
 
 			changes, err := open(t, db.URL, quiet()).Up(t.Context())

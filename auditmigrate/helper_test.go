@@ -4,35 +4,43 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 const (
-	createName  = "00001_create_coordination_audit_records"
-	indexName   = "00002_index_coordination_audit_records"
-	contextName = "00003_add_decision_context"
-	readName    = "00004_index_the_read_side"
-	gapsName    = "00005_create_coordination_audit_gaps"
+	createName     = "00001_create_coordination_audit_records"
+	indexName      = "00002_index_coordination_audit_records"
+	contextName    = "00003_add_decision_context"
+	readName       = "00004_index_the_read_side"
+	gapsName       = "00005_create_coordination_audit_gaps"
+	originName     = "00006_add_decision_origin"
+	linksName      = "00007_index_the_links"
+	statementsName = "00008_create_coordination_audit_statements"
 
-	newest = 5
+	newest = 8
 )
 
-// migrationNames are all migrations, by their versions: 1 to newest.
+// migrationNames lists all migrations by version, from 1 to newest.
 func migrationNames() []string {
-	return []string{createName, indexName, contextName, readName, gapsName}
+	return []string{createName, indexName, contextName, readName, gapsName, originName, linksName, statementsName}
 }
 
-// changesUp is what applying the versions first to last comes to.
+// changesUp returns the changes of applying the versions first to last.
 func changesUp(first, last int64) []auditmigrate.Change {
 	var changes []auditmigrate.Change
 	for version := first; version <= last; version++ {
@@ -41,7 +49,8 @@ func changesUp(first, last int64) []auditmigrate.Change {
 	return changes
 }
 
-// changesDown is what reverting the versions first to last, the newest first, comes to.
+// changesDown returns the changes of reverting the versions first to last, newest
+// first.
 func changesDown(first, last int64) []auditmigrate.Change {
 	changes := changesUp(last, first)
 	slices.Reverse(changes)
@@ -90,7 +99,7 @@ func execute(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 	}
 }
 
-// texts returns a query's one column.
+// texts returns the only column of a query.
 func texts(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) []string {
 	t.Helper()
 	rows, err := pool.Query(t.Context(), sql, args...)
@@ -120,18 +129,28 @@ const insertRecord = `
 	INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp)
 	VALUES (gen_random_uuid(), 'envelope', 'UNKNOWN', 'APPLIED', 'a reason', now())`
 
-// versions returns what the version table says, in the order of its rows.
+// versions returns the rows of the version table, in order.
 func versions(t *testing.T, pool *pgxpool.Pool) []string {
 	t.Helper()
 	return texts(t, pool, "SELECT version_id::text || ' ' || is_applied FROM "+auditmigrate.VersionTable+" ORDER BY id")
 }
 
-// catalog describes everything that the migrations make.
+// wantVersions is what versions returns at the newest version.
+func wantVersions() []string {
+	list := []string{"0 true"}
+	for version := 1; version <= newest; version++ {
+		list = append(list, strconv.Itoa(version)+" true")
+	}
+	return list
+}
+
+// catalog describes everything that the migrations create. A column that was dropped and
+// added again has the same place.
 func catalog(t *testing.T, pool *pgxpool.Pool) []string {
 	t.Helper()
 	return texts(t, pool, `
-		SELECT concat_ws(' ', attrelid::regclass, 'column', attnum, attname, format_type(atttypid, atttypmod), attnotnull, attidentity, pg_get_expr(adbin, adrelid))
-		FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+		SELECT concat_ws(' ', attrelid::regclass, 'column', (SELECT count(*) FROM pg_attribute AS b WHERE b.attrelid = a.attrelid AND b.attnum BETWEEN 1 AND a.attnum AND NOT b.attisdropped), attname, format_type(atttypid, atttypmod), attnotnull, attidentity, pg_get_expr(adbin, adrelid))
+		FROM pg_attribute AS a LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 		WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')) AND attnum > 0 AND NOT attisdropped
 		UNION ALL
 		SELECT concat_ws(' ', conrelid::regclass, 'constraint', conname, pg_get_constraintdef(oid), convalidated)
@@ -148,7 +167,7 @@ func catalog(t *testing.T, pool *pgxpool.Pool) []string {
 		ORDER BY 1`)
 }
 
-// logBook keeps what is logged. It is read after the call that logs.
+// logBook keeps log records. Tests read it after the call that logs.
 type logBook struct{ bytes.Buffer }
 
 func (b *logBook) logger() *slog.Logger {
@@ -190,25 +209,14 @@ func inTransaction(t *testing.T, pool *pgxpool.Pool, sql string) (release func()
 	return release
 }
 
-// eventually waits until a query that yields a boolean yields true.
+// eventually waits until a query for a boolean returns true.
 func eventually(t *testing.T, pool *pgxpool.Pool, sql string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for {
-		var ok bool
-		if err := pool.QueryRow(ctx, sql).Scan(&ok); err != nil {
-			t.Fatalf("%v; never true: %s", err, sql)
-		}
-		if ok {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	fixture.EventuallyTrue(t, pool, 20*time.Second, sql)
 }
 
-// migrationWaits: a statement of a migration waits for what others hold. Waiting
-// for another migrating process is no wait in the server.
+// migrationWaits finds a statement of a migration that waits for another session's
+// lock. A wait for another migrating process does not show in the server.
 const migrationWaits = `SELECT EXISTS (
 	SELECT FROM pg_stat_activity
 	WHERE datname = current_database() AND application_name = 'coordaudit-migrate' AND wait_event_type = 'Lock')`
@@ -216,3 +224,39 @@ const migrationWaits = `SELECT EXISTS (
 const migrationLockIsHeld = `SELECT EXISTS (
 	SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
 	WHERE locktype = 'advisory' AND granted AND datname = current_database())`
+
+// requireRefusedBy requires that a CHECK has refused a row, or that it is stored if the name
+// of the CHECK is empty.
+func requireRefusedBy(t *testing.T, row string, err error, check string) {
+	t.Helper()
+	if check == "" {
+		if err != nil {
+			t.Errorf("%s: %v, want it stored", row, err)
+		}
+		return
+	}
+	if pgErr, _ := errors.AsType[*pgconn.PgError](err); pgErr == nil || pgErr.Code != "23514" || pgErr.ConstraintName != check {
+		t.Errorf("%s: %v, want it refused by %s", row, err, check)
+	}
+}
+
+// requireAdopted requires that up brings a trail back that has lost its version table and was
+// harmed, with the rows of one table as they were.
+func requireAdopted(t *testing.T, insert, wholeRows string, harms ...string) {
+	t.Helper()
+	db := testdb.New(t)
+	whole := catalog(t, db.Pool)
+	execute(t, db.Pool, insert)
+	rows := texts(t, db.Pool, wholeRows)
+	execute(t, db.Pool, "DROP TABLE "+auditmigrate.VersionTable)
+	for _, harm := range harms {
+		execute(t, db.Pool, harm)
+	}
+	up(t, db)
+	if diff := cmp.Diff(whole, catalog(t, db.Pool)); diff != "" {
+		t.Errorf("catalog (-made +adopted):\n%s", diff)
+	}
+	if diff := cmp.Diff(rows, texts(t, db.Pool, wholeRows)); diff != "" {
+		t.Errorf("rows (-before +after):\n%s", diff)
+	}
+}

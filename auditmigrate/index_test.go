@@ -11,24 +11,26 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-// invalidIndexes are those that an interrupted migration has left behind.
+// invalidIndexes lists the indexes that an interrupted migration left behind.
 const invalidIndexes = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
 
-// indexes lists a database's, as catalog describes them.
+// indexes lists a database's indexes in the form of catalog.
 func indexes(t *testing.T, db *testdb.DB) []string {
 	t.Helper()
 	return slices.DeleteFunc(catalog(t, db.Pool), func(line string) bool { return !strings.HasPrefix(line, "index ") })
 }
 
-func TestUpLeavesTheReadSidesIndexesAndNoOthers(t *testing.T) {
+func TestIndexesAfterUp(t *testing.T) {
 	t.Parallel()
 	for name, db := range map[string]*testdb.DB{"made": testdb.New(t), "adopted": predecessor(t)} {
 		up(t, db)
 		want := []string{
+			"coordination_audit_caused_by_time_idx true true",
 			"coordination_audit_conflicting_scope_time_idx true true",
+			"coordination_audit_corrects_idx true true",
 			"coordination_audit_envelope_scope_time_idx true true",
 			"coordination_audit_preempting_scope_time_idx true true",
 			"coordination_audit_records_pkey true true",
@@ -44,7 +46,7 @@ func TestUpLeavesTheReadSidesIndexesAndNoOthers(t *testing.T) {
 	}
 }
 
-func TestDownGivesBackTheIndexesThatTheReadSideReplaced(t *testing.T) {
+func TestDownRestoresIndexes(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	upTo(t, db, 3)
@@ -60,8 +62,8 @@ func TestDownGivesBackTheIndexesThatTheReadSideReplaced(t *testing.T) {
 	}
 }
 
-// Without statistics a tenant that holds half of the trail passes for a rare one.
-func TestUpLetsThePlannerKnowHowFrequentATenantIs(t *testing.T) {
+// Without statistics the planner takes a tenant with half of the trail for a rare one.
+func TestTenantStatistics(t *testing.T) {
 	t.Parallel()
 	db := predecessor(t)
 	up(t, db)
@@ -77,14 +79,14 @@ func TestUpLetsThePlannerKnowHowFrequentATenantIs(t *testing.T) {
 	}
 }
 
-// What stops a build, and what stops a drop: the snapshot of an older transaction,
-// and any lock on the table.
+// The snapshot of an older transaction stops a build. Any lock on the table stops a
+// drop.
 const (
 	stopsABuild = "SELECT 1"
 	stopsADrop  = "LOCK TABLE coordination_audit_records IN ACCESS SHARE MODE"
 )
 
-func TestUpMendsWhatTheReadSidesMigrationLeftHalfDone(t *testing.T) {
+func TestUpFinishesIndexes(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ held, left string }{
 		"Build": {stopsABuild, "coordination_audit_time_idx"},
@@ -118,14 +120,14 @@ func TestUpMendsWhatTheReadSidesMigrationLeftHalfDone(t *testing.T) {
 				t.Errorf("the second time: %v, changes (-want +got):\n%s", err, diff)
 			}
 			if diff := cmp.Diff(catalog(t, testdb.New(t).Pool), catalog(t, db.Pool)); diff != "" {
-				t.Errorf("mended differs from whole (-whole +mended):\n%s", diff)
+				t.Errorf("repaired differs from whole (-whole +repaired):\n%s", diff)
 			}
 		})
 	}
 }
 
-// The way that docs/deploy.md shows out of a way down that was interrupted.
-func TestDownFinishesAnInterruptedDownOfIndexes(t *testing.T) {
+// docs/deploy.md shows this way out of an interrupted down.
+func TestDownFinishesIndexes(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		version    int64
@@ -134,6 +136,7 @@ func TestDownFinishesAnInterruptedDownOfIndexes(t *testing.T) {
 		"Of2Drop":  {2, stopsADrop, "coordination_audit_preempting_idx"},
 		"Of4Build": {4, stopsABuild, "coordination_audit_tenant_time_idx"},
 		"Of4Drop":  {4, stopsADrop, "coordination_audit_preempting_scope_time_idx"},
+		"Of7Drop":  {7, stopsADrop, "coordination_audit_corrects_idx"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +165,7 @@ func TestDownFinishesAnInterruptedDownOfIndexes(t *testing.T) {
 	}
 }
 
-func TestACancelledReadSideMigrationGoesOnWhereItStopped(t *testing.T) {
+func TestCancelledIndexesResume(t *testing.T) {
 	t.Parallel()
 	db := predecessor(t)
 	upTo(t, db, 3)

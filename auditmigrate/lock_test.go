@@ -10,10 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-func TestUpGivesUpOnAnotherMigratingProcess(t *testing.T) {
+func TestMigrationLockTimeout(t *testing.T) {
 	t.Parallel()
 	db := predecessor(t)
 	release := inTransaction(t, db.Pool, "LOCK TABLE coordination_audit_records IN ACCESS SHARE MODE")
@@ -40,7 +40,7 @@ func TestUpGivesUpOnAnotherMigratingProcess(t *testing.T) {
 	}
 }
 
-func TestUpGivesUpOnATableInUse(t *testing.T) {
+func TestTableLockTimeout(t *testing.T) {
 	t.Parallel()
 	db := predecessor(t)
 	before := catalog(t, db.Pool)
@@ -66,7 +66,7 @@ func TestUpGivesUpOnATableInUse(t *testing.T) {
 	}
 }
 
-func TestAContextThatEndsRollsBackAndFreesTheLock(t *testing.T) {
+func TestCancelRollsBack(t *testing.T) {
 	t.Parallel()
 	db := predecessor(t)
 	before := catalog(t, db.Pool)
@@ -80,7 +80,7 @@ func TestAContextThatEndsRollsBackAndFreesTheLock(t *testing.T) {
 		changes, err = open(t, db.URL, quiet()).Up(ctx)
 		close(ended)
 	}()
-	// Not before: a migration that has not begun has nothing to roll back.
+	// Wait for it: a migration that has not begun has nothing to roll back.
 	eventually(t, db.Pool, migrationWaits)
 	cancel()
 	<-ended
@@ -103,10 +103,11 @@ func TestAContextThatEndsRollsBackAndFreesTheLock(t *testing.T) {
 	up(t, db)
 }
 
-func TestUpMendsAnIndexThatWasLeftHalfBuilt(t *testing.T) {
+func TestUpRebuildsInvalidIndex(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
-	// A snapshot of an older transaction lets migration 1 pass and stops the building of an index.
+	// The snapshot of an older transaction lets migration 1 pass and stops the index
+	// build.
 	release := inTransaction(t, db.Pool, "SELECT 1")
 	migrator := open(t, db.URL, auditmigrate.Config{LockTimeout: 500 * time.Millisecond})
 
@@ -137,11 +138,11 @@ func TestUpMendsAnIndexThatWasLeftHalfBuilt(t *testing.T) {
 	}
 	whole := testdb.New(t)
 	if diff := cmp.Diff(catalog(t, whole.Pool), catalog(t, db.Pool)); diff != "" {
-		t.Errorf("mended differs from whole (-whole +mended):\n%s", diff)
+		t.Errorf("repaired differs from whole (-whole +repaired):\n%s", diff)
 	}
 }
 
-func TestAServicesStatementTimeoutDoesNotEndAMigration(t *testing.T) {
+func TestStatementTimeoutIgnored(t *testing.T) {
 	t.Parallel()
 	db := predecessor(t)
 	release := inTransaction(t, db.Pool, "SELECT FROM coordination_audit_records")

@@ -2,7 +2,6 @@ package auditmigrate_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"strings"
@@ -10,37 +9,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-// newRole returns a role that is dropped with the test.
-func newRole(t *testing.T, db *testdb.DB) string {
-	t.Helper()
-	role := "coordaudit_test_" + strings.ToLower(rand.Text()[:10])
-	execute(t, db.Pool, "CREATE ROLE "+role)
-	t.Cleanup(func() {
-		if _, err := db.Pool.Exec(context.Background(), "DROP OWNED BY "+role+" CASCADE; DROP ROLE "+role); err != nil {
-			t.Errorf("dropping role %s: %v", role, err)
-		}
-	})
-	return role
-}
-
-// as returns a migrator whose session acts as a role.
-func as(db *testdb.DB, role string) *auditmigrate.Migrator {
-	config := db.Pool.Config().ConnConfig.Copy()
-	config.RuntimeParams["role"] = role
-	return auditmigrate.New(config, quiet())
-}
-
 // The roles and grants of docs/deploy.md.
-func TestAnOwnerMigratesAndAServiceOnlyReadsAndInserts(t *testing.T) {
+func TestOwnerAndServiceRoles(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	owner, service := newRole(t, db), newRole(t, db)
@@ -57,24 +34,18 @@ func TestAnOwnerMigratesAndAServiceOnlyReadsAndInserts(t *testing.T) {
 	if err := as(db, service).Validate(t.Context()); err == nil || !strings.Contains(err.Error(), "SELECT on coordaudit_schema_version is enough") {
 		t.Errorf("a service without rights: %v", err)
 	}
-	execute(t, db.Pool, "GRANT SELECT, INSERT ON coordination_audit_records, coordination_audit_gaps TO "+service+"; GRANT SELECT ON coordaudit_schema_version TO "+service)
+	execute(t, db.Pool, "GRANT SELECT, INSERT ON coordination_audit_records, coordination_audit_gaps, coordination_audit_statements TO "+service+"; GRANT SELECT ON coordaudit_schema_version TO "+service)
 	if err := as(db, service).Validate(t.Context()); err != nil {
 		t.Errorf("a service with its rights: %v", err)
 	}
 
-	config := db.Pool.Config().ConnConfig.Copy()
-	config.RuntimeParams["role"] = service
-	conn, err := pgconn.ConnectConfig(t.Context(), &config.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(t.Context()) }()
-	for _, sql := range []string{insertRecord, insertGap} {
-		if _, err := conn.Exec(t.Context(), sql).ReadAll(); err != nil {
+	pool := poolAs(t, db, service)
+	for _, sql := range []string{insertRecord, insertGap, insertStatement} {
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
 			t.Errorf("a service's %s: %v", sql, err)
 		}
 	}
-	for _, sql := range []string{
+	mustBeForbidden(t, pool, "service",
 		"UPDATE coordination_audit_records SET reason = 'another'",
 		"DELETE FROM coordination_audit_records",
 		"TRUNCATE coordination_audit_records",
@@ -83,45 +54,34 @@ func TestAnOwnerMigratesAndAServiceOnlyReadsAndInserts(t *testing.T) {
 		"UPDATE coordination_audit_gaps SET cause = 'another'",
 		"DELETE FROM coordination_audit_gaps",
 		"TRUNCATE coordination_audit_gaps",
+		"UPDATE coordination_audit_statements SET label = 'another'",
+		"DELETE FROM coordination_audit_statements",
+		"TRUNCATE coordination_audit_statements",
 		"DELETE FROM coordaudit_schema_version",
-	} {
-		_, err := conn.Exec(t.Context(), sql).ReadAll()
-		if pgErr, _ := errors.AsType[*pgconn.PgError](err); pgErr == nil || pgErr.Code != "42501" {
-			t.Errorf("a service's %s: %v, want a lack of rights", sql, err)
-		}
-	}
+	)
 	if _, err := as(db, service).Down(t.Context()); err == nil {
 		t.Error("a service has migrated down")
 	}
 	if _, err := as(db, owner).Redo(t.Context()); !errors.Is(err, auditmigrate.ErrDataLoss) {
 		t.Errorf("redo by the owner: %v, want ErrDataLoss", err)
 	}
-	config = db.Pool.Config().ConnConfig.Copy()
-	config.RuntimeParams["role"] = owner
-	told := auditmigrate.New(config, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler), AllowDataLoss: true})
-	if _, err := told.Redo(t.Context()); err != nil {
-		t.Errorf("redo by the owner, told to drop the gap: %v", err)
+	permitted := asWith(db, owner, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler), AllowDataLoss: true})
+	if _, err := permitted.Redo(t.Context()); err != nil {
+		t.Errorf("redo by the owner, permitted to drop the statement: %v", err)
 	}
 }
 
-// As a dashboard reads, and as on a standby, which refuses whatever is not read-only.
-func TestAReaderNeedsSELECTAlone(t *testing.T) {
+// A dashboard reads this way. Like a standby, its sessions refuse writes.
+func TestReaderNeedsSelectOnly(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	execute(t, db.Pool, insertRecord)
 	execute(t, db.Pool, insertContext)
 	id := uuid.MustParse(texts(t, db.Pool, "SELECT audit_id::text FROM coordination_audit_records WHERE target_subsystem IS NOT NULL")[0])
 	reader := newRole(t, db)
-	execute(t, db.Pool, "GRANT SELECT ON coordination_audit_records, coordination_audit_gaps TO "+reader)
+	execute(t, db.Pool, "GRANT SELECT ON coordination_audit_records, coordination_audit_gaps, coordination_audit_statements TO "+reader)
 
-	config := db.Pool.Config()
-	config.ConnConfig.RuntimeParams["role"] = reader
-	config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
+	pool := poolAs(t, db, reader, "default_transaction_read_only", "on")
 	store := coordaudit.New(pool, coordaudit.Config{Logger: slog.New(slog.DiscardHandler)})
 	scope := audit.AllTenants()
 	window := audit.Window{Since: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}
@@ -160,13 +120,17 @@ func TestAReaderNeedsSELECTAlone(t *testing.T) {
 			return err
 		},
 		"Gaps": func(ctx context.Context) error { _, err := store.Gaps(ctx, audit.GapQuery{}); return err },
+		"Completeness": func(ctx context.Context) error {
+			_, err := store.Completeness(ctx, audit.CompletenessQuery{})
+			return err
+		},
 	} {
 		if err := read(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 
-	// Not for want of a read-write transaction: nothing but the right is missing.
+	// The transaction is read-write, so only the right is missing.
 	tx, err := pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -175,8 +139,5 @@ func TestAReaderNeedsSELECTAlone(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), "SET TRANSACTION READ WRITE"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = tx.Exec(t.Context(), insertRecord)
-	if pgErr, _ := errors.AsType[*pgconn.PgError](err); pgErr == nil || pgErr.Code != "42501" {
-		t.Errorf("a reader's record: %v, want a lack of rights", err)
-	}
+	mustBeForbidden(t, tx, "reader", insertRecord)
 }

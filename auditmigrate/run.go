@@ -2,19 +2,22 @@ package auditmigrate
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
-	"time"
 
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
 
 	"github.com/hoc-analytics/coordaudit/migrations"
 )
 
-// run makes a plan from what the database has and goes through it, one migration
-// at a time, so that each is logged when it is done and not when all are.
+// run makes a plan from the state of the database and runs it one migration at a time,
+// so that each is logged when it is done and not when all are.
 func (m *Migrator) run(ctx context.Context, doing string, plan func(schema) ([]step, error)) ([]Change, error) {
 	s, err := m.read(ctx)
 	if err != nil {
@@ -24,20 +27,23 @@ func (m *Migrator) run(ctx context.Context, doing string, plan func(schema) ([]s
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
+	if err := s.check(m.config.Schema, steps); err != nil {
+		return nil, m.failure(ctx, doing, err)
+	}
 	if len(steps) == 0 {
 		return nil, nil
 	}
 
-	db := m.openDB(ctx)
-	defer func() { _ = db.Close() }() // every statement was answered by then
-	// A provider serves one call only: after one failure to make the version table
-	// it would never try again.
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS(),
-		goose.WithTableName(VersionTable),
-		goose.WithSessionLocker(sessionLock{timeout: m.config.LockTimeout}),
-		goose.WithDisableGlobalRegistry(true), // the application's own Go migrations
-		goose.WithSlog(slog.New(slog.DiscardHandler)),
-	)
+	db := m.openDB(ctx, s.at)
+	defer func() { _ = db.Close() }() // every statement has been answered
+	if refused, err := m.ask(ctx, db, s, steps); err != nil {
+		return nil, m.failure(ctx, doing+refused, err)
+	}
+	kept, err := m.keepGrants(ctx, db, s.at, steps)
+	if err != nil {
+		return nil, m.failure(ctx, doing, err)
+	}
+	provider, err := m.provider(db, s, steps, kept)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
@@ -51,7 +57,78 @@ func (m *Migrator) run(ctx context.Context, doing string, plan func(schema) ([]s
 			return changes, m.failure(ctx, doing+failedAt(err)+doneBefore(changes), err)
 		}
 	}
+	m.sayLostGrants(ctx, db, kept)
 	return changes, nil
+}
+
+// provider returns a goose provider for one run. It caches what it reads, so it serves
+// one run only.
+func (m *Migrator) provider(db *sql.DB, s schema, steps []step, kept *keptGrants) (*goose.Provider, error) {
+	store := &versionStore{schema: s, table: s.at.name(VersionTable)}
+	store.applied = func(ctx context.Context, db database.DBTxConn) error {
+		return m.extendGrants(ctx, db, s.at, kept)
+	}
+	up := slices.ContainsFunc(steps, func(s step) bool { return s.direction == DirectionUp })
+	locked := func(ctx context.Context, conn *sql.Conn) error {
+		if !up {
+			return nil
+		}
+		if err := m.lookAgain(ctx, conn, s.at); err != nil {
+			return err
+		}
+		if err := store.CreateVersionTable(ctx, conn); err != nil {
+			return err
+		}
+		return store.forgetAboveGap(ctx, conn)
+	}
+	return goose.NewProvider(goose.DialectCustom, db, migrations.FS(),
+		goose.WithStore(store),
+		goose.WithSessionLocker(sessionLock{timeout: m.config.LockTimeout, locked: locked}),
+		goose.WithDisableGlobalRegistry(true), // it may hold the application's own Go migrations
+		goose.WithSlog(slog.New(slog.DiscardHandler)),
+	)
+}
+
+// check refuses steps that this database does not allow. Without steps, it refuses a
+// trail that must not count as up to date.
+func (s schema) check(configured string, steps []step) error {
+	if err := s.checkTables(); err != nil {
+		return err
+	}
+	for _, step := range steps {
+		if err := s.at.checkChange(configured); err != nil {
+			return err
+		}
+		if err := s.at.checkEncoding(); err != nil && step.direction == DirectionUp {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookAgain checks, under the lock, whether another process has created a trail in
+// another schema since the first look.
+func (m *Migrator) lookAgain(ctx context.Context, conn *sql.Conn, at location) error {
+	if m.config.Schema != "" || at.records {
+		return nil
+	}
+	return conn.Raw(func(driverConn any) error {
+		stdConn, ok := driverConn.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("unexpected connection %T", driverConn)
+		}
+		places, err := readPlaces(ctx, stdConn.Conn(), "")
+		if err != nil {
+			return err
+		}
+		for _, p := range places {
+			if p.records && p.schema != at.schema && !slices.Contains(at.others, p.schema) {
+				at.others = []string{p.schema}
+				return at.checkChange("")
+			}
+		}
+		return nil
+	})
 }
 
 func (s step) run(ctx context.Context, provider *goose.Provider) ([]Change, error) {
@@ -64,7 +141,7 @@ func (s step) run(ctx context.Context, provider *goose.Provider) ([]Change, erro
 		results = partial.Applied
 	}
 	if errors.Is(err, goose.ErrVersionNotFound) {
-		err = errors.New("another process, a newer one, has migrated further meanwhile: revert with the newer program")
+		err = errors.New("a newer program has migrated the database further in the meantime: revert with the newer program")
 	}
 	changes := make([]Change, len(results))
 	for i, result := range results {
@@ -83,7 +160,7 @@ func (m *Migrator) log(ctx context.Context, changes []Change) {
 		attrs := []slog.Attr{
 			slog.Int64("version", change.Version),
 			slog.String("name", change.Name),
-			slog.Duration("duration", change.Duration.Round(time.Millisecond)),
+			slog.Int64("duration_ms", change.Duration.Milliseconds()),
 		}
 		if change.Direction == DirectionDown {
 			m.config.Logger.LogAttrs(ctx, slog.LevelInfo, "audit_migration_reverted", attrs...)
@@ -93,7 +170,7 @@ func (m *Migrator) log(ctx context.Context, changes []Change) {
 	}
 }
 
-// failedAt names the migration that failed, if it came to one.
+// failedAt names the migration that failed, if the run got to one.
 func failedAt(err error) string {
 	partial, ok := errors.AsType[*goose.PartialError](err)
 	if !ok {
@@ -106,7 +183,7 @@ func failedAt(err error) string {
 	return ": " + verb + " " + nameOf(partial.Failed.Source.Path)
 }
 
-// doneBefore tells what stays done although the run failed.
+// doneBefore lists the changes that remain although the run failed.
 func doneBefore(changes []Change) string {
 	if len(changes) == 0 {
 		return ""

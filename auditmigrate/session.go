@@ -14,16 +14,17 @@ import (
 )
 
 const (
-	// lockID is "coordaud" in ASCII, so that two of our programs meet and no other
-	// program's does. It must stay the same for ever: an older program may be migrating.
+	// lockID is "coordaud" in ASCII, so that only our programs share the lock. It must
+	// never change, because an older program may be migrating.
 	lockID int64 = 0x636f6f7264617564
 
 	lockPoll      = 200 * time.Millisecond
 	unlockTimeout = 5 * time.Second
 )
 
-// openDB returns connections for one run. ctx is for what their server has to say.
-func (m *Migrator) openDB(ctx context.Context) *sql.DB {
+// openDB returns connections for one run at a location. ctx is for logging the
+// server's notices.
+func (m *Migrator) openDB(ctx context.Context, at location) *sql.DB {
 	connConfig := m.connConfig.Copy()
 	inherited := connConfig.OnNotice
 	connConfig.OnNotice = func(conn *pgconn.PgConn, notice *pgconn.Notice) {
@@ -32,30 +33,24 @@ func (m *Migrator) openDB(ctx context.Context) *sql.DB {
 			inherited(conn, notice)
 		}
 	}
-	db := stdlib.OpenDB(*connConfig, stdlib.OptionAfterConnect(m.setUpSession))
-	db.SetMaxOpenConns(2) // goose locks on one, and may want another
+	db := stdlib.OpenDB(*connConfig, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		return m.setUpSession(ctx, conn, at)
+	}))
+	db.SetMaxOpenConns(2) // goose locks on one, and may need another
 	return db
 }
 
-// setUpSession undoes what the role or the URL may have set for a service's short
-// statements. It sends SET, as poolers refuse most settings at the connect.
-func (m *Migrator) setUpSession(ctx context.Context, conn *pgx.Conn) error {
-	allowDataLoss := "off" // said out loud, lest it is on in the role's or the database's settings
-	if m.config.AllowDataLoss {
-		allowDataLoss = "on"
-	}
-	// goose's tstamp has no time zone; it is read back as UTC.
-	_, err := conn.Exec(ctx, fmt.Sprintf(
-		"SET lock_timeout = %d; SET statement_timeout = 0; SET client_min_messages = notice; SET TimeZone = 'UTC'; SET coordaudit.allow_data_loss = %s",
-		max(m.config.LockTimeout.Milliseconds(), 1), allowDataLoss))
+// setUpSession overrides what the role or the URL may set for a service's short
+// statements. It uses SET, as poolers refuse most settings at connection start.
+func (m *Migrator) setUpSession(ctx context.Context, conn *pgx.Conn, at location) error {
+	_, err := conn.Exec(ctx, setStatements(m.sessionSettings(at, serverVersion(conn))))
 	if err != nil {
 		return fmt.Errorf("setting up the session: %w", err)
 	}
 	return nil
 }
 
-// logNotice tells the operator what the server says by the way. Its notices are
-// about objects that were there or not there already, as on every first run.
+// logNotice logs the server's notices for the operator.
 func (m *Migrator) logNotice(ctx context.Context, notice *pgconn.Notice) {
 	level := slog.LevelDebug
 	if notice.SeverityUnlocalized == "WARNING" {
@@ -67,23 +62,27 @@ func (m *Migrator) logNotice(ctx context.Context, notice *pgconn.Notice) {
 	)
 }
 
-// sessionLock lets one session migrate at a time. goose's own counts its wait in
-// whole seconds, once for all calls, and its error cannot be told from others.
+// sessionLock lets one session migrate at a time. goose's own locker measures its wait
+// in whole seconds, once for all calls, and its error cannot be distinguished from
+// others.
 type sessionLock struct {
 	timeout time.Duration
+
+	// locked is called once the lock is held.
+	locked func(ctx context.Context, conn *sql.Conn) error
 }
 
-// SessionLock asks again and again instead of once with patience: a session that
-// waits in the server would be waited for by CREATE INDEX CONCURRENTLY.
+// SessionLock polls instead of waiting in the server, because CREATE INDEX
+// CONCURRENTLY waits for sessions that wait there.
 func (l sessionLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
 	end := time.Now().Add(l.timeout)
 	for {
 		var locked bool
-		if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", lockID).Scan(&locked); err != nil {
+		if err := conn.QueryRowContext(ctx, "SELECT pg_catalog.pg_try_advisory_lock($1)", lockID).Scan(&locked); err != nil {
 			return fmt.Errorf("taking the migration lock: %w", err)
 		}
 		if locked {
-			return nil
+			return l.begin(ctx, conn)
 		}
 		left := time.Until(end)
 		if left <= 0 {
@@ -97,7 +96,19 @@ func (l sessionLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
 	}
 }
 
-// lockedError says who else is migrating. It matches [ErrLocked].
+// begin releases the lock if the first step fails, which goose does not do.
+func (l sessionLock) begin(ctx context.Context, conn *sql.Conn) error {
+	if l.locked == nil {
+		return nil
+	}
+	err := l.locked(ctx, conn)
+	if err != nil {
+		_ = l.SessionUnlock(context.WithoutCancel(ctx), conn) // it never fails
+	}
+	return err
+}
+
+// lockedError names the other migrating session. It matches [ErrLocked].
 type lockedError struct {
 	holder  string
 	timeout time.Duration
@@ -109,15 +120,15 @@ func (e *lockedError) Error() string {
 
 func (e *lockedError) Is(target error) bool { return target == ErrLocked }
 
-// SessionUnlock fails only where the session is lost, and the lock with it.
+// SessionUnlock fails only if the session is lost, and then so is the lock.
 func (l sessionLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, unlockTimeout)
 	defer cancel()
-	_, _ = conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", lockID)
+	_, _ = conn.ExecContext(ctx, "SELECT pg_catalog.pg_advisory_unlock($1)", lockID)
 	return nil
 }
 
-// lockHolder names who holds the lock, for the operator to look at.
+// lockHolder identifies the session that holds the lock, for the operator.
 func lockHolder(ctx context.Context, conn *sql.Conn) string {
 	var pid int
 	err := conn.QueryRowContext(ctx, `

@@ -13,14 +13,14 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 func diffChanges(want, got []auditmigrate.Change) string {
 	return cmp.Diff(want, got, cmpopts.IgnoreFields(auditmigrate.Change{}, "Duration"))
 }
 
-func TestUpAppliesWhatIsPendingOnce(t *testing.T) {
+func TestUpAppliesPendingOnce(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	var book logBook
@@ -39,6 +39,9 @@ func TestUpAppliesWhatIsPendingOnce(t *testing.T) {
 		{Level: "INFO", Msg: "audit_migration_applied", Name: contextName},
 		{Level: "INFO", Msg: "audit_migration_applied", Name: readName},
 		{Level: "INFO", Msg: "audit_migration_applied", Name: gapsName},
+		{Level: "INFO", Msg: "audit_migration_applied", Name: originName},
+		{Level: "INFO", Msg: "audit_migration_applied", Name: linksName},
+		{Level: "INFO", Msg: "audit_migration_applied", Name: statementsName},
 	}
 	if diff := cmp.Diff(wantLog, book.lines(t, slog.LevelInfo)); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
@@ -51,12 +54,12 @@ func TestUpAppliesWhatIsPendingOnce(t *testing.T) {
 	if err != nil || len(changes) > 0 {
 		t.Errorf("the second time: changes %v, error %v; want neither", changes, err)
 	}
-	if diff := cmp.Diff([]string{"0 true", "1 true", "2 true", "3 true", "4 true", "5 true"}, versions(t, db.Pool)); diff != "" {
+	if diff := cmp.Diff(wantVersions(), versions(t, db.Pool)); diff != "" {
 		t.Errorf("version table (-want +got):\n%s", diff)
 	}
 }
 
-func TestStatusVersionAndValidateFollowTheDatabase(t *testing.T) {
+func TestReadingCalls(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	migrator := open(t, db.URL, quiet())
@@ -89,21 +92,21 @@ func TestStatusVersionAndValidateFollowTheDatabase(t *testing.T) {
 		}
 	}
 
-	check(0, 1, 2, 3, 4, 5)
+	check(0, 1, 2, 3, 4, 5, 6, 7, 8)
 	if tables := texts(t, db.Pool, "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"); len(tables) > 0 {
-		t.Errorf("asking has made %v", tables)
+		t.Errorf("reading calls have created %v", tables)
 	}
 	if changes, err := migrator.UpTo(t.Context(), 1); err != nil || len(changes) != 1 {
 		t.Fatalf("changes %v, error %v", changes, err)
 	}
-	check(1, 2, 3, 4, 5)
-	if err := migrator.Validate(t.Context()); err.Error() != "validating the schema: migrations are pending: 2, 3, 4, 5: run the migrations (migrate up)" {
+	check(1, 2, 3, 4, 5, 6, 7, 8)
+	if err := migrator.Validate(t.Context()); err.Error() != "validating the schema: migrations are pending: 2, 3, 4, 5, 6, 7, 8: run the migrations (migrate up)" {
 		t.Errorf("error is %q", err)
 	}
 	if changes, err := migrator.UpTo(t.Context(), 3); err != nil || len(changes) != 2 {
 		t.Fatalf("changes %v, error %v", changes, err)
 	}
-	check(3, 4, 5)
+	check(3, 4, 5, 6, 7, 8)
 	if _, err := migrator.UpTo(t.Context(), auditmigrate.Latest); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +116,7 @@ func TestStatusVersionAndValidateFollowTheDatabase(t *testing.T) {
 	}
 }
 
-func TestTimesAreUTCWhateverTheRolesTimeZone(t *testing.T) {
+func TestTimesAreUTC(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	config := db.Pool.Config().ConnConfig.Copy()
@@ -133,7 +136,7 @@ func TestTimesAreUTCWhateverTheRolesTimeZone(t *testing.T) {
 	}
 }
 
-func TestReadingCallsWaitForNoLock(t *testing.T) {
+func TestReadingCallsTakeNoLock(t *testing.T) {
 	t.Parallel()
 	db := predecessor(t)
 	inTransaction(t, db.Pool, "LOCK TABLE coordination_audit_records IN ACCESS SHARE MODE")
@@ -144,10 +147,10 @@ func TestReadingCallsWaitForNoLock(t *testing.T) {
 
 	start := time.Now()
 	if err := open(t, db.URL, quiet()).Validate(t.Context()); !errors.Is(err, auditmigrate.ErrPending) {
-		t.Errorf("validating beside a migration: %v, want ErrPending", err)
+		t.Errorf("validating during a migration: %v, want ErrPending", err)
 	}
 	if _, err := open(t, db.URL, quiet()).Status(t.Context()); err != nil || time.Since(start) > 5*time.Second {
-		t.Errorf("status beside a migration: %v after %v", err, time.Since(start))
+		t.Errorf("status during a migration: %v after %v", err, time.Since(start))
 	}
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -155,13 +158,13 @@ func TestReadingCallsWaitForNoLock(t *testing.T) {
 	}
 }
 
-func TestEightProcessesMigrateOneDatabase(t *testing.T) {
+func TestConcurrentProcesses(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	applied := map[int64]int{}
-	shared := open(t, db.URL, quiet()) // half of them are goroutines of one process
+	shared := open(t, db.URL, quiet()) // half of them share one migrator
 	for i := range 8 {
 		migrator := shared
 		if i%2 == 0 {
@@ -180,18 +183,18 @@ func TestEightProcessesMigrateOneDatabase(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if diff := cmp.Diff(map[int64]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 1}, applied); diff != "" {
+	if diff := cmp.Diff(map[int64]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1}, applied); diff != "" {
 		t.Errorf("how often each was applied (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"0 true", "1 true", "2 true", "3 true", "4 true", "5 true"}, versions(t, db.Pool)); diff != "" {
+	if diff := cmp.Diff(wantVersions(), versions(t, db.Pool)); diff != "" {
 		t.Errorf("version table (-want +got):\n%s", diff)
 	}
 }
 
-func TestADatabaseOfANewerProgramIsReady(t *testing.T) {
+func TestNewerDatabaseIsReady(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	execute(t, db.Pool, "INSERT INTO "+auditmigrate.VersionTable+" (version_id, is_applied) VALUES (6, true)")
+	execute(t, db.Pool, "INSERT INTO "+auditmigrate.VersionTable+" (version_id, is_applied) VALUES (9, true)")
 	migrator := open(t, db.URL, quiet())
 	if changes, err := migrator.Up(t.Context()); err != nil || len(changes) > 0 {
 		t.Errorf("up: changes %v, error %v; want neither", changes, err)
@@ -199,18 +202,18 @@ func TestADatabaseOfANewerProgramIsReady(t *testing.T) {
 	if err := migrator.Validate(t.Context()); err != nil {
 		t.Errorf("validate: %v", err)
 	}
-	if current, target, err := migrator.Version(t.Context()); err != nil || current != 6 || target != newest {
-		t.Errorf("versions %d, %d, error %v; want 6, 5", current, target, err)
+	if current, target, err := migrator.Version(t.Context()); err != nil || current != 9 || target != newest {
+		t.Errorf("versions %d, %d, error %v; want 9, 8", current, target, err)
 	}
 	for name, do := range map[string]func(context.Context) ([]auditmigrate.Change, error){"down": migrator.Down, "redo": migrator.Redo} {
 		changes, err := do(t.Context())
-		if err == nil || len(changes) > 0 || !strings.Contains(err.Error(), "the database is at version 6, this program knows versions up to 5 only: revert with the newer program") {
+		if err == nil || len(changes) > 0 || !strings.Contains(err.Error(), "the database is at version 9, this program knows versions up to 8 only: revert with the newer program") {
 			t.Errorf("%s: changes %v, error %v", name, changes, err)
 		}
 	}
 }
 
-func TestAVersionThatNoMigrationHasIsRefused(t *testing.T) {
+func TestUnknownVersionRefused(t *testing.T) {
 	t.Parallel()
 	migrator := open(t, testdb.New(t).URL, quiet())
 	for name, do := range map[string]func() error{
@@ -219,13 +222,13 @@ func TestAVersionThatNoMigrationHasIsRefused(t *testing.T) {
 		"down-to 99": func() error { _, err := migrator.DownTo(t.Context(), 99); return err },
 		"down-to -1": func() error { _, err := migrator.DownTo(t.Context(), -1); return err },
 	} {
-		if err := do(); !errors.Is(err, auditmigrate.ErrUnknownVersion) || !strings.HasSuffix(err.Error(), ": this program knows versions 1 to 5") {
+		if err := do(); !errors.Is(err, auditmigrate.ErrUnknownVersion) || !strings.HasSuffix(err.Error(), ": this program knows versions 1 to 8") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-func TestUpWorksInAnotherSchema(t *testing.T) {
+func TestUpInAnotherSchema(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	migrator := open(t, db.URL+"&search_path=audit", quiet())

@@ -9,14 +9,21 @@ import (
 
 const connectPoll = 250 * time.Millisecond
 
-// Wait returns nil as soon as the database takes a connection. It tries four
-// times a second until ctx ends, and its error then tells why the last try failed.
+// Wait returns nil as soon as the database accepts a connection. It tries four times a
+// second until ctx ends. The error then states why the last try failed.
 //
-// A host without an address, a closed port, a server that is starting or has no
-// connection left are waited out. An answer that time alone does not change is
-// returned at once: a wrong user or password, a database that does not exist or
-// may not be entered, a certificate that is not trusted.
+// Wait keeps trying if the host has no address, the port is closed, or the server is
+// starting or has no connection left. It returns at once on an error that does not go
+// away with time: a wrong user or password, a database that does not exist or may not
+// be connected to, a URL parameter that the server refuses, or an untrusted
+// certificate.
 func (m *Migrator) Wait(ctx context.Context) error {
+	return m.WaitReporting(ctx, func(error) {})
+}
+
+// WaitReporting is Wait that also calls report with the reason of each failed try that
+// is followed by another.
+func (m *Migrator) WaitReporting(ctx context.Context, report func(reason error)) error {
 	const doing = "waiting for the database"
 	var last error
 	for {
@@ -29,6 +36,7 @@ func (m *Migrator) Wait(ctx context.Context) error {
 		}
 		if last == nil || !ended(ctx) {
 			last = err
+			report(m.failure(ctx, doing, err))
 		}
 		select {
 		case <-ctx.Done():
@@ -38,8 +46,8 @@ func (m *Migrator) Wait(ctx context.Context) error {
 	}
 }
 
-// ended reports that the time is up, which a connection attempt may know from the
-// clock before ctx does.
+// ended reports whether the time is over. The clock may show that to a connection
+// attempt before ctx ends.
 func ended(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || (ok && !time.Now().Before(deadline))
@@ -54,22 +62,24 @@ func (m *Migrator) ping(ctx context.Context) error {
 	return nil
 }
 
-// final reports a refusal that waiting does not end.
+// final reports whether an error is a refusal that does not go away with time.
 func final(err error) bool {
 	if pgErr := pgError(err); pgErr != nil {
 		switch pgErr.Code {
 		case stateInvalidPassword, stateInvalidAuthorization, stateInvalidCatalogName, stateInsufficientPrivilege:
 			return true
+		case stateUndefinedObject, stateInvalidParameter, stateCannotChangeParameter:
+			return isConnectError(err) // the database URL's own parameters
 		}
 		return false
 	}
 	return isCertificateError(err)
 }
 
-// gaveUp says why waiting ended and what it had been waiting for.
+// gaveUp states why the wait ended and why the last try failed.
 func (m *Migrator) gaveUp(ctx context.Context, doing string, last error) error {
 	f := &failure{causes: []error{context.Cause(ctx), last}}
-	// Explained as if ctx had not ended, which is said already.
+	// Explain the error as if ctx had not ended. The text already says that.
 	cause, next := m.explain(context.WithoutCancel(ctx), f, last)
 	f.text = doing + ": " + context.Cause(ctx).Error() + "; the last try: " + cause
 	if next != "" {

@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 const password = "s3cret"
@@ -41,7 +41,8 @@ func listen(t *testing.T, address string, serve func(net.Conn)) string {
 	return listener.Addr().String()
 }
 
-// refuser answers a start-up with an error, after having asked for the password.
+// refuser answers a start-up message with an error, after it has requested the
+// password.
 func refuser(code, message string) func(net.Conn) {
 	return func(conn net.Conn) {
 		backend := pgproto3.NewBackend(conn, conn)
@@ -59,7 +60,7 @@ func refuser(code, message string) func(net.Conn) {
 	}
 }
 
-// forwarder passes everything on to a test's database.
+// forwarder forwards everything to a test's database.
 func forwarder(t *testing.T, db *testdb.DB) func(net.Conn) {
 	t.Helper()
 	config := db.Pool.Config().ConnConfig
@@ -90,7 +91,7 @@ func closedPort(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func TestWaitReturnsOnceTheDatabaseAnswers(t *testing.T) {
+func TestWaitUntilAnswer(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	var starting atomic.Int64
@@ -119,7 +120,7 @@ func TestWaitReturnsOnceTheDatabaseAnswers(t *testing.T) {
 	}
 }
 
-func TestWaitTellsWhyTheLastTryFailed(t *testing.T) {
+func TestWaitReportsLastTry(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	address := closedPort(t)
@@ -153,7 +154,7 @@ func TestWaitTellsWhyTheLastTryFailed(t *testing.T) {
 	}
 }
 
-func TestWaitDoesNotWaitOutARefusal(t *testing.T) {
+func TestWaitStopsOnRefusal(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	for code, next := range map[string]string{
@@ -180,7 +181,7 @@ func TestWaitDoesNotWaitOutARefusal(t *testing.T) {
 	}
 }
 
-func TestOpenDoesNotShowThePassword(t *testing.T) {
+func TestOpenHidesPassword(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
 		"postgres://user:s3cret@host:port/db":                     "postgres://user:password@host:port/database",
@@ -217,7 +218,7 @@ func TestOpenDoesNotShowThePassword(t *testing.T) {
 	}
 }
 
-func TestOpenTakesEveryFormOfURL(t *testing.T) {
+func TestOpenAcceptsURLForms(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{
 		"postgres://user:p%40ss%2Fword@host:5432/db?sslmode=disable",

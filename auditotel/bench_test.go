@@ -12,7 +12,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/auditotel"
 )
 
-// What one observation costs its caller.
+// The cost of one observation for its caller.
 func BenchmarkObservePersist(b *testing.B) {
 	stored := audit.Observation{AuditID: uuid.New(), EnvelopeClass: audit.Safety, Outcome: audit.Persisted, Attempts: 1, Duration: time.Millisecond}
 	failed := stored

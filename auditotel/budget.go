@@ -6,12 +6,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// budgetParents is how many parents a generation of a budget holds.
+// budgetParents is the number of parents in one generation of a budget.
 const budgetParents = 1024
 
-// budget bounds the spans that one parent gets. It remembers the last parents
-// only, at least [budgetParents] and at most twice as many: one that was forgotten
-// starts anew.
+// budget bounds the spans of one parent. It remembers only the last parents, at least
+// [budgetParents] and at most twice as many. The count of a forgotten parent starts
+// again.
 type budget struct {
 	most int
 
@@ -34,7 +34,7 @@ func newBudget(most int) *budget {
 }
 
 // take reports whether the parent may get one more span. Stored and failed records
-// have budgets of their own: the one failure of a large batch is the one to see.
+// have separate budgets, because the one failure of a large batch must show.
 func (b *budget) take(parent trace.SpanContext, failed bool) bool {
 	if b.most <= 0 {
 		return false

@@ -1,6 +1,6 @@
-// Package auditotel tells OpenTelemetry what becomes of audit records: an
-// [Observer] for the store and its recorder, and [RegisterRecorder] for what a
-// recorder counts.
+// Package auditotel reports the outcome of audit records to OpenTelemetry. It has an
+// [Observer] for the store and its recorder, [RegisterRecorder] for a recorder's counts,
+// [Completeness] for what is missing from a trail, and [Fill] for the trace of a record.
 //
 //	observer, err := auditotel.NewObserver(auditotel.Config{})
 //	…
@@ -9,33 +9,43 @@
 //
 // # Which to use when
 //
-// The Observer measures every record once, when it ends: by class and outcome,
-// with the kind of its error and how long it took. Every service wants it.
+// The Observer measures every record once, when it ends, by class and outcome, with
+// the kind of its error and its duration. Every service needs it.
 //
-// RegisterRecorder reads a recorder's Stats whenever metrics are collected. It
-// adds what no observation tells: what is waiting, and whether the counts add up.
-// A service with a recorder wants both. A record that a recorder has settled is
-// then in coordination_audit_records and in coordaudit.recorder.settled.records.
-// They are two views of one record, so never add them up.
+// RegisterRecorder reads a recorder's Stats at each collection of metrics. It adds
+// what observations do not show: what is waiting, and whether the counts add up. A
+// service with a recorder needs both. A record that a recorder has finished is then in
+// coordination_audit_records and in coordaudit.recorder.finished.records. These are
+// two views of the same record, so never add them up.
 //
-// A store's Stats need no such function: the Observer measures all that they count.
+// Completeness is for one process that asks a store now and then what is missing. It
+// needs no recorder.
+//
+// A store's Stats need no such function, because the Observer measures all that they
+// count.
 //
 // # Cardinality
 //
-// Metrics have bounded attributes only: class, outcome, kind of error, source. No
-// tenant, no envelope, no id, no reason. The whole set of the two counters, 80
-// series, is there from the beginning with zeros, so that a first failure is seen
-// as an increase.
+// Metrics have bounded attributes only: class, outcome, kind of error, source. They
+// have no tenant, envelope, id or reason. All 80 series of the two counters exist from
+// the beginning, with value zero, so that a first failure shows as an increase.
 //
 // # Spans
 //
-// A span is made after the fact, as a child of a span that records, and else not
-// at all: a service that does not trace pays for a look into the context. One
-// parent gets at most [Config.SpansPerParent] of stored records and as many of
-// failed ones, so that a batch of ten thousand, or an import in one span, leaves a
-// sample and its failures. What a recorder stores later has no parent and no span.
+// A span is created after the fact, as a child of a span that records. Without such a
+// parent there is none, so a service that does not trace pays only for a look into the
+// context. One parent gets at most [Config.SpansPerParent] spans of stored records,
+// and as many of failed ones. A batch of ten thousand, or an import in one span,
+// therefore leaves a sample and its failures. What a recorder stores later has no
+// parent and no span.
 //
-// Spans hold the record's id and class, the outcome, the number of attempts, the
-// kind of the error and the SQLSTATE. They hold no error text, which may quote
-// what the database was given, and nothing else of the record.
+// Spans hold the record's id and class, the outcome, the number of attempts, the kind
+// of the error and the SQLSTATE. They hold no error text, which may quote values, and
+// nothing else of the record.
+//
+// # From a record to its trace
+//
+// [Fill] puts the ids of the current trace and span into a record. Who reads the record
+// later finds the request that led to it, also if a recorder stored it afterwards, and
+// also if the trace was not sampled.
 package auditotel

@@ -8,8 +8,8 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// The attributes of metrics and spans. What has a name in OpenTelemetry's
-// conventions has that name.
+// The attributes of metrics and spans. Those that OpenTelemetry's conventions name
+// have that name.
 const (
 	classKey       = attribute.Key("coordaudit.class")
 	outcomeKey     = attribute.Key("coordaudit.outcome")
@@ -19,11 +19,11 @@ const (
 	batchSizeKey   = attribute.Key("coordaudit.batch.size")
 )
 
-// failedOutcome is the outcome of a record that has none.
+// failedOutcome is the outcome of a record without one.
 const failedOutcome = "failed"
 
-// ending is one way in which a record can end, with the options of its
-// measurements. They are made once, so that an observation allocates nothing.
+// ending is a way in which a record can end, with the options of its measurements. The
+// options are created once, so that an observation does not allocate.
 type ending struct {
 	record     []metric.AddOption
 	failure    []metric.AddOption // nil unless it failed
@@ -79,9 +79,8 @@ func failed(class audit.EnvelopeClass, kind errorKind) ending {
 	}
 }
 
-// of returns how the observed record ended. A class that is none of the five is
-// counted as UNKNOWN and an outcome that is none of the three as failed, as the
-// store counts them: what a caller hands in must not become a series.
+// of returns how the observed record ended. Like the store, it counts an unknown class
+// as UNKNOWN and an unknown outcome as failed, so that callers cannot create series.
 func (e endings) of(observation audit.Observation) ending {
 	class, known := e.byClass[observation.EnvelopeClass]
 	if !known {
@@ -103,14 +102,15 @@ type flushSet struct {
 type flushSets struct {
 	kinds []errorKind
 
-	// stored and failed are of the queue, and of the dead letters; failed by kind of error.
+	// stored and failed belong to the queue and to the spool. failed is by kind of
+	// error.
 	stored [2]flushSet
 	failed [2][]flushSet
 }
 
 func newFlushSets() flushSets {
 	sets := flushSets{kinds: errorKinds()}
-	for i, name := range []string{"queue", "dead_letters"} {
+	for i, name := range []string{"queue", "spool"} {
 		source := flushSourceKey.String(name)
 		sets.stored[i] = newFlushSet("", source)
 		for _, kind := range sets.kinds {
@@ -127,7 +127,7 @@ func newFlushSet(errorType string, attributes ...attribute.KeyValue) flushSet {
 
 func (s *flushSets) of(flush audit.Flush) flushSet {
 	source := 0
-	if flush.FromDeadLetters {
+	if flush.FromSpool {
 		source = 1
 	}
 	if flush.Err == nil {

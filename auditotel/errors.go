@@ -14,10 +14,10 @@ type errorKind struct {
 	cause error
 }
 
-// errorKinds are all values of error.type: the errors that a record can end with,
-// by their names in package audit, and OpenTelemetry's word for any other. An
-// error that wraps several is the first of them here: that a record was dropped
-// says more than why the database did not take it.
+// errorKinds are all values of error.type. They are the errors that a record can end
+// with, by their names in package audit, and OpenTelemetry's word for any other. An
+// error that wraps several counts as the first of them in this list. That a record was
+// dropped matters more than why the database refused it.
 func errorKinds() []errorKind {
 	return []errorKind{
 		{"dropped", audit.ErrDropped},
@@ -35,9 +35,9 @@ func errorKinds() []errorKind {
 	}
 }
 
-// kindOf returns the index of the error's kind, the last one if it is none of the
-// others. Of a batch's error the first failure counts: looking into ten thousand
-// would take longer than the batch.
+// kindOf returns the index of the error's kind. The last kind is for all others. The
+// first failure decides for a batch's error, because looking into ten thousand would
+// take longer than the batch.
 func kindOf(kinds []errorKind, err error) int {
 	if batch, ok := errors.AsType[*audit.BatchError](err); ok && len(batch.Failures) > 0 {
 		err = batch.Failures[0].Err
@@ -51,8 +51,8 @@ func kindOf(kinds []errorKind, err error) int {
 	return other
 }
 
-// sqlState returns the SQLSTATE that the error carries, or "". It is asked of any
-// error that has one, as pgx's has, so that this package needs no driver.
+// sqlState returns the SQLSTATE of the error, or "". It accepts any error that has
+// one, as pgx's has, so that this package needs no driver.
 func sqlState(err error) string {
 	if batch, ok := errors.AsType[*audit.BatchError](err); ok && len(batch.Failures) > 0 {
 		err = batch.Failures[0].Err

@@ -4,15 +4,17 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"log/slog"
 	"time"
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditotel"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 func ExampleNewObserver() {
@@ -29,7 +31,7 @@ func ExampleNewObserver() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	store := coordaudit.New(db.Pool, coordaudit.Config{Observer: observer})
+	store := coordaudit.New(db.Pool, coordaudit.Config{Observer: observer, Logger: slog.New(slog.DiscardHandler)})
 	if _, err := store.Persist(ctx, audit.Record{
 		EnvelopeID: "retry-backoff-7", EnvelopeClass: audit.Reliability, Decision: audit.Applied,
 		Reason: "nothing stood in its way", DecisionTimestamp: time.Now(),
@@ -42,7 +44,27 @@ func ExampleNewObserver() {
 	// RELIABILITY persisted 1
 }
 
-// The counts of a recorder are read whenever metrics are collected.
+// Enqueue has no context, so the record takes the trace along.
+func ExampleFill() {
+	traceID, _ := trace.TraceIDFromHex("4bf92f3577b34da6a3ce929d0e0e4736")
+	spanID, _ := trace.SpanIDFromHex("00f067aa0ba902b7")
+	ctx := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: traceID, // your service's middleware starts a span
+		SpanID:  spanID,
+	}))
+	rec := audit.Record{
+		EnvelopeID: "retry-backoff-7", EnvelopeClass: audit.Reliability, Decision: audit.Applied,
+		Reason: "nothing stood in its way", DecisionTimestamp: time.Now(),
+	}
+
+	auditotel.Fill(ctx, &rec) // then recorder.Enqueue(rec)
+
+	fmt.Println(rec.Origin.TraceID, rec.Origin.SpanID)
+	// Output:
+	// 4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba902b7
+}
+
+// A recorder's counts are read at each collection of metrics.
 func ExampleRegisterRecorder() {
 	ctx := context.Background()
 	reader := sdkmetric.NewManualReader() // your service has an exporter
@@ -60,7 +82,7 @@ func ExampleRegisterRecorder() {
 	// SAFETY 4
 }
 
-// printMetric prints what is not zero in one metric.
+// printMetric prints the nonzero values of one metric.
 func printMetric(ctx context.Context, reader *sdkmetric.ManualReader, name string) {
 	var collected metricdata.ResourceMetrics
 	if err := reader.Collect(ctx, &collected); err != nil {

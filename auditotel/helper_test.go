@@ -21,14 +21,14 @@ import (
 )
 
 const (
-	secretReason = "a reason that is nobody's business"
-	secretTenant = "a-tenant-that-is-nobodys-business"
+	secretReason = "a confidential reason"
+	secretTenant = "a-confidential-tenant"
 )
 
 func newRecord(class audit.EnvelopeClass) audit.Record {
 	return audit.Record{
 		AuditID:           uuid.New(),
-		EnvelopeID:        "an-envelope-that-is-nobodys-business",
+		EnvelopeID:        "a-confidential-envelope",
 		EnvelopeClass:     class,
 		Decision:          audit.Applied,
 		Reason:            secretReason,
@@ -37,7 +37,7 @@ func newRecord(class audit.EnvelopeClass) audit.Record {
 	}
 }
 
-// telemetry is one test's observer, and what it tells.
+// telemetry is the observer of one test, with its metrics and spans.
 type telemetry struct {
 	observer *auditotel.Observer
 	reader   *sdkmetric.ManualReader
@@ -70,7 +70,7 @@ func (test *telemetry) storeConfig() coordaudit.Config {
 	return coordaudit.Config{Logger: slog.New(slog.DiscardHandler), Observer: test.observer, Retries: -1}
 }
 
-// inSpan runs something in a parent span and returns the spans that it got.
+// inSpan runs a function in a parent span and returns the spans that it created.
 func (test *telemetry) inSpan(ctx context.Context, run func(ctx context.Context)) (parent sdktrace.ReadOnlySpan, children []sdktrace.ReadOnlySpan) {
 	ctx, span := test.tracers.Tracer("test").Start(ctx, "request")
 	run(ctx)
@@ -105,8 +105,8 @@ func collect(tb testing.TB, reader *sdkmetric.ManualReader) map[string]metricdat
 	return byName
 }
 
-// values are a metric's values by its attributes' values, in the order of their keys;
-// of a histogram they are the counts. What is zero is left out.
+// values returns a metric's values by the values of its attributes, in the order of
+// their keys. For a histogram they are the counts. Zeros are left out.
 func values(tb testing.TB, of metricdata.Metrics) map[string]int64 {
 	tb.Helper()
 	got := map[string]int64{}

@@ -8,7 +8,7 @@ import (
 )
 
 // The observer's metrics. The first two have the names that the predecessor
-// documented; the others are named by OpenTelemetry's conventions.
+// documented. The others follow OpenTelemetry's conventions.
 const (
 	recordsName         = "coordination_audit_records"
 	failuresName        = "coordination_audit_failures"
@@ -29,7 +29,7 @@ func newInstruments(meter metric.Meter) (instruments, error) {
 	var made instruments
 	var errs [5]error
 	made.records, errs[0] = meter.Int64Counter(recordsName, metric.WithUnit("{record}"),
-		metric.WithDescription("Audit records handed in, each counted once, when it ended."))
+		metric.WithDescription("Submitted audit records, each counted once, when it ended."))
 	made.failures, errs[1] = meter.Int64Counter(failuresName, metric.WithUnit("{record}"),
 		metric.WithDescription("Audit records that were not stored, by kind of error."))
 	made.persistDuration, errs[2] = meter.Float64Histogram(persistDurationName, metric.WithUnit("s"), durationBuckets(),
@@ -44,8 +44,8 @@ func newInstruments(meter metric.Meter) (instruments, error) {
 	return made, nil
 }
 
-// durationBuckets are those of db.client.operation.duration, made finer: a persist
-// takes a quarter of a millisecond, and the default timeout is two seconds.
+// durationBuckets are those of db.client.operation.duration with finer steps, because
+// a persist takes a quarter of a millisecond, and the default timeout is two seconds.
 func durationBuckets() metric.HistogramOption {
 	return metric.WithExplicitBucketBoundaries(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 }

@@ -16,7 +16,7 @@ const scope = "github.com/hoc-analytics/coordaudit/auditotel"
 
 var _ audit.RecorderObserver = (*Observer)(nil)
 
-// Config says where telemetry goes. The zero value is ready for use.
+// Config sets where telemetry goes. The zero value is ready for use.
 type Config struct {
 	// TracerProvider gets the spans. Defaults to otel.GetTracerProvider().
 	TracerProvider trace.TracerProvider
@@ -24,14 +24,14 @@ type Config struct {
 	// MeterProvider gets the metrics. Defaults to otel.GetMeterProvider().
 	MeterProvider metric.MeterProvider
 
-	// SpansPerParent bounds how many spans of stored records one parent span gets,
-	// and how many of failed ones. Metrics are not bounded by it. Negative means
-	// none. Defaults to 16.
+	// SpansPerParent bounds the spans of stored records that one parent span gets, and
+	// likewise those of failed ones. It does not bound metrics. Negative means no
+	// spans. Defaults to 16.
 	SpansPerParent int
 
-	// FlushTraces makes each of a recorder's batches a trace of its own, if the
-	// tracer's sampler wants it: a batch belongs to no caller, so it has no parent.
-	// A busy recorder sends hundreds a second. Defaults to none.
+	// FlushTraces makes each batch of a recorder a trace of its own, if the tracer's
+	// sampler accepts it. A batch has no parent, because it belongs to no caller. A
+	// busy recorder sends hundreds a second. Defaults to false.
 	FlushTraces bool
 }
 
@@ -48,9 +48,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Observer turns observations into metrics and spans. Set it as a store's
-// Observer; a recorder takes its store's. One serves any number of stores. It is
-// safe for concurrent use and holds nothing that must be closed.
+// Observer turns observations into metrics and spans. Set it as a store's Observer. A
+// recorder uses its store's. One Observer serves any number of stores. It is safe for
+// concurrent use and needs no closing.
 type Observer struct {
 	instruments instruments
 	endings     endings
@@ -60,8 +60,8 @@ type Observer struct {
 	flushTraces bool
 }
 
-// NewObserver returns an observer. An error means that the MeterProvider refused
-// an instrument.
+// NewObserver returns an observer. It returns an error if the MeterProvider refuses an
+// instrument.
 func NewObserver(config Config) (*Observer, error) {
 	config = config.withDefaults()
 	made, err := newInstruments(config.MeterProvider.Meter(scope, metric.WithSchemaURL(semconv.SchemaURL)))
@@ -80,8 +80,8 @@ func NewObserver(config Config) (*Observer, error) {
 	return observer, nil
 }
 
-// startAtZero makes every series of the two counters known. Prometheus sees an
-// increase only in a series that was there before, and the first failure counts.
+// startAtZero creates every series of the two counters. Prometheus sees an increase
+// only in a series that existed before, and the first failure must count.
 func (o *Observer) startAtZero() {
 	ctx := context.Background()
 	for _, class := range o.endings.byClass {
@@ -95,8 +95,9 @@ func (o *Observer) startAtZero() {
 	}
 }
 
-// ObservePersist counts one record, measures its duration and, under a parent
-// that records, makes its span. It does not block and does no I/O of its own.
+// ObservePersist counts one record and measures its duration. Under a parent that
+// records, it also creates the record's span. It does not block and does no I/O of its
+// own.
 func (o *Observer) ObservePersist(ctx context.Context, observation audit.Observation) {
 	end := o.endings.of(observation)
 	o.instruments.records.Add(ctx, 1, end.record...)
@@ -107,8 +108,8 @@ func (o *Observer) ObservePersist(ctx context.Context, observation audit.Observa
 	o.tracePersist(ctx, observation, end)
 }
 
-// ObserveFlush measures one batch of a recorder. Its records are not counted
-// here: ObservePersist is told of each.
+// ObserveFlush measures one batch of a recorder. It does not count the batch's
+// records, because ObservePersist is called for each of them.
 func (o *Observer) ObserveFlush(ctx context.Context, flush audit.Flush) {
 	set := o.flushes.of(flush)
 	o.instruments.flushDuration.Record(ctx, flush.Duration.Seconds(), set.measured...)

@@ -12,10 +12,10 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-func TestEachRecordIsCountedOnceAsTheStoreCountsIt(t *testing.T) {
+func TestObserverMatchesStore(t *testing.T) {
 	t.Parallel()
 	test := metricsOnly(t)
 	db := testdb.New(t)
@@ -83,8 +83,8 @@ func countedByTheStore(store *coordaudit.Store) map[string]int64 {
 	return counted
 }
 
-// Prometheus takes a series that appears with 1 for one that has always had 1.
-func TestACounterStartsAtZeroSoThatTheFirstFailureIsAnIncrease(t *testing.T) {
+// Prometheus takes a series that appears with 1 for one that has always been 1.
+func TestCountersStartAtZero(t *testing.T) {
 	t.Parallel()
 	test := metricsOnly(t)
 	metrics := collect(t, test.reader)
@@ -96,7 +96,7 @@ func TestACounterStartsAtZeroSoThatTheFirstFailureIsAnIncrease(t *testing.T) {
 	}
 }
 
-func TestWhatCallersHandInMakesNoSeries(t *testing.T) {
+func TestCallerValuesBounded(t *testing.T) {
 	t.Parallel()
 	test := metricsOnly(t)
 	for i := range 1000 {
@@ -119,13 +119,13 @@ func TestWhatCallersHandInMakesNoSeries(t *testing.T) {
 	}
 }
 
-func TestAFlushIsMeasuredBySourceAndKindOfError(t *testing.T) {
+func TestFlushMetrics(t *testing.T) {
 	t.Parallel()
 	test := metricsOnly(t)
 	failure := &audit.PersistError{Err: audit.ErrUnavailable}
 	test.observer.ObserveFlush(t.Context(), audit.Flush{Records: 300, Duration: 20 * time.Millisecond})
 	test.observer.ObserveFlush(t.Context(), audit.Flush{Records: 200, Duration: 30 * time.Millisecond})
-	test.observer.ObserveFlush(t.Context(), audit.Flush{Records: 7, FromDeadLetters: true, Duration: time.Second})
+	test.observer.ObserveFlush(t.Context(), audit.Flush{Records: 7, FromSpool: true, Duration: time.Second})
 	test.observer.ObserveFlush(t.Context(), audit.Flush{
 		Records: 1, Duration: 2 * time.Second,
 		Err: &audit.BatchError{Total: 1, Failures: []audit.BatchFailure{{Err: failure}}},
@@ -133,7 +133,7 @@ func TestAFlushIsMeasuredBySourceAndKindOfError(t *testing.T) {
 	test.observer.ObserveFlush(t.Context(), audit.Flush{Records: 1, Err: context.Canceled})
 
 	metrics := collect(t, test.reader)
-	want := map[string]int64{"queue": 2, "dead_letters": 1, "queue unavailable": 1, "queue _OTHER": 1}
+	want := map[string]int64{"queue": 2, "spool": 1, "queue unavailable": 1, "queue _OTHER": 1}
 	got := map[string]int64{}
 	var seconds float64
 	for _, point := range metrics["coordaudit.flush.duration"].Data.(metricdata.Histogram[float64]).DataPoints {

@@ -12,20 +12,21 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// Recorder is what [RegisterRecorder] asks of a recorder.
+// Recorder is what [RegisterRecorder] needs of a recorder.
 type Recorder interface {
 	Stats() audit.RecorderStats
 }
 
-// RegisterRecorder makes metrics of all that recorder counts. Its Stats are read
-// once for each collection, so that the metrics of one collection add up by class:
+// RegisterRecorder exports all counts of recorder as metrics. It reads the Stats once
+// for each collection, so that the metrics of one collection add up by class:
 //
-//	accepted.records = settled.records + queue.depth + dead_letter.depth
+//	accepted.records = finished.records + queue.depth + spool.depth
 //
-// Unregister the registration when the recorder is closed and its last counts were
-// collected; until then they stay as they were at the end. A nil provider is
-// otel.GetMeterProvider(). Recorders of one process need attributes that tell them
-// apart, and one recorder needs none. An error means that the provider refused.
+// Unregister the registration after the recorder is closed and its last counts are
+// collected. Until then the counts stay as they were at the end. A nil provider means
+// otel.GetMeterProvider(). Several recorders in one process need attributes that
+// distinguish them, and one recorder needs none. RegisterRecorder returns an error if
+// the provider refuses an instrument.
 func RegisterRecorder(provider metric.MeterProvider, recorder Recorder, attributes ...attribute.KeyValue) (metric.Registration, error) {
 	if provider == nil {
 		provider = otel.GetMeterProvider()
@@ -46,13 +47,13 @@ func RegisterRecorder(provider metric.MeterProvider, recorder Recorder, attribut
 	return registration, nil
 }
 
-// The outcomes of settled records that only a recorder has.
+// The outcomes of finished records that only a recorder has.
 const (
 	rejectedOutcome = "rejected"
 	droppedOutcome  = "dropped"
 )
 
-// recorderSets are the attributes of all observations of one recorder, made once.
+// recorderSets are the attributes of all observations of one recorder, created once.
 type recorderSets struct {
 	whole   []metric.ObserveOption
 	byClass map[audit.EnvelopeClass]recorderClassSets
@@ -72,15 +73,15 @@ func newRecorderSets(own []attribute.KeyValue) recorderSets {
 	for _, class := range audit.EnvelopeClasses() {
 		of := classKey.String(string(class))
 		sets.byClass[class] = recorderClassSets{class: with(of), byOutcome: map[string][]metric.ObserveOption{}}
-		for outcome := range settledCounts(audit.RecorderCounts{}) {
+		for outcome := range finishedCounts(audit.RecorderCounts{}) {
 			sets.byClass[class].byOutcome[outcome] = with(of, outcomeKey.String(outcome))
 		}
 	}
 	return sets
 }
 
-// settledCounts are the counts of records that stay what they are, by outcome.
-func settledCounts(counts audit.RecorderCounts) map[string]int64 {
+// finishedCounts returns the counts of records that are final, by outcome.
+func finishedCounts(counts audit.RecorderCounts) map[string]int64 {
 	return map[string]int64{
 		string(audit.Persisted):        counts.Persisted,
 		string(audit.AlreadyPersisted): counts.AlreadyPersisted,
@@ -95,20 +96,22 @@ func (i *recorderInstruments) observe(to metric.Observer, stats audit.RecorderSt
 		counts := stats.ByClass[class]
 		to.ObserveInt64(i.accepted, counts.Accepted, of.class...)
 		to.ObserveInt64(i.queueDepth, counts.Queued, of.class...)
-		to.ObserveInt64(i.deadLetterDepth, counts.DeadLettered, of.class...)
-		for outcome, n := range settledCounts(counts) {
-			to.ObserveInt64(i.settled, n, of.byOutcome[outcome]...)
+		to.ObserveInt64(i.spoolDepth, counts.Spooled, of.class...)
+		for outcome, n := range finishedCounts(counts) {
+			to.ObserveInt64(i.finished, n, of.byOutcome[outcome]...)
 		}
 	}
 	to.ObserveInt64(i.refused, stats.Refused, sets.whole...)
 	to.ObserveInt64(i.queueSize, stats.QueueBytes, sets.whole...)
 	to.ObserveFloat64(i.queueAge, stats.OldestAge.Seconds(), sets.whole...)
-	to.ObserveInt64(i.deadLetterSize, stats.DeadLetterBytes, sets.whole...)
+	to.ObserveInt64(i.spoolSize, stats.SpoolBytes, sets.whole...)
 	to.ObserveInt64(i.available, oneIf(stats.Available), sets.whole...)
 	to.ObserveInt64(i.batches, stats.Batches, sets.whole...)
 	to.ObserveInt64(i.batchedRecords, stats.BatchedRecords, sets.whole...)
 	to.ObserveFloat64(i.flushTime, stats.FlushDuration.Seconds(), sets.whole...)
 	to.ObserveInt64(i.retries, stats.Retries, sets.whole...)
+	to.ObserveInt64(i.failovers, stats.Failovers, sets.whole...)
+	to.ObserveInt64(i.skippedHooks, stats.SkippedHooks, sets.whole...)
 }
 
 func oneIf(is bool) int64 {

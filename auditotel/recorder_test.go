@@ -1,6 +1,7 @@
 package auditotel_test
 
 import (
+	"reflect"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/auditotel"
 )
 
-// counting is a recorder of which only its counts matter.
+// counting is a recorder that only has counts.
 type counting struct {
 	stats audit.RecorderStats
 	asked atomic.Int64
@@ -28,18 +29,20 @@ func (c *counting) Stats() audit.RecorderStats {
 func newCounting() *counting {
 	return &counting{stats: audit.RecorderStats{
 		ByClass: map[audit.EnvelopeClass]audit.RecorderCounts{
-			audit.Safety: {Accepted: 28, Persisted: 1, AlreadyPersisted: 2, Skipped: 3, Queued: 4, DeadLettered: 5, Rejected: 6, Dropped: 7},
+			audit.Safety: {Accepted: 28, Persisted: 1, AlreadyPersisted: 2, Skipped: 3, Queued: 4, Spooled: 5, Rejected: 6, Dropped: 7},
 			audit.Cost:   {Accepted: 100, Persisted: 100},
 		},
-		Refused:         8,
-		QueueBytes:      9,
-		OldestAge:       10500 * time.Millisecond,
-		Available:       true,
-		Batches:         11,
-		BatchedRecords:  12,
-		FlushDuration:   13500 * time.Millisecond,
-		Retries:         14,
-		DeadLetterBytes: 15,
+		Refused:        8,
+		QueueBytes:     9,
+		OldestAge:      10500 * time.Millisecond,
+		Available:      true,
+		Batches:        11,
+		BatchedRecords: 12,
+		FlushDuration:  13500 * time.Millisecond,
+		Retries:        14,
+		SpoolBytes:     15,
+		Failovers:      16,
+		SkippedHooks:   17,
 	}}
 }
 
@@ -57,7 +60,7 @@ func register(t *testing.T, recorder auditotel.Recorder, attributes ...attribute
 	}
 }
 
-func TestARecordersCountsAreMetrics(t *testing.T) {
+func TestRecorderMetrics(t *testing.T) {
 	t.Parallel()
 	recorder := newCounting()
 	reader, _ := register(t, recorder)
@@ -66,18 +69,20 @@ func TestARecordersCountsAreMetrics(t *testing.T) {
 
 	want := map[string]map[string]int64{
 		"coordaudit.recorder.accepted.records": {"SAFETY": 28, "COST": 100},
-		"coordaudit.recorder.settled.records": {
+		"coordaudit.recorder.finished.records": {
 			"SAFETY persisted": 1, "SAFETY already_persisted": 2, "SAFETY skipped": 3, "SAFETY rejected": 6, "SAFETY dropped": 7, "COST persisted": 100,
 		},
-		"coordaudit.recorder.queue.depth":       {"SAFETY": 4},
-		"coordaudit.recorder.dead_letter.depth": {"SAFETY": 5},
-		"coordaudit.recorder.refused.records":   {"": 8},
-		"coordaudit.recorder.queue.size":        {"": 9},
-		"coordaudit.recorder.available":         {"": 1},
-		"coordaudit.recorder.batches":           {"": 11},
-		"coordaudit.recorder.batched.records":   {"": 12},
-		"coordaudit.recorder.retries":           {"": 14},
-		"coordaudit.recorder.dead_letter.size":  {"": 15},
+		"coordaudit.recorder.queue.depth":     {"SAFETY": 4},
+		"coordaudit.recorder.spool.depth":     {"SAFETY": 5},
+		"coordaudit.recorder.refused.records": {"": 8},
+		"coordaudit.recorder.queue.size":      {"": 9},
+		"coordaudit.recorder.available":       {"": 1},
+		"coordaudit.recorder.batches":         {"": 11},
+		"coordaudit.recorder.batched.records": {"": 12},
+		"coordaudit.recorder.retries":         {"": 14},
+		"coordaudit.recorder.spool.size":      {"": 15},
+		"coordaudit.recorder.failovers":       {"": 16},
+		"coordaudit.recorder.skipped.hooks":   {"": 17},
 	}
 	got := map[string]map[string]int64{}
 	for name, of := range metrics {
@@ -94,11 +99,22 @@ func TestARecordersCountsAreMetrics(t *testing.T) {
 		t.Errorf("the oldest is %v s old, want 10.5; batches took %v s, want 13.5", age[0].Value, flushing[0].Value)
 	}
 	if n := recorder.asked.Load(); n != 1 {
-		t.Errorf("one collection asked %d times, so that its metrics are of several moments", n)
+		t.Errorf("one collection read the counts %d times, so its metrics are from several moments", n)
 	}
 }
 
-func TestARecordersMetricsAddUpByClass(t *testing.T) {
+// A new field of the Stats needs a metric, and a value in this test.
+func TestRecorderMetricsAreAll(t *testing.T) {
+	t.Parallel()
+	stats := reflect.ValueOf(newCounting().stats)
+	for i := range stats.NumField() {
+		if stats.Field(i).IsZero() {
+			t.Errorf("field %s has no value in this test", stats.Type().Field(i).Name)
+		}
+	}
+}
+
+func TestRecorderMetricsAddUp(t *testing.T) {
 	t.Parallel()
 	reader, _ := register(t, newCounting())
 	metrics := collect(t, reader)
@@ -110,21 +126,21 @@ func TestARecordersMetricsAddUpByClass(t *testing.T) {
 		}
 		return sums
 	}
-	accepted, rest := byClass("accepted.records"), byClass("settled.records")
+	accepted, rest := byClass("accepted.records"), byClass("finished.records")
 	if len(accepted) != len(audit.EnvelopeClasses()) {
 		t.Errorf("classes are missing: %v", accepted)
 	}
-	for _, name := range []string{"queue.depth", "dead_letter.depth"} {
+	for _, name := range []string{"queue.depth", "spool.depth"} {
 		for class, n := range byClass(name) {
 			rest[class] += n
 		}
 	}
 	if diff := cmp.Diff(accepted, rest); diff != "" {
-		t.Errorf("accepted is not what became of it (-accepted +rest):\n%s", diff)
+		t.Errorf("accepted differs from the sum of its outcomes (-accepted +rest):\n%s", diff)
 	}
 }
 
-func TestADatabaseThatDoesNotAnswerIsZero(t *testing.T) {
+func TestUnavailableIsZero(t *testing.T) {
 	t.Parallel()
 	recorder := newCounting()
 	recorder.stats.Available = false
@@ -135,7 +151,7 @@ func TestADatabaseThatDoesNotAnswerIsZero(t *testing.T) {
 	}
 }
 
-func TestAnUnregisteredRecorderIsAskedNoMore(t *testing.T) {
+func TestUnregister(t *testing.T) {
 	t.Parallel()
 	recorder := newCounting()
 	reader, unregister := register(t, recorder)
@@ -143,11 +159,11 @@ func TestAnUnregisteredRecorderIsAskedNoMore(t *testing.T) {
 	unregister()
 	asked := recorder.asked.Load()
 	if metrics := collect(t, reader); len(metrics) != 0 || recorder.asked.Load() != asked {
-		t.Errorf("after unregistering, %d metrics and %d more questions", len(metrics), recorder.asked.Load()-asked)
+		t.Errorf("after unregistering, %d metrics and %d more reads", len(metrics), recorder.asked.Load()-asked)
 	}
 }
 
-func TestTwoRecordersAreToldApartByTheirAttributes(t *testing.T) {
+func TestRecorderAttributes(t *testing.T) {
 	t.Parallel()
 	reader := sdkmetric.NewManualReader()
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))

@@ -51,7 +51,7 @@ func (o *Observer) traceFlush(ctx context.Context, flush audit.Flush, set flushS
 	})
 }
 
-// finished is something that ended just now.
+// finished is an operation that has just ended.
 type finished struct {
 	duration   time.Duration
 	err        error
@@ -59,8 +59,8 @@ type finished struct {
 	attributes []attribute.KeyValue
 }
 
-// trace makes the span of something that is over. Of an error it tells the kind
-// and the SQLSTATE: the text may quote what the database was given.
+// trace creates the span of an operation that is over. For an error it has the kind
+// and the SQLSTATE only, because the text may quote values.
 func (o *Observer) trace(ctx context.Context, name string, what finished) {
 	end := time.Now()
 	if state := sqlState(what.err); state != "" {

@@ -17,10 +17,10 @@ import (
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditotel"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-func TestAPersistInASpanHasASpanOfItsOwn(t *testing.T) {
+func TestPersistSpan(t *testing.T) {
 	t.Parallel()
 	test := newTelemetry(t, auditotel.Config{})
 	store := coordaudit.New(testdb.New(t).Pool, test.storeConfig())
@@ -53,12 +53,12 @@ func TestAPersistInASpanHasASpanOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestAFailedPersistsSpanTellsTheKindOfErrorAndNothingOfTheRecord(t *testing.T) {
+func TestFailedPersistSpan(t *testing.T) {
 	t.Parallel()
 	test := newTelemetry(t, auditotel.Config{})
 	db := testdb.New(t)
 	// The table's owner lets the database quote the row.
-	if _, err := db.Pool.Exec(t.Context(), "ALTER TABLE coordination_audit_records ADD CONSTRAINT nobody CHECK (tenant_id <> '"+secretTenant+"')"); err != nil {
+	if _, err := db.Pool.Exec(t.Context(), "ALTER TABLE coordination_audit_records ADD CONSTRAINT confidential CHECK (tenant_id <> '"+secretTenant+"')"); err != nil {
 		t.Fatal(err)
 	}
 	store := coordaudit.New(db.Pool, test.storeConfig())
@@ -87,12 +87,12 @@ func TestAFailedPersistsSpanTellsTheKindOfErrorAndNothingOfTheRecord(t *testing.
 	if got := children[0].Status(); got != (sdktrace.Status{Code: codes.Error, Description: "refused"}) {
 		t.Errorf("status is %v", got)
 	}
-	if text := fmt.Sprint(children[0].Attributes(), children[0].Status(), children[0].Events()); strings.Contains(text, "nobody") {
-		t.Errorf("the span holds what is nobody's business: %s", text)
+	if text := fmt.Sprint(children[0].Attributes(), children[0].Status(), children[0].Events()); strings.Contains(text, "confidential") {
+		t.Errorf("the span holds confidential values: %s", text)
 	}
 }
 
-func TestWithoutASpanThatRecordsThereIsNone(t *testing.T) {
+func TestNoSpanWithoutParent(t *testing.T) {
 	t.Parallel()
 	unsampled := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
 	unsampledCtx, span := unsampled.Tracer("test").Start(t.Context(), "request")
@@ -111,7 +111,7 @@ func TestWithoutASpanThatRecordsThereIsNone(t *testing.T) {
 	}
 }
 
-func TestABatchsSpansAreASampleAndItsFailure(t *testing.T) {
+func TestBatchSpansAreSampled(t *testing.T) {
 	t.Parallel()
 	test := newTelemetry(t, auditotel.Config{SpansPerParent: 3})
 	store := coordaudit.New(testdb.New(t).Pool, test.storeConfig())
@@ -149,7 +149,7 @@ func TestABatchsSpansAreASampleAndItsFailure(t *testing.T) {
 	}
 }
 
-func TestEachOfManyParentsGetsItsSpansAndNoMore(t *testing.T) {
+func TestSpansPerParent(t *testing.T) {
 	t.Parallel()
 	test := newTelemetry(t, auditotel.Config{SpansPerParent: 2})
 	const parents = 5000
@@ -170,7 +170,7 @@ func TestEachOfManyParentsGetsItsSpansAndNoMore(t *testing.T) {
 	}
 }
 
-func TestAParentIsRememberedPastAThousandOthers(t *testing.T) {
+func TestParentIsRemembered(t *testing.T) {
 	t.Parallel()
 	test := newTelemetry(t, auditotel.Config{SpansPerParent: 1})
 	tracer := test.tracers.Tracer("test")
@@ -191,7 +191,7 @@ func TestAParentIsRememberedPastAThousandOthers(t *testing.T) {
 	}
 }
 
-func TestSpansCanBeSwitchedOff(t *testing.T) {
+func TestSpansOff(t *testing.T) {
 	t.Parallel()
 	test := newTelemetry(t, auditotel.Config{SpansPerParent: -1})
 	_, children := test.inSpan(t.Context(), func(ctx context.Context) {
@@ -203,10 +203,10 @@ func TestSpansCanBeSwitchedOff(t *testing.T) {
 	}
 }
 
-func TestAFlushIsATraceOfItsOwnIfThatIsWanted(t *testing.T) {
+func TestFlushTrace(t *testing.T) {
 	t.Parallel()
 	test := newTelemetry(t, auditotel.Config{FlushTraces: true})
-	test.observer.ObserveFlush(context.Background(), audit.Flush{Records: 42, FromDeadLetters: true, Duration: time.Second, Err: &audit.BatchError{
+	test.observer.ObserveFlush(context.Background(), audit.Flush{Records: 42, FromSpool: true, Duration: time.Second, Err: &audit.BatchError{
 		Total:    42,
 		Failures: []audit.BatchFailure{{Err: &audit.PersistError{SQLState: "57P01", Err: audit.ErrUnavailable}}},
 	}})
@@ -216,7 +216,7 @@ func TestAFlushIsATraceOfItsOwnIfThatIsWanted(t *testing.T) {
 		t.Fatalf("the flush has %d spans, want 1", len(spans))
 	}
 	want := map[attribute.Key]string{
-		"coordaudit.flush.source": "dead_letters",
+		"coordaudit.flush.source": "spool",
 		"coordaudit.batch.size":   "42",
 		"error.type":              "unavailable",
 		"db.response.status_code": "57P01",

@@ -10,24 +10,25 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 // DB is one test's own database. It is dropped when the test ends.
 type DB struct {
-	// Pool is open as the database's owner. It is closed when the test ends.
+	// Pool connects as the database's owner. It is closed when the test ends. A
+	// connection that was not released by then fails the test.
 	Pool *pgxpool.Pool
 
-	// URL opens the database as its owner, for services that open their own pool.
+	// URL connects as the database's owner, for services that open their own pool.
 	URL string
 
-	// Store is on Pool and logs to the test's output.
+	// Store uses Pool and logs to the test's output.
 	Store *coordaudit.Store
 }
 
-// New returns a migrated database of the test's own: a clone, made in a fraction of a
-// second, of one that was migrated once. Tests that use it may run in parallel. Without any server
-// the test fails and says how to get one.
+// New returns a migrated database for this test alone. It is a clone of a database
+// that was migrated once, made in a fraction of a second. Tests that use it may run in
+// parallel. If no server is available, the test fails and says how to get one.
 func New(tb testing.TB) *DB {
 	tb.Helper()
 	return forTest(tb, server(tb).New(tb))
@@ -36,11 +37,11 @@ func New(tb testing.TB) *DB {
 //go:embed predecessor.sql
 var predecessorSQL string
 
-// Legacy returns a database as the predecessor left it: its table with its indexes
-// and its trigger, twelve rows of all the kinds that it let through, and nothing of
-// coordaudit's. It is for testing a deploy that adopts such a table. Store is ready
-// for use once the migrations have run (auditmigrate, or migrate up on URL); until then it
-// is refused.
+// Legacy returns a database as the predecessor left it. It has the predecessor's table
+// with its indexes and its trigger, and twelve rows of every kind that the table
+// accepted, but nothing of coordaudit's. Use it to test a deploy that adopts such a
+// table. Store works once the migrations have run (auditmigrate, or migrate up on
+// URL). Until then the database refuses its records.
 func Legacy(tb testing.TB) *DB {
 	tb.Helper()
 	db := forTest(tb, server(tb).NewEmpty(tb))

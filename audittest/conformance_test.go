@@ -4,11 +4,11 @@ import (
 	"testing"
 
 	"github.com/hoc-analytics/coordaudit/audittest"
-	"github.com/hoc-analytics/coordaudit/internal/conformance"
+	"github.com/hoc-analytics/coordaudit/internal/test/conformance"
 )
 
-// Every promise of the library holds on the databases that this package gives.
-func TestEveryPromiseHoldsHere(t *testing.T) {
+// Every guarantee of the library holds on the databases of this package.
+func TestConformance(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a minute or two, and -short was given")

@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	engineTimeout = 10 * time.Second // to hear from an engine that is there
-	pullTimeout   = 2 * time.Minute  // of an image of about 100 MB
-	startTimeout  = 3 * time.Minute  // Ryuk's image may have to come first
+	engineTimeout = 10 * time.Second // for an answer of the engine
+	pullTimeout   = 2 * time.Minute  // for an image of about 100 MB
+	startTimeout  = 3 * time.Minute  // may include pulling Ryuk's image
 
-	// label finds a container whose id its killed creator could not pass on.
+	// label finds a container whose creator was killed before it could pass on the id.
 	label = "coordaudit.audittest"
 )
 
-// startContainer returns the URL of a PostgreSQL in a new container, which is removed
-// when this process has ended.
+// startContainer returns the URL of a PostgreSQL in a new container. The container is
+// removed when this process has ended.
 func startContainer(ctx context.Context) (url string, err error) {
 	engine, err := findEngine()
 	if err != nil {
@@ -46,14 +46,14 @@ func startContainer(ctx context.Context) (url string, err error) {
 		if err := haveImage(ctx, engine, ryuk); err != nil {
 			return "", fmt.Errorf("%w, as Ryuk's image %s is not there and cannot be pulled; TESTCONTAINERS_RYUK_DISABLED=true does without it: %w", errNoContainer, ryuk, err)
 		}
-	} else if err := startWatchdog(label+"="+mark, engine.Client().DaemonHost()); err != nil { // before there is anything to remove
+	} else if err := startWatchdog(label+"="+mark, engine.Client().DaemonHost()); err != nil { // before the container exists
 		return "", fmt.Errorf("starting the watchdog, as Ryuk is disabled: %w", err)
 	}
 	return runContainer(ctx, image, mark)
 }
 
-// findEngine asks in the background: testcontainers waits for an address that does
-// not answer as long as the operating system does.
+// findEngine runs in the background, because testcontainers waits for an address that
+// does not answer as long as the operating system does.
 func findEngine() (*testcontainers.DockerProvider, error) {
 	type answer struct {
 		engine *testcontainers.DockerProvider
@@ -75,8 +75,8 @@ func findEngine() (*testcontainers.DockerProvider, error) {
 	}
 }
 
-// askedFor refuses the engine at the usual address where DOCKER_HOST names another,
-// which testcontainers takes without a word if that other one does not answer.
+// askedFor refuses the engine at the usual address if DOCKER_HOST names another one.
+// testcontainers silently uses the usual one if the other does not answer.
 func askedFor(engine *testcontainers.DockerProvider) error {
 	asked, settings := os.Getenv("DOCKER_HOST"), testcontainers.ReadConfig().Config
 	if asked == "" || asked == engine.Client().DaemonHost() || settings.TestcontainersHost != "" || settings.Host != "" && settings.Host != asked {
@@ -85,11 +85,11 @@ func askedFor(engine *testcontainers.DockerProvider) error {
 	return fmt.Errorf("asking for an engine at DOCKER_HOST=%s: no answer", asked)
 }
 
-// haveImage pulls only what is missing: where no registry can be reached, that ends
-// with the first refusal, or else with pullTimeout.
+// haveImage pulls only a missing image. Without a reachable registry, the pull ends
+// with the first refusal, or else after pullTimeout.
 func haveImage(ctx context.Context, engine *testcontainers.DockerProvider, image string) error {
 	if testcontainers.ReadConfig().Config.HubImageNamePrefix != "" {
-		return nil // it has another name there, which testcontainers will find out
+		return nil // the image has another name there, which testcontainers works out
 	}
 	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
 	defer cancel()
@@ -99,7 +99,7 @@ func haveImage(ctx context.Context, engine *testcontainers.DockerProvider, image
 	if err := engine.PullImage(ctx, image); err != nil {
 		return err
 	}
-	// The engine reports what goes wrong half-way in a stream that PullImage does not read.
+	// The engine reports later failures in a stream that PullImage does not read.
 	_, err := engine.Client().ImageInspect(ctx, image)
 	return err
 }
@@ -108,7 +108,7 @@ func runContainer(ctx context.Context, image, mark string) (url string, err erro
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	container, err := postgres.Run(ctx, image,
-		postgres.WithPassword(rand.Text()), // the engine publishes the port on all of the machine's addresses
+		postgres.WithPassword(rand.Text()), // the engine publishes the port on all addresses of the machine
 		postgres.BasicWaitStrategies(),
 		testcontainers.WithEnv(map[string]string{"POSTGRES_INITDB_ARGS": "--no-sync"}),
 		testcontainers.WithLabels(map[string]string{label: mark}),

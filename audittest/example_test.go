@@ -22,10 +22,10 @@ func ExampleNew() {
 
 	db := audittest.New(t)
 
-	receipt, err := db.Store.Persist(t.Context(), audit.Record{
+	result, err := db.Store.Persist(t.Context(), audit.Record{
 		EnvelopeID: "retry-backoff-7", Decision: audit.Applied, Reason: "nothing stood in its way", DecisionTimestamp: time.Now(),
 	})
-	fmt.Println(receipt.Outcome, receipt.Seq, err)
+	fmt.Println(result.Outcome, result.Seq, err)
 	// Output: persisted 1 <nil>
 }
 
@@ -84,7 +84,7 @@ func ExampleRequirePersisted() {
 	// Output:
 }
 
-// What a transaction has written is seen in it, and nowhere else before its commit.
+// Only the transaction itself sees what it has written, until it commits.
 func ExampleRequireNoRecords() {
 	t, end := inTest() // your test has its t
 	defer end()
@@ -101,8 +101,8 @@ func ExampleRequireNoRecords() {
 	// Output: <nil>
 }
 
-// The database refuses the record once. The service's transaction survives it, and
-// what the service does then is its own policy.
+// The database refuses the record once. The service's transaction survives, and the
+// service decides what to do next.
 func ExampleFaulty() {
 	t, end := inTest() // your test has its t
 	defer end()

@@ -10,70 +10,71 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-// AuditInsert is a [Fault.Statement] that every persisting call meets: Persist and
-// PersistMany, and their Tx forms.
+// AuditInsert is a [Fault.Statement] for the statements of every persisting call:
+// Persist, PersistMany, and their Tx forms.
 const AuditInsert = "INSERT INTO coordination_audit_records"
 
-// ErrNotSent is what a statement fails with under [NotSent].
+// ErrNotSent is the error of a statement that fails with [NotSent].
 var ErrNotSent = errors.New("audittest: not sent")
 
 // Kind is what happens to a statement.
 type Kind int
 
-// The kinds of faults. Each is what pgx and the server really do then, not an error
-// made up in their place.
+// The kinds of faults. Each is what pgx and the server really do in that case. No
+// error is made up.
 const (
-	// NotSent: the statement fails with [ErrNotSent] before any of it is sent. The
-	// connection and its transaction live on. Retrying is safe
-	// (pgconn.SafeToRetry).
+	// NotSent makes the statement fail with [ErrNotSent] before any of it is sent. The
+	// connection and its transaction live on. A retry is safe (pgconn.SafeToRetry).
 	NotSent Kind = iota + 1
 
-	// ConnectionLost: the connection is closed before the statement is sent, and with
-	// it goes its transaction. The server notices a moment later; until then it keeps
-	// the transaction's locks.
+	// ConnectionLost closes the connection before the statement is sent. The
+	// transaction is lost with it. The server notices a moment later, and keeps the
+	// transaction's locks until then.
 	ConnectionLost
 
-	// Refused: the server answers with [Fault.SQLState], as it would to the statement
-	// itself: a transaction is aborted, unless there is a savepoint. It gets a
-	// raising DO block in the statement's place. Its severity is ERROR whatever the
-	// code, so that the session lives on even under 57P01.
+	// Refused makes the server answer with [Fault.SQLState]. As with any error, the
+	// transaction is aborted, unless there is a savepoint. The server gets a raising
+	// DO block instead of the statement. The severity is ERROR for every code, so the
+	// session lives on even with 57P01.
 	Refused
 )
 
 // Fault makes some statements fail.
 type Fault struct {
-	// Statement chooses them: the name of an sqlc query, such as
-	// "PersistAuditRecord", or a part of the SQL, such as [AuditInsert],
-	// "UPDATE orders" or "commit". Upper and lower case differ. Required.
+	// Statement selects the statements. It is the name of an sqlc query, such as
+	// "PersistAuditRecord", or a part of the SQL, such as [AuditInsert], "UPDATE
+	// orders" or "commit". It is case-sensitive. Required.
 	Statement string
 
-	// Kind is what happens to them. Required.
+	// Kind is what happens to the statements. Required.
 	Kind Kind
 
-	// SQLState is the answer's code, such as "40001". Required with [Refused], and
-	// with it only.
+	// SQLState is the code of the answer, such as "40001". Required with [Refused],
+	// and not allowed otherwise.
 	SQLState string
 
-	// After is how many of them are let through first. Defaults to none.
+	// After is how many of the statements pass first. Defaults to none.
 	After int
 
-	// Times is how many of them fail, after which all pass. Defaults to all.
+	// Times is how many of the statements fail before all pass. Defaults to all.
 	Times int
 }
 
-// Faulty returns a real pool on the same database on which the chosen statements
-// fail, for a service to be tested on the ways in which it can fail: give it to
-// coordaudit.New, or to the service, or to both. It is closed when the test ends.
+// Faulty returns a real pool on the same database on which the selected statements
+// fail. It tests how a service handles failures. Pass it to coordaudit.New, to the
+// service, or to both. It is closed when the test ends.
 //
-// Statements fail however they are sent (Exec, Query, in a batch) except by COPY, so
-// of coordaudit's Store.Load only what it sends after a refused COPY.
-// Where several faults choose a statement, the first that is due strikes. A batch
-// fails as a whole with NotSent and ConnectionLost. Under the simple protocol a batch
-// is one message and so one transaction.
+// Statements fail in every way of sending them (Exec, Query, in a batch) except COPY.
+// Of coordaudit's Store.PersistManyFast, therefore, only the statements after a
+// refused COPY fail. If several faults select a statement, the first one that is due
+// applies. A batch fails as a whole with NotSent and ConnectionLost. Under the simple
+// protocol a batch is one message and so one transaction.
 //
-// A fault that never struck fails the test: it showed nothing.
+// A fault that never occurred fails the test, because the test showed nothing.
 func Faulty(tb testing.TB, pool *pgxpool.Pool, faults ...Fault) *pgxpool.Pool {
 	tb.Helper()
 	injector := &injector{}
@@ -93,7 +94,7 @@ func Faulty(tb testing.TB, pool *pgxpool.Pool, faults ...Fault) *pgxpool.Pool {
 		tb.Fatalf("making a faulty pool: %v", err)
 	}
 	tb.Cleanup(func() {
-		faulty.Close()
+		testdb.ClosePool(tb, faulty)
 		for _, fault := range injector.neverStruck() {
 			tb.Errorf("the fault on %q never struck: %d such statements came, %d were to be let through", fault.Statement, fault.met, fault.After)
 		}

@@ -21,7 +21,7 @@ func storeOn(pool *pgxpool.Pool) *coordaudit.Store {
 	return coordaudit.New(pool, coordaudit.Config{Logger: slog.New(slog.DiscardHandler), Retries: -1})
 }
 
-func TestEachFaultIsWhatTheStoreSaysItIs(t *testing.T) {
+func TestFaultKinds(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		fault     audittest.Fault
@@ -42,7 +42,7 @@ func TestEachFaultIsWhatTheStoreSaysItIs(t *testing.T) {
 				db := audittest.New(t)
 				config := db.Pool.Config()
 				config.ConnConfig.DefaultQueryExecMode = mode
-				config.MaxConns = 1 // so that the second call meets a connection that knows the statement
+				config.MaxConns = 1 // so that the second call gets a connection that has the statement prepared
 				base, err := pgxpool.NewWithConfig(t.Context(), config)
 				if err != nil {
 					t.Fatal(err)
@@ -51,7 +51,7 @@ func TestEachFaultIsWhatTheStoreSaysItIs(t *testing.T) {
 				fault, own := test.fault, test.own
 				fault.Statement = audittest.AuditInsert
 				if mode == pgx.QueryExecModeSimpleProtocol && errors.Is(test.inTx, audit.ErrTxLost) {
-					own = audit.ErrOutcomeUnknown // pgx does not tell there whether anything was sent
+					own = audit.ErrOutcomeUnknown // pgx does not report in this case whether anything was sent
 				}
 				failOwn(t, base, fault, own, test.state)
 				want := []audit.Record{newRecord(), newRecord()}
@@ -64,7 +64,7 @@ func TestEachFaultIsWhatTheStoreSaysItIs(t *testing.T) {
 	}
 }
 
-// failOwn lets one Persist pass, then fails one Persist and one PersistMany.
+// failOwn lets one Persist pass, then makes one Persist and one PersistMany fail.
 func failOwn(t *testing.T, base *pgxpool.Pool, fault audittest.Fault, want error, state string) {
 	t.Helper()
 	fault.After, fault.Times = 1, 2
@@ -81,9 +81,9 @@ func failOwn(t *testing.T, base *pgxpool.Pool, fault audittest.Fault, want error
 	}
 }
 
-// failInTx fails one PersistTx on a fresh connection, and one on a connection that
-// has the statement prepared. The transaction must stay usable unless it went with
-// its connection.
+// failInTx makes one PersistTx fail on a fresh connection, and one on a connection
+// that has the statement prepared. The transaction must stay usable, unless its
+// connection was lost.
 func failInTx(t *testing.T, base *pgxpool.Pool, fault audittest.Fault, want error, state string) (usable bool) {
 	t.Helper()
 	usable = !errors.Is(want, audit.ErrTxLost)
@@ -120,8 +120,8 @@ func checkFailure(t *testing.T, err, want error, state string) {
 	}
 }
 
-// A service's own statements: with arguments and without, alone and in a batch.
-func TestAServicesOwnStatementsFailToo(t *testing.T) {
+// A service's own statements, with and without arguments, alone and in a batch.
+func TestFaultOnOwnStatement(t *testing.T) {
 	t.Parallel()
 	db := audittest.New(t)
 	if _, err := db.Pool.Exec(t.Context(), "CREATE TABLE orders (id int PRIMARY KEY)"); err != nil {
@@ -182,7 +182,7 @@ func queryRow(sql string, args ...any) func(context.Context, *pgxpool.Pool) erro
 	}
 }
 
-func TestACommitCanBeRefused(t *testing.T) {
+func TestFaultOnCommit(t *testing.T) {
 	t.Parallel()
 	db := audittest.New(t)
 	pool := audittest.Faulty(t, db.Pool, audittest.Fault{Statement: "commit", Kind: audittest.Refused, SQLState: "40001", Times: 1})
@@ -202,18 +202,18 @@ func TestACommitCanBeRefused(t *testing.T) {
 	audittest.RequirePersisted(t, t.Context(), db.Pool, newRecord())
 }
 
-func TestTheStoresOwnRetryMendsAFaultThatGoesAway(t *testing.T) {
+func TestRetryAfterFault(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []audittest.Fault{
 		{Kind: audittest.NotSent}, {Kind: audittest.ConnectionLost}, {Kind: audittest.Refused, SQLState: "40001"},
 	} {
 		db := audittest.New(t)
 		fault.Statement, fault.Times = "PersistAuditRecord", 1
-		store := coordaudit.New(audittest.Faulty(t, db.Pool, fault), coordaudit.Config{RetryDelay: time.Millisecond})
-		if receipt, err := store.Persist(t.Context(), newRecord()); err != nil || receipt.Outcome != audit.Persisted {
-			t.Errorf("fault %d: %v, %v", fault.Kind, receipt, err)
+		store := coordaudit.New(audittest.Faulty(t, db.Pool, fault), coordaudit.Config{Logger: slog.New(slog.DiscardHandler), RetryDelay: time.Millisecond})
+		if result, err := store.Persist(t.Context(), newRecord()); err != nil || result.Outcome != audit.Persisted {
+			t.Errorf("fault %d: %v, %v", fault.Kind, result, err)
 		}
-		// Another query's name that begins alike is let through.
+		// Another query whose name has the same beginning passes.
 		if _, err := store.PersistMany(t.Context(), []audit.Record{newRecord()}); err != nil {
 			t.Error(err)
 		}
@@ -221,7 +221,7 @@ func TestTheStoresOwnRetryMendsAFaultThatGoesAway(t *testing.T) {
 	}
 }
 
-func TestThePoolsOwnTracerStays(t *testing.T) {
+func TestPoolTracerIsKept(t *testing.T) {
 	t.Parallel()
 	db := audittest.New(t)
 	var log strings.Builder
@@ -241,7 +241,7 @@ func TestThePoolsOwnTracerStays(t *testing.T) {
 	}
 }
 
-func TestAFaultThatShowsNothingFailsTheTest(t *testing.T) {
+func TestUnusedFaultFails(t *testing.T) {
 	t.Parallel()
 	db := audittest.New(t)
 	for want, fault := range map[string]audittest.Fault{

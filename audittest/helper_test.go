@@ -9,22 +9,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 )
 
 func newRecord() audit.Record {
-	return audit.Record{
-		EnvelopeID:        "retry-backoff-7",
-		EnvelopeClass:     audit.Reliability,
-		Decision:          audit.Applied,
-		Reason:            "applied, nothing stood in its way",
-		DecisionTimestamp: time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.FixedZone("", 3600)),
-		TenantID:          "acme",
-	}
+	rec := fixture.NewRecord()
+	rec.AuditID = uuid.Nil // the store makes one
+	rec.DecisionTimestamp = time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.FixedZone("", 3600))
+	return rec
 }
 
-// inTest is the test that an Example would be in: an Example has no *testing.T, and
-// yours has. end is its end.
+// inTest is the test around an Example, which has no *testing.T. Yours has one. end
+// ends it.
 func inTest() (t testing.TB, end func()) {
 	test := &exampleTest{}
 	return test, func() {
@@ -51,7 +50,7 @@ func (*exampleTest) Fatalf(format string, args ...any) {
 	os.Exit(1)
 }
 
-// failedTest runs something that must fail a test, and returns what it failed with.
+// failedTest runs a function that must fail a test, and returns the failure.
 func failedTest(t *testing.T, run func(testing.TB)) string {
 	t.Helper()
 	test := &recordingTest{TB: t}

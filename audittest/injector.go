@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// injector is a tracer, as a tracer sees each statement before it is sent, and what
-// it hands back is what pgx goes on with.
+// injector is a tracer. A tracer sees each statement before it is sent, and pgx
+// continues with the context that it returns.
 type injector struct {
 	mu     sync.Mutex
 	faults []*armedFault
@@ -21,7 +22,8 @@ type armedFault struct {
 	met, struck int
 }
 
-// strike returns the fault that is due for a statement, if any, and counts it.
+// strike returns the fault that is due for a statement, if any, and counts the
+// statement.
 func (i *injector) strike(sql string) (due Fault, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -38,9 +40,11 @@ func (i *injector) strike(sql string) (due Fault, ok bool) {
 	return due, ok
 }
 
-// chooses does not look for a part in the name: PersistAuditRecord is a part of
-// PersistAuditRecords.
+// chooses compares whole names, because PersistAuditRecord is a part of
+// PersistAuditRecords. It ignores the schema that the library puts before its tables'
+// names.
 func (f Fault) chooses(sql string) bool {
+	sql = unqualified(sql)
 	if rest, named := strings.CutPrefix(sql, "-- name: "); named {
 		name, body, _ := strings.Cut(rest, " ")
 		return name == f.Statement || strings.Contains(body, f.Statement)
@@ -68,7 +72,7 @@ func (i *injector) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx
 	}
 	switch fault.Kind {
 	case ConnectionLost:
-		_ = conn.PgConn().Conn().Close() // the error would say that it is closed already
+		_ = conn.PgConn().Conn().Close() // the error would only say that it is closed already
 		return ctx
 	case Refused:
 		return refuse(ctx, conn, data, fault.SQLState)
@@ -80,7 +84,7 @@ func (i *injector) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx
 // TraceQueryEnd implements [pgx.QueryTracer].
 func (i *injector) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, _ pgx.TraceQueryEndData) {
 	if name, ok := ctx.Value(shadowKey{}).(string); ok && !conn.IsClosed() {
-		// It goes with the connection at the latest.
+		// The connection's end drops it at the latest.
 		_ = conn.Deallocate(context.WithoutCancel(ctx), name)
 	}
 }
@@ -94,7 +98,7 @@ func (i *injector) TraceBatchStart(ctx context.Context, conn *pgx.Conn, data pgx
 		}
 		switch fault.Kind {
 		case ConnectionLost:
-			_ = conn.PgConn().Conn().Close() // the error would say that it is closed already
+			_ = conn.PgConn().Conn().Close() // the error would only say that it is closed already
 			return ctx
 		case Refused:
 			query.SQL, query.Arguments = raise(fault.SQLState), nil
@@ -111,24 +115,24 @@ func (i *injector) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQue
 // TraceBatchEnd implements [pgx.BatchTracer].
 func (i *injector) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
-// raise is a statement that the server refuses with this code. It has no
-// parameters, as a DO block takes none.
+// raise returns a statement that the server refuses with this code. It has no
+// parameters, because a DO block accepts none.
 func raise(sqlState string) string {
 	return "DO $$ BEGIN RAISE EXCEPTION 'refused, as audittest was asked to' USING ERRCODE = '" + sqlState + "'; END $$"
 }
 
 type shadowKey struct{}
 
-// refuse has another statement sent in the place of this one. One with arguments can
-// be rewritten through them. One without cannot, but pgx prefers what the connection
-// has prepared under the statement's own text.
+// refuse makes pgx send another statement instead of this one. If the statement has
+// arguments, they can rewrite it. If it has none, pgx uses what the connection has
+// prepared under the statement's own text.
 func refuse(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData, sqlState string) context.Context {
 	if len(data.Args) > 0 {
 		data.Args[0] = &rewriter{args: data.Args, first: data.Args[0], sql: raise(sqlState)}
 		return ctx
 	}
 	if conn.PgConn().TxStatus() == 'E' {
-		return ctx // it fails anyway, and nothing can be prepared
+		return ctx // the statement fails anyway, and nothing can be prepared
 	}
 	if _, err := conn.Prepare(ctx, data.SQL, raise(sqlState)); err != nil {
 		return failing(ctx, fmt.Errorf("audittest: refusing a statement: %w", err))
@@ -136,7 +140,7 @@ func refuse(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData, s
 	return context.WithValue(ctx, shadowKey{}, data.SQL)
 }
 
-// rewriter stands in the first argument's place until pgx asks it.
+// rewriter takes the place of the first argument until pgx calls it.
 type rewriter struct {
 	args  []any
 	first any
@@ -145,12 +149,12 @@ type rewriter struct {
 
 // RewriteQuery implements [pgx.QueryRewriter].
 func (r *rewriter) RewriteQuery(context.Context, *pgx.Conn, string, []any) (newSQL string, newArgs []any, err error) {
-	r.args[0] = r.first // the slice is the caller's
+	r.args[0] = r.first // the slice belongs to the caller
 	return r.sql, nil, nil
 }
 
-// failing is a context that has ended with an error of our own: pgx sends nothing
-// then, and a caller does not take it for its own cancellation.
+// failing is a context that has ended with our own error. pgx then sends nothing, and
+// a caller does not mistake it for its own cancellation.
 func failing(ctx context.Context, err error) context.Context {
 	done := make(chan struct{})
 	close(done)
@@ -169,3 +173,33 @@ func (c endedContext) Done() <-chan struct{} { return c.done }
 
 // Err implements [context.Context].
 func (c endedContext) Err() error { return c.err }
+
+// unqualified returns a statement without the schemas of the trail's tables.
+func unqualified(sql string) string {
+	const table = ".coordination_audit_"
+	for {
+		at := strings.Index(sql, table)
+		if at < 0 {
+			return sql
+		}
+		sql = sql[:identifierBefore(sql[:at])] + sql[at+1:]
+	}
+}
+
+// identifierBefore returns where the identifier at the end of a text begins.
+func identifierBefore(text string) int {
+	if !strings.HasSuffix(text, `"`) {
+		return strings.LastIndexFunc(text, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) + 1
+	}
+	at := len(text) - 2
+	for ; at >= 0; at-- {
+		if text[at] != '"' {
+			continue
+		}
+		if at == 0 || text[at-1] != '"' { // a doubled quote is part of the name
+			return at
+		}
+		at--
+	}
+	return 0
+}

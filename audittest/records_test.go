@@ -1,20 +1,24 @@
 package audittest_test
 
 import (
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
 	"github.com/hoc-analytics/coordaudit/audittest"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 )
 
-func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
+func TestDatabasePerTest(t *testing.T) {
 	t.Parallel()
 	for range 8 {
 		t.Run("", func(t *testing.T) {
@@ -37,11 +41,11 @@ func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestADatabaseIsDroppedWhenItsTestEnds(t *testing.T) {
+func TestDatabaseIsDropped(t *testing.T) {
 	t.Parallel()
 	db := audittest.New(t)
 	var name string
-	t.Run("inner", func(t *testing.T) { // in sequence: it must have ended below
+	t.Run("inner", func(t *testing.T) { // not parallel, because it must have ended below
 		if err := audittest.New(t).Pool.QueryRow(t.Context(), "SELECT current_database()::text").Scan(&name); err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +56,7 @@ func TestADatabaseIsDroppedWhenItsTestEnds(t *testing.T) {
 	}
 }
 
-func TestRequirePersistedComparesWhatIsStored(t *testing.T) {
+func TestRequirePersisted(t *testing.T) {
 	t.Parallel()
 	db := audittest.New(t)
 	first, second, third := newRecord(), newRecord(), newRecord()
@@ -92,19 +96,136 @@ func TestRequirePersistedComparesWhatIsStored(t *testing.T) {
 	}
 }
 
-func TestLegacyIsThePredecessorsTable(t *testing.T) {
+// Records reads what a Store reads, in every column.
+func TestRecordsHaveEveryField(t *testing.T) {
+	t.Parallel()
+	db := audittest.New(t)
+	full := fixture.NewFullRecord()
+	traced := fixture.NewRecord()
+	traced.Origin.TraceID, traced.Origin.SpanID = full.Origin.TraceID, full.Origin.SpanID
+	for _, rec := range []audit.Record{full, traced, fixture.NewRecord()} {
+		if _, err := db.Store.Persist(t.Context(), rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var want []audit.Record
+	for _, rec := range audittest.Records(t, t.Context(), db.Pool) {
+		read, err := db.Store.Get(t.Context(), audit.AllTenants(), rec.AuditID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, read)
+	}
+	if diff := cmp.Diff(want, audittest.Records(t, t.Context(), db.Pool)); diff != "" || want[0].DiffersIn(full) != nil || want[0].Origin != full.Origin {
+		t.Errorf("records (-of the store +of Records):\n%s", diff)
+	}
+}
+
+// What a test cannot know matches any, and what it states is compared.
+func TestRequirePersistedComparesContext(t *testing.T) {
+	t.Parallel()
+	db := audittest.New(t)
+	full := fixture.NewFullRecord()
+	recorder, err := db.Store.NewRecorder(coordaudit.RecorderConfig{SpoolDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	traced, plain := full, full
+	traced.AuditID, plain.AuditID = uuid.New(), uuid.New()
+	plain.Origin.TraceID, plain.Origin.SpanID = audit.TraceID{}, audit.SpanID{}
+	for _, rec := range []audit.Record{plain, traced} {
+		if _, err := recorder.Record(t.Context(), rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := recorder.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	anyID := func(rec audit.Record) audit.Record {
+		rec.AuditID, rec.Origin.SourceID, rec.Origin.SourceSeq = uuid.Nil, uuid.Nil, 0
+		return rec
+	}
+	require := func(want ...audit.Record) func(tb testing.TB) {
+		return func(tb testing.TB) { tb.Helper(); audittest.RequirePersisted(tb, tb.Context(), db.Pool, want...) }
+	}
+	stored := audittest.Records(t, t.Context(), db.Pool)
+	for name, want := range map[string][]audit.Record{
+		"all of it":  stored,
+		"traces":     {anyID(traced), anyID(plain)},
+		"any origin": {anyID(plain), anyID(traced)},
+		"one source": {anyID(plain), stored[0]},
+		"no trace":   {anyID(plain), anyID(plain)},
+	} {
+		if text := failedTest(t, require(want...)); text != "" {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	for field, change := range map[string]func(rec *audit.Record){
+		"ReasonCode":    func(rec *audit.Record) { rec.ReasonCode = "ANOTHER" },
+		"PolicyVersion": func(rec *audit.Record) { rec.PolicyVersion = "" },
+		"Actor":         func(rec *audit.Record) { rec.Actor = "another" },
+		"CausedBy":      func(rec *audit.Record) { rec.Links.CausedBy = uuid.New() },
+		"Corrects":      func(rec *audit.Record) { rec.Links.Corrects = uuid.Nil },
+		"CorrelationID": func(rec *audit.Record) { rec.Links.CorrelationID = "" },
+		"Details":       func(rec *audit.Record) { rec.Details = `{"rank": 2}` },
+		"SpanID":        func(rec *audit.Record) { rec.Origin.SpanID[0]++ },
+		"SourceSeq":     func(rec *audit.Record) { rec.Origin.SourceID, rec.Origin.SourceSeq = stored[0].Origin.SourceID, 77 },
+	} {
+		other := anyID(traced)
+		change(&other)
+		if text := failedTest(t, require(other, anyID(plain))); !strings.Contains(text, field+":") {
+			t.Errorf("%s is not in the failure:\n%s", field, text)
+		}
+	}
+}
+
+// The predecessor's table accepts infinite times, and adoption keeps them.
+func TestRecordsInfiniteTimes(t *testing.T) {
 	t.Parallel()
 	db := audittest.Legacy(t)
-	if _, err := db.Store.Persist(t.Context(), newRecord()); err == nil {
-		t.Error("a record was stored before the migrations")
+	if _, err := db.Pool.Exec(t.Context(), `
+		INSERT INTO coordination_audit_records (envelope_id, envelope_class, decision, reason, decision_timestamp, created_at)
+		VALUES ('future', 'COST', 'APPLIED', 'r', 'infinity', '-infinity'), ('past', 'COST', 'APPLIED', 'r', '-infinity', 'infinity')`); err != nil {
+		t.Fatal(err)
 	}
-	migrator, err := auditmigrate.Open(db.URL, auditmigrate.Config{})
+	migrate(t, db)
+	got := map[string][2]time.Time{}
+	for _, rec := range audittest.Records(t, t.Context(), db.Pool) {
+		if rec.EnvelopeID == "future" || rec.EnvelopeID == "past" {
+			got[rec.EnvelopeID] = [2]time.Time{rec.DecisionTimestamp, rec.CreatedAt}
+			read, err := db.Store.Get(t.Context(), audit.AllTenants(), rec.AuditID)
+			if err != nil || read != rec {
+				t.Errorf("the store reads %+v, %v; Records %+v", read, err, rec)
+			}
+		}
+	}
+	want := map[string][2]time.Time{
+		"future": {audit.InfiniteFuture(), audit.InfinitePast()},
+		"past":   {audit.InfinitePast(), audit.InfiniteFuture()},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("decision and creation times (-want +got):\n%s", diff)
+	}
+}
+
+func migrate(t *testing.T, db *audittest.DB) {
+	t.Helper()
+	migrator, err := auditmigrate.Open(db.URL, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := migrator.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestLegacy(t *testing.T) {
+	t.Parallel()
+	db := audittest.Legacy(t)
+	if _, err := db.Store.Persist(t.Context(), newRecord()); err == nil {
+		t.Error("a record was stored before the migrations")
+	}
+	migrate(t, db)
 	if _, err := db.Store.Persist(t.Context(), newRecord()); err != nil {
 		t.Error(err)
 	}

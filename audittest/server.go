@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 const (
@@ -28,11 +28,11 @@ const (
   export COORDAUDIT_PG_BIN=/path/to/bin     (the folder with initdb and postgres)`
 )
 
-// errNoContainer: this machine cannot run the container that nobody asked for by
-// name, so the next way may be tried.
+// errNoContainer means that this machine cannot run the default container, so the next
+// kind of server may be tried.
 var errNoContainer = errors.New("no container")
 
-// startShared starts the one server of this test process: a test has no other way to
+// startShared starts the one server of this test process. A test has no other way to
 // share it with tests that it does not know.
 var startShared = sync.OnceValues(start) //nolint:gochecknoglobals // see above
 
@@ -53,15 +53,15 @@ func start() (*testdb.Host, error) {
 	case noContainer == nil:
 		return testdb.OnURL(url), nil
 	case required:
-		return nil, fmt.Errorf("starting a container, as %s demands: %w\nUnset it, and not only a container will do.\n%s", requireVariable, noContainer, waysToGetOne)
+		return nil, fmt.Errorf("starting a container, as %s demands: %w\nUnset it to allow other servers.\n%s", requireVariable, noContainer, waysToGetOne)
 	case !errors.Is(noContainer, errNoContainer):
 		return nil, fmt.Errorf("starting a container: %w\n%s", noContainer, waysToGetOne)
 	}
 	return startInstalled(ctx, noContainer)
 }
 
-// startInstalled says which server the tests run on where a person sees it whether
-// they pass or fail: a test's own log is shown only when the test fails.
+// startInstalled names the server on standard error, where people see it whether the
+// tests pass or fail. A test's own log shows only if the test fails.
 func startInstalled(ctx context.Context, noContainer error) (*testdb.Host, error) {
 	server, err := pglocal.Start(ctx, pglocal.Config{})
 	if errors.Is(err, pglocal.ErrNoPrograms) {

@@ -17,15 +17,16 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 
 	"github.com/hoc-analytics/coordaudit/audittest"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 )
 
 const childVariable = "COORDAUDIT_AUDITTEST_CHILD"
 
-// nowhere is an address at which no engine answers, for docker's program too.
+// nowhere is an address without an engine, also for the docker program.
 const nowhere = "DOCKER_HOST=tcp://127.0.0.1:1"
 
-// TestChild is a test process of its own: which server it takes is decided once a
-// process. It prints its server and waits to be killed.
+// TestChild is the test of a child process, because a process chooses its server only
+// once. It prints its server and waits to be killed.
 func TestChild(t *testing.T) { //nolint:paralleltest // it is a process of its own
 	if os.Getenv(childVariable) == "" {
 		t.Skip("run by the other tests")
@@ -56,7 +57,7 @@ func child(t *testing.T, mode string, settings ...string) *exec.Cmd {
 	return cmd
 }
 
-func TestWithoutAnEngineInstalledProgramsServe(t *testing.T) {
+func TestInstalledPrograms(t *testing.T) {
 	t.Parallel()
 	cmd := child(t, "once", nowhere)
 	var said strings.Builder
@@ -73,7 +74,7 @@ func TestWithoutAnEngineInstalledProgramsServe(t *testing.T) {
 	}
 }
 
-func TestAWrongSettingFailsLoudly(t *testing.T) {
+func TestWrongSettings(t *testing.T) {
 	t.Parallel()
 	engine := haveEngine(t)
 	for name, test := range map[string]struct {
@@ -141,7 +142,7 @@ func haveEngine(t *testing.T) error {
 	return err
 }
 
-func TestAKilledTestProcessLeavesNoContainer(t *testing.T) {
+func TestKilledProcessContainer(t *testing.T) {
 	t.Parallel()
 	image := os.Getenv("COORDAUDIT_TEST_IMAGE")
 	if err := haveEngine(t); err != nil || image == "" {
@@ -169,7 +170,7 @@ func TestAKilledTestProcessLeavesNoContainer(t *testing.T) {
 				waitForServer(t, stdout)
 				t.Logf("a container and a database in it after %v", time.Since(start))
 			} else {
-				eventually(t, func() bool { return len(containers(t, session)) > 0 }) // PostgreSQL takes a second more
+				eventually(t, func() bool { return len(containers(t, session)) > 0 }) // PostgreSQL needs another second
 			}
 			if got := containers(t, session); len(got) != 1 {
 				t.Fatalf("containers %q, want the child's one", got)
@@ -204,9 +205,5 @@ func containers(t *testing.T, session string) []string {
 
 func eventually(t *testing.T, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("not within 30 s")
-		}
-	}
+	fixture.EventuallyWithin(t, 30*time.Second, holds)
 }

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// watchdogScript waits until its pipe closes, which the kernel sees to however the
-// test process ends, and removes the container with label $2 and its volumes. A
-// container that is not there yet may still be in the making, so it looks for a while.
+// watchdogScript waits until its pipe closes, which the kernel ensures however the
+// test process ends. It then removes the container with label $2 and its volumes. It
+// keeps looking for a while, because the container may still be starting.
 const watchdogScript = `
 trap '' HUP INT TERM
 while read -r _; do :; done
@@ -25,9 +25,8 @@ while [ $n -lt 15 ]; do
 done
 `
 
-// startWatchdog stands in for Ryuk, which is an image and so cannot be had where no
-// registry is reachable. It removes at the end of this process what a TestMain would
-// not after kill -9.
+// startWatchdog replaces Ryuk, whose image is not available without a registry. It
+// removes at the end of this process what a TestMain could not remove after kill -9.
 func startWatchdog(label, engineHost string) error {
 	docker, err := exec.LookPath("docker")
 	if err != nil {
@@ -48,7 +47,7 @@ func startWatchdog(label, engineHost string) error {
 		return fmt.Errorf("starting %s: %w", cmd.Path, err)
 	}
 	go func() {
-		_ = cmd.Wait()           // it ends after this process, unless somebody kills it
+		_ = cmd.Wait()           // it ends after this process, unless someone kills it
 		runtime.KeepAlive(write) // the garbage collector would close it
 	}()
 	return nil

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,10 +16,10 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
-	"github.com/hoc-analytics/coordaudit/internal/yardstick"
+	"github.com/hoc-analytics/coordaudit/internal/test/baseline"
 )
 
-// onSite gives a test all contenders on a database of so many records.
+// onSite runs work with all contenders on a database with the given number of records.
 func onSite(t *testing.T, records int, work func(s *site)) {
 	t.Helper()
 	err := withServer(t.Context(), serverSettings(), func(server *pglocal.Server) error {
@@ -33,15 +33,15 @@ func onSite(t *testing.T, records int, work func(s *site)) {
 	}
 }
 
-func TestAQuickRunMeasuresEveryWorkOfEveryContender(t *testing.T) {
+func TestQuickRunMeasuresAllWork(t *testing.T) {
 	t.Parallel()
-	table := filepath.Join(t.TempDir(), "compare.md")
+	out := files{t.TempDir()}
 	var log bytes.Buffer
-	command := compareCommand{Quick: true, Connections: 8, Root: "..", Out: table}
+	command := compareCommand{Quick: true, Connections: 8, Root: "..", Out: out.dir}
 	if err := command.Run(t.Context(), &log); err != nil {
 		t.Fatalf("%v\n%s", err, &log)
 	}
-	got, err := readJSON(jsonBeside(table))
+	got, err := readComparison(out.raw())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestAQuickRunMeasuresEveryWorkOfEveryContender(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]string{bare, "database/sql", "GORM", "GORM, tuned", ours}, imported); diff != "" {
-		t.Errorf("imports are measured of other contenders (-want +got):\n%s", diff)
+		t.Errorf("the importing contenders differ (-want +got):\n%s", diff)
 	}
 	for work, contenders := range map[string][]string{
 		insertName(1): all, insertName(8): all, insertName(16): all, insertName(64): all, insertInTx: batching,
@@ -71,65 +71,86 @@ func TestAQuickRunMeasuresEveryWorkOfEveryContender(t *testing.T) {
 			}
 		}
 		if diff := cmp.Diff(contenders, measured); diff != "" {
-			t.Errorf("%s is measured of other contenders (-want +got):\n%s", work, diff)
+			t.Errorf("%s: the measured contenders differ (-want +got):\n%s", work, diff)
 		}
 	}
-	text, err := os.ReadFile(table)
+	text, err := os.ReadFile(out.table())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"## An empty table", "## A table of 2,000 records", "| batch of 10000 | 1.00 |", "say nothing", "go1."} {
+	for _, want := range []string{"## An empty table", "## A table of 2,000 records", "| batch of 10000 | 1.00 |", "mean nothing", "go1."} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the table lacks %q", want)
 		}
 	}
-}
-
-func TestOneWorkCanBeMeasuredAnew(t *testing.T) {
-	t.Parallel()
-	table := filepath.Join(t.TempDir(), "compare.md")
-	standing := comparison{Results: []result{
-		{Records: 2000, Work: firstPage, Contender: bare, Turns: []turn{{Calls: 1}}},
-		{Records: 2000, Work: firstPage, Contender: ours, Turns: []turn{{Calls: 1}}},
-		{Records: 0, Work: insertInTx, Contender: ours, Turns: []turn{{Calls: 1}}},
-	}}
-	if err := writeJSON(jsonBeside(table), &standing); err != nil {
-		t.Fatal(err)
-	}
-	anew := comparison{Results: []result{
-		{Records: 2000, Work: firstPage, Contender: bare, Turns: []turn{{Calls: 2}}},
-		{Records: 2000, Work: firstPage, Contender: ours, Turns: []turn{{Calls: 3}}},
-	}}
-	if err := anew.writeInto(table, io.Discard); err != nil {
-		t.Fatal(err)
-	}
-	got, err := readJSON(jsonBeside(table))
+	known, err := readRatios(out.ratios())
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []result{anew.Results[0], anew.Results[1], standing.Results[2]}
-	if diff := cmp.Diff(want, got.Results); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	anew.Results[0].Work = "another"
-	if err := anew.writeInto(table, io.Discard); err == nil {
-		t.Error("a work that was never measured was put into the results")
+	for _, k := range watched(2000) {
+		if _, err := known.of(k); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
-func TestEveryContenderImportsTheSameRecords(t *testing.T) {
+func TestOnlyReplacesOneWork(t *testing.T) {
+	t.Parallel()
+	out := files{t.TempDir()}
+	last := comparison{Results: []result{
+		{Records: 2000, Work: firstPage, Contender: bare, Callers: 1, Turns: []turn{{Calls: 1, P50: 1}}},
+		{Records: 2000, Work: firstPage, Contender: ours, Callers: 1, Turns: []turn{{Calls: 1, P50: 1}}},
+		{Records: 0, Work: insertInTx, Contender: ours, Callers: 1, Turns: []turn{{Calls: 1, P50: 1}}},
+	}}
+	if err := writeJSON(out.raw(), &last); err != nil {
+		t.Fatal(err)
+	}
+	again := comparison{Results: []result{
+		{Records: 2000, Work: firstPage, Contender: bare, Callers: 1, Turns: []turn{{Calls: 2, P50: 2}}},
+		{Records: 2000, Work: firstPage, Contender: ours, Callers: 1, Turns: []turn{{Calls: 3, P50: 3}}},
+	}}
+	if err := again.writeInto(out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readComparison(out.raw())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []result{again.Results[0], again.Results[1], last.Results[2]}
+	if diff := cmp.Diff(want, got.Results); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	again.Results[0].Work = "another"
+	if err := again.writeInto(out, io.Discard); err == nil {
+		t.Error("writeInto accepted work that the last run did not measure")
+	}
+}
+
+func TestImportsStoreTheSameRecords(t *testing.T) {
 	t.Parallel()
 	err := withServer(t.Context(), serverSettings(), func(server *pglocal.Server) error {
 		im := importing{lines: 1500}
 		if err := im.prepare(t.Context(), server, t.TempDir(), ".."); err != nil {
 			return err
 		}
+		// coordaudit makes each import a source, and the bare COPY stores what it has stored.
+		const origin = "source_id, source_seq"
+		numbers := map[string]int{bare: im.lines, ours: im.lines}
+		content, found := strings.CutSuffix(baseline.Columns, ", "+origin)
+		if !found {
+			t.Fatalf("the columns do not end in %s", origin)
+		}
 		stored := map[string]int64{}
 		for _, by := range im.importers() {
 			_, err := im.take(t.Context(), server, by, func(s *site) error {
-				var sum int64 // of what does not depend on the order of insertion
-				err := s.admin.QueryRow(t.Context(), "SELECT sum(hashtext(("+yardstick.Columns+")::text)) FROM coordination_audit_records").Scan(&sum)
+				var sum int64 // over the columns that do not depend on the order of insertion
+				var numbered, sources int
+				err := s.admin.QueryRow(t.Context(), "SELECT sum(hashtext(("+content+")::text)), count(DISTINCT ("+origin+")) FILTER (WHERE source_seq IS NOT NULL), "+
+					"count(DISTINCT source_id) FROM coordination_audit_records").Scan(&sum, &numbered, &sources)
 				stored[by.name] = sum
+				if want := numbers[by.name]; numbered != want || sources != min(want, 1) {
+					t.Errorf("%s: %d ordinals of %d sources, want %d", by.name, numbered, sources, want)
+				}
 				return err
 			})
 			if err != nil {
@@ -138,7 +159,7 @@ func TestEveryContenderImportsTheSameRecords(t *testing.T) {
 		}
 		for name, sum := range stored {
 			if sum != stored[bare] || len(stored) != 5 {
-				t.Errorf("%s stores other records than a bare COPY does: %v", name, stored)
+				t.Errorf("%s and a bare COPY store different records: %v", name, stored)
 			}
 		}
 		return nil
@@ -148,46 +169,12 @@ func TestEveryContenderImportsTheSameRecords(t *testing.T) {
 	}
 }
 
-func TestAQuickRunMeasuresEveryIndex(t *testing.T) {
-	t.Parallel()
-	table := filepath.Join(t.TempDir(), "diet.md")
-	command := indexesCommand{Quick: true, Predecessor: "../auditmigrate/testdata/predecessor.sql", Locale: "en-US", Out: table}
-	var log bytes.Buffer
-	if err := command.Run(t.Context(), &log); err != nil {
-		t.Fatalf("%v\n%s", err, &log)
-	}
-	text, err := os.ReadFile(table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writing, reading, _ := strings.Cut(string(text), "### Reading")
-	for _, s := range shapes() {
-		if !strings.Contains(writing, "| "+s.name+" | ") {
-			t.Errorf("no line says what a table costs %s", s.name)
-		}
-	}
-	for _, w := range writers() {
-		if !strings.Contains(writing, "| "+w.name+" | ") {
-			t.Errorf("no line says what writing with %q costs", w.name)
-		}
-	}
-	for _, r := range readers() {
-		if r.question == deepPageOfTenant || r.question == pageOfOneMoment || r.question == recordsOfRare {
-			continue // so few records have no answer to it
-		}
-		_, of, _ := strings.Cut(reading, "| "+r.question+" | ")
-		if !strings.Contains("|  | "+of, " | "+r.indexes[0]+" | ") {
-			t.Errorf("no line says what reading %s with %q costs", r.question, r.indexes[0])
-		}
-	}
-}
-
-func TestEveryContenderStoresTheSameRecord(t *testing.T) {
+func TestContendersStoreAlike(t *testing.T) {
 	t.Parallel()
 	onSite(t, 0, func(s *site) {
 		for _, c := range s.contenders {
 			if c.name == "River" {
-				continue // its table is its own
+				continue // River has a table of its own
 			}
 			for way, write := range map[string]func(context.Context, audit.Record) error{
 				"insert": c.insert, "insertTx": c.insertTx, "insertMany": many(c),
@@ -195,7 +182,7 @@ func TestEveryContenderStoresTheSameRecord(t *testing.T) {
 				if write == nil {
 					continue
 				}
-				rec, err := yardstick.Record()
+				rec, err := baseline.Record()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -209,8 +196,14 @@ func TestEveryContenderStoresTheSameRecord(t *testing.T) {
 					t.Errorf("%s, %s: reading it back: %v", c.name, way, err)
 					continue
 				}
+				if c.name == oursRecord { // a Recorder is a source, and numbers what it accepts
+					if stored.SourceID == nil || stored.SourceSeq == nil {
+						t.Errorf("%s, %s stores no source", c.name, way)
+					}
+					stored.SourceID, stored.SourceSeq = nil, nil
+				}
 				if diff := cmp.Diff(rowOf(&rec), stored, cmpopts.IgnoreFields(row{}, "Seq", "StoredAt"), cmpopts.EquateApproxTime(0)); diff != "" {
-					t.Errorf("%s, %s stores another record (-want +got):\n%s", c.name, way, diff)
+					t.Errorf("%s, %s stores a different record (-want +got):\n%s", c.name, way, diff)
 				}
 			}
 		}
@@ -225,7 +218,7 @@ func many(c *contender) func(context.Context, audit.Record) error {
 	return func(ctx context.Context, rec audit.Record) error { return c.insertMany(ctx, []audit.Record{rec}) }
 }
 
-func TestABatchStoresAllOfItsRecords(t *testing.T) {
+func TestBatchStoresEveryRecord(t *testing.T) {
 	t.Parallel()
 	onSite(t, 0, func(s *site) {
 		for _, c := range s.contenders {
@@ -236,7 +229,7 @@ func TestABatchStoresAllOfItsRecords(t *testing.T) {
 			if c.name == "River" {
 				count = "SELECT count(*) FROM river_job"
 			}
-			recs, err := yardstick.Records(2*gormBatch + 1)
+			recs, err := baseline.Records(2*gormBatch + 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -255,7 +248,7 @@ func TestABatchStoresAllOfItsRecords(t *testing.T) {
 	})
 }
 
-func TestEveryContenderReadsTheSame(t *testing.T) {
+func TestContendersReadAlike(t *testing.T) {
 	t.Parallel()
 	onSite(t, 20_000, func(s *site) {
 		ctx, f := t.Context(), &s.facts
@@ -283,7 +276,7 @@ func TestEveryContenderReadsTheSame(t *testing.T) {
 			got, err = c.timeline(ctx, envelope, 100)
 			same(c, "timeline", got, err)
 			got, err = c.signals(ctx, f.since, f.until)
-			if c.name == ours { // its signals are others
+			if c.name == ours { // its signals are defined differently
 				same(c, "our signals", got, err)
 				continue
 			}
@@ -292,79 +285,83 @@ func TestEveryContenderReadsTheSame(t *testing.T) {
 	})
 }
 
-func TestACheckFailsWhatGotWorseTwiceAndNothingElse(t *testing.T) {
+func TestCheckFailsOnSecondRegression(t *testing.T) {
 	t.Parallel()
-	turns := func(cost float64) []turn { return []turn{{Calls: 1, P50: cost}} }
-	all := []held{{0, "a", ours}, {0, "b", ours}}
-	committed := &comparison{Results: []result{
-		{Work: "a", Contender: bare, Callers: 1, Turns: turns(100)},
-		{Work: "a", Contender: ours, Callers: 1, Turns: turns(100)},
-		{Work: "b", Contender: bare, Callers: 1, Turns: turns(100)},
-		{Work: "b", Contender: ours, Callers: 1, Turns: turns(200)},
-	}}
+	keys := []ratioKey{{0, "a", ours}, {0, "b", ours}}
+	committed := &ratios{Ratios: []ratio{{keys[0], 1}, {keys[1], 2}}}
 	for name, test := range map[string]struct {
 		ratios   map[string][]float64 // of each measurement, in turn
 		measured int
 		blames   string
 	}{
 		"as committed":            {map[string][]float64{"a": {1}, "b": {2}}, 2, ""},
-		"within what is borne":    {map[string][]float64{"a": {1.14}, "b": {2.29}}, 2, ""},
+		"within the tolerance":    {map[string][]float64{"a": {1.14}, "b": {2.29}}, 2, ""},
 		"worse once":              {map[string][]float64{"a": {1.3, 1.1}, "b": {2}}, 3, ""},
 		"worse twice":             {map[string][]float64{"a": {1}, "b": {2.4, 2.4}}, 3, "b"},
-		"worse once, one by one":  {map[string][]float64{"a": {1.2, 1}, "b": {2.4, 2}}, 4, ""},
+		"both worse once":         {map[string][]float64{"a": {1.2, 1}, "b": {2.4, 2}}, 4, ""},
 		"slower machine, better!": {map[string][]float64{"a": {0.5}, "b": {0.5}}, 2, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			measured := make(map[string]int)
-			err := judge(t.Context(), committed, all, io.Discard, func(_ context.Context, h held) (float64, error) {
-				measured[h.work]++
-				return test.ratios[h.work][measured[h.work]-1], nil
+			err := judge(t.Context(), committed, keys, io.Discard, func(_ context.Context, k ratioKey) (float64, error) {
+				measured[k.Work]++
+				return test.ratios[k.Work][measured[k.Work]-1], nil
 			})
 			if failed := errors.Is(err, errWorse); failed != (test.blames != "") || failed && !strings.Contains(err.Error(), test.blames) {
-				t.Errorf("the verdict is %v, blaming %q was expected", err, test.blames)
+				t.Errorf("judge = %v, want an error about %q", err, test.blames)
 			}
 			if n := measured["a"] + measured["b"]; n != test.measured {
-				t.Errorf("%d measurements were made, %d were expected", n, test.measured)
+				t.Errorf("judge made %d measurements, want %d", n, test.measured)
 			}
 		})
 	}
 }
 
-func TestACheckOfWhatWasNeverCommittedFails(t *testing.T) {
+func TestCheckNeedsCommittedRatios(t *testing.T) {
 	t.Parallel()
-	err := judge(t.Context(), &comparison{}, holding(1000), io.Discard, func(context.Context, held) (float64, error) { return 1, nil })
+	err := judge(t.Context(), &ratios{}, watched(1000), io.Discard, func(context.Context, ratioKey) (float64, error) { return 1, nil })
 	if err == nil || errors.Is(err, errWorse) {
-		t.Errorf("the verdict is %v", err)
+		t.Errorf("judge = %v, want an error about the missing ratio", err)
 	}
 }
 
-func TestTheCommittedTableIsThatOfTheCommittedResults(t *testing.T) {
+func TestCommittedRatiosMatchTable(t *testing.T) {
 	t.Parallel()
-	const table = "../docs/benchmarks-compare.md"
-	results, err := readJSON(jsonBeside(table))
+	committed := files{".."}
+	known, err := readRatios(committed.ratios())
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(table)
+	text, err := os.ReadFile(committed.table())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(report(results), string(text)); diff != "" {
-		t.Errorf("make bench-compare, or bin/bench table, brings it up to date (-want +got):\n%s", diff)
+	if !strings.HasSuffix(string(text), howToRead) {
+		t.Error("docs/benchmarks-compare.md was edited by hand: make bench-compare writes it")
 	}
-	records, err := smallest(results)
+	records, err := known.smallestTable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range holding(records) {
-		if _, err := ratioIn(results.Results, h); err != nil {
-			t.Errorf("make bench-check has nothing to hold: %v", err)
+	for _, k := range watched(records) {
+		r, err := known.of(k)
+		if err != nil {
+			t.Errorf("make bench-check has nothing to compare with: %v", err)
+			continue
+		}
+		_, section, _ := strings.Cut(string(text), "\n## "+title(k.Records)+"\n")
+		_, details, _ := strings.Cut(section, "\n| work | rows before |")
+		_, work, _ := strings.Cut(details, "\n| "+k.Work+" | ")
+		_, line, _ := strings.Cut(work, " | "+k.Contender+" | ")
+		line, _, _ = strings.Cut(line, "\n")
+		if want := fmt.Sprintf("| **%.3f** |", r); !strings.Contains(line, want) {
+			t.Errorf("%s: the table has %q, want %q as in bench/ratios.json", k, line, want)
 		}
 	}
 }
 
-func TestRatiosAreOfTheSameRound(t *testing.T) {
+func TestRatiosCompareSameRound(t *testing.T) {
 	t.Parallel()
 	// The machine is ten times slower in the second round.
 	slow := result{Callers: 1, Turns: []turn{{P50: 110}, {P50: 1100}, {P50: 120}}}

@@ -5,36 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 )
 
-// compareCommand measures everything and writes it down.
+// compareCommand measures every contender and writes the results.
 type compareCommand struct {
-	Records     []int         `default:"0,1000000,20000000" help:"How many records the table holds when it begins, run by run."`
-	Turn        time.Duration `default:"300ms" help:"How long a contender's turn is."`
-	Rounds      int           `default:"9" help:"How many turns each contender has."`
-	Connections int           `default:"8" help:"Each contender's pool."`
-	Only        []string      `sep:"none" help:"Measure these works alone, of all contenders, and put them into the results that stand; repeat it for several."`
-	Lines       int           `default:"1000000" help:"How many lines are imported; 0 for none."`
+	Records     []int         `default:"0,1000000,20000000" help:"The number of records in the table at the start of each run."`
+	Turn        time.Duration `default:"300ms" help:"The length of one turn."`
+	Rounds      int           `default:"9" help:"The number of turns per contender."`
+	Connections int           `default:"8" help:"The pool size of each contender."`
+	Only        []string      `sep:"none" help:"Measure only this work, of all contenders, and replace it in the results of the last run. Repeat the flag for several."`
+	Lines       int           `default:"1000000" help:"The number of lines to import; 0 for no import."`
 	Imports     int           `default:"3" help:"How often each contender imports them."`
-	Root        string        `default:"." help:"The repository, whose program imports."`
-	Out         string        `default:"docs/benchmarks-compare.md" help:"The table; the raw turns go beside it, as JSON."`
-	Note        string        `help:"What else there is to know of the machine."`
-	Quick       bool          `help:"Everything once, with tiny numbers, which say nothing."`
+	Root        string        `default:"." help:"The repository that the importing program is built from."`
+	Out         string        `default:"." help:"The directory that receives docs/benchmarks-compare.md, bench/ratios.json and bin/benchmarks-compare.json."`
+	Note        string        `help:"A remark about the machine."`
+	Quick       bool          `help:"Run everything once with tiny numbers, to see that it works. The figures mean nothing."`
 }
 
-// quick is the pace of a run that only shows that all of it works.
+// quick sets the smallest run that exercises everything.
 func (c *compareCommand) quick() {
 	c.Records, c.Turn, c.Rounds = []int{0, 2000}, time.Millisecond, 1
 	c.Lines, c.Imports = 2000, 1
-	c.Note = "A quick run: its numbers say nothing."
+	c.Note = "A quick run: its figures mean nothing."
 }
 
-// Run is what the program does for `compare`.
+// Run runs the command compare.
 func (c *compareCommand) Run(ctx context.Context, log io.Writer) error {
 	if c.Quick {
 		c.quick()
@@ -57,7 +56,7 @@ func (c *compareCommand) Run(ctx context.Context, log io.Writer) error {
 			all.Results = append(all.Results, results...)
 		}
 		for _, records := range c.Records {
-			fmt.Fprintf(log, "bench: making a table of %d records\n", records)
+			fmt.Fprintf(log, "bench: filling a table with %d records\n", records)
 			err := withSite(ctx, server, records, c.Connections, contenders(), func(s *site) error {
 				return all.add(ctx, s, p, log)
 			})
@@ -71,32 +70,33 @@ func (c *compareCommand) Run(ctx context.Context, log io.Writer) error {
 		return err
 	}
 	all.Conditions.LoadAtEnd = load()
+	out := files{c.Out}
 	if len(c.Only) > 0 {
-		return all.writeInto(c.Out, log)
+		return all.writeInto(out, log)
 	}
-	return all.write(c.Out, log)
+	return all.write(out, log)
 }
 
-// writeInto puts some works' results in the place of those that stand. A ratio is of
-// contenders that took turns, so it does not matter that the others ran earlier.
-func (c *comparison) writeInto(table string, log io.Writer) error {
-	standing, err := readJSON(jsonBeside(table))
+// writeInto replaces some results of the last run. A ratio compares contenders that
+// took turns, so the other results may be of an earlier time.
+func (c *comparison) writeInto(out files, log io.Writer) error {
+	last, err := readComparison(out.raw())
 	if err != nil {
 		return err
 	}
 	for i := range c.Results {
 		r := &c.Results[i]
-		old := find(standing.Results, r.Records, r.Work, r.Contender)
+		old := find(last.Results, r.Records, r.Work, r.Contender)
 		if old == nil {
-			return fmt.Errorf("putting %s of %s on %d records into %s: it is not in there", r.Work, r.Contender, r.Records, jsonBeside(table))
+			return fmt.Errorf("replacing %s of %s on %d records in %s: it has no such result", r.Work, r.Contender, r.Records, out.raw())
 		}
 		*old = *r
 	}
-	return standing.write(table, log)
+	return last.write(out, log)
 }
 
-// add does all works on a site. Reading comes first, while the table holds no
-// other records than its own.
+// add measures every kind of work on a site. Reads come first, while the table holds
+// only its seeded records.
 func (c *comparison) add(ctx context.Context, s *site, p pace, log io.Writer) error {
 	c.Conditions.PostgreSQL = s.admin.PgConn().ParameterStatus("server_version")
 	c.Conditions.Settings = nil
@@ -117,41 +117,42 @@ func (c *comparison) add(ctx context.Context, s *site, p pace, log io.Writer) er
 	return nil
 }
 
-func (c *comparison) write(table string, log io.Writer) error {
-	if err := writeJSON(jsonBeside(table), c); err != nil {
+func (c *comparison) write(out files, log io.Writer) error {
+	if err := writeJSON(out.raw(), c); err != nil {
 		return err
 	}
-	return c.writeTable(table, log)
+	return c.publish(out, log)
 }
 
-func (c *comparison) writeTable(table string, log io.Writer) error {
-	return writeText(table, report(c), log)
-}
-
-// writeText writes a report of the results beside it.
-func writeText(table, text string, log io.Writer) error {
-	if err := os.WriteFile(table, []byte(text), 0o644); err != nil { //nolint:gosec // it is committed for all to read
-		return fmt.Errorf("writing the table: %w", err)
+// publish writes what is committed of a comparison: the table and the watched ratios.
+func (c *comparison) publish(out files, log io.Writer) error {
+	if err := writeText(out.table(), []byte(report(c))); err != nil {
+		return err
 	}
-	fmt.Fprintf(log, "bench: wrote %s of %s\n", table, jsonBeside(table))
+	if err := writeJSON(out.ratios(), ratiosOf(c)); err != nil {
+		return err
+	}
+	fmt.Fprintf(log, "bench: wrote %s and %s from %s\n", out.table(), out.ratios(), out.raw())
 	return nil
 }
 
-// tableCommand writes the table anew, for a change of its wording.
+// tableCommand writes the table and the ratios again, after a change of their text.
 type tableCommand struct {
-	Out string `default:"docs/benchmarks-compare.md" help:"The table; the raw turns are beside it."`
+	Out string `default:"." help:"The directory with bin/benchmarks-compare.json; it receives docs/benchmarks-compare.md and bench/ratios.json."`
 }
 
-// Run is what the program does for `table`.
+// Run runs the command table.
 func (c *tableCommand) Run(log io.Writer) error {
-	results, err := readJSON(jsonBeside(c.Out))
+	out := files{c.Out}
+	results, err := readComparison(out.raw())
 	if err != nil {
 		return err
 	}
-	return results.writeTable(c.Out, log)
+	return results.publish(out, log)
 }
 
-// measureWork measures with what was written before out of the way.
+// measureWork measures one kind of work after a checkpoint, so that earlier writes do
+// not weigh on it.
 func measureWork(ctx context.Context, w work, s *site, p pace) ([]result, error) {
 	if _, err := s.admin.Exec(ctx, "CHECKPOINT"); err != nil {
 		return nil, fmt.Errorf("asking for a checkpoint: %w", err)

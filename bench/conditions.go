@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// conditions are what the numbers depend on.
+// conditions describe what the figures depend on.
 type conditions struct {
 	Date        string            `json:"date"`
 	Machine     string            `json:"machine"`
@@ -29,7 +29,7 @@ type conditions struct {
 	Settings    []setting         `json:"contenders"`
 }
 
-// setting is how a contender was set up.
+// setting describes how a contender was set up.
 type setting struct {
 	Contender string `json:"contender"`
 	Text      string `json:"settings"`
@@ -63,7 +63,7 @@ func conditionsOf(server map[string]string, p pace, connections int, note string
 	return c
 }
 
-// measured are the modules whose versions a reader wants to know.
+// measured lists the modules whose versions the report names.
 func measured() []string {
 	return []string{
 		"github.com/jackc/pgx/v5", "gorm.io/gorm", "gorm.io/driver/postgres",
@@ -84,7 +84,7 @@ func machine() string {
 	return runtime.GOOS + "/" + runtime.GOARCH
 }
 
-// load is how many processes wanted to run in the last minute, where the system tells.
+// load returns the load average of the last minute, where the system reports one.
 func load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *conditions) String() string {
 	for _, path := range slices.Sorted(maps.Keys(c.Modules)) {
 		versions = append(versions, path+" "+c.Modules[path])
 	}
-	postgres, _, _ := strings.Cut(c.PostgreSQL, " ") // a packager's name follows
+	postgres, _, _ := strings.Cut(c.PostgreSQL, " ") // the packager's name follows
 	return fmt.Sprintf(`- %s, %d cores; load average %s at the start, %s at the end; %s
 - %s; PostgreSQL %s on a Unix socket, %s
 - %s

@@ -9,18 +9,18 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// bare is the contender that the others are held against.
+// bare is the contender that the others are compared with.
 const bare = "bare pgx"
 
-// contender is a way to write and to read records. What it does not offer, or
-// what would say nothing, is nil.
+// contender is one way to write and to read records. A function is nil where the
+// contender does not offer it, or where the figure would mean nothing.
 type contender struct {
 	name     string
-	settings string // what a reader has to know to repeat it
+	settings string // what a reader needs to repeat the measurement
 
 	insert     func(ctx context.Context, rec audit.Record) error    // committed on return
 	insertTx   func(ctx context.Context, rec audit.Record) error    // begin, insert, commit
-	insertMany func(ctx context.Context, recs []audit.Record) error // idempotent, where the contender can be; committed on return
+	insertMany func(ctx context.Context, recs []audit.Record) error // idempotent where the contender supports it; committed on return
 	get        func(ctx context.Context, id uuid.UUID) (answer, error)
 	page       func(ctx context.Context, q pageQuery) (answer, error)
 	timeline   func(ctx context.Context, envelopeID string, limit int) (answer, error)
@@ -29,7 +29,7 @@ type contender struct {
 	close func(ctx context.Context) error
 }
 
-// answer is what was read: enough to see that all contenders read the same.
+// answer summarizes what was read, so that a test can see that all contenders read the same.
 type answer struct {
 	rows int
 	last uuid.UUID
@@ -42,15 +42,15 @@ func answerOf(rows []row) answer {
 	return answer{rows: len(rows), last: rows[len(rows)-1].AuditID}
 }
 
-// tenant is whose records are read: a third of all that are seeded.
+// tenant owns the records that are read: a third of all seeded records.
 const tenant = "tenant-acme"
 
 // pageQuery is a page of the tenant's records, newest first.
 type pageQuery struct {
 	limit int
-	skip  int // how many records come before it
+	skip  int // the number of records before the page
 
-	// Where it begins, for those who do not count: beyond the last record before it.
+	// The start of the page for keyset paging: the last record before it.
 	after  position
 	cursor audit.Cursor
 }
@@ -60,22 +60,22 @@ type position struct {
 	seq               int64
 }
 
-// count is a line of a plain count.
+// count is one row of a plain count.
 type count struct {
 	Name, Other string
 	N           int64
 }
 
-// dsn is what a contender opens: its own pool, as large as everybody's.
+// dsn is what a contender opens. Every contender has a pool of its own, all of one size.
 type dsn struct {
 	url         string
 	connections int
 }
 
-// opening sets a contender up on a migrated database.
+// opening sets up a contender on a migrated database.
 type opening func(ctx context.Context, d dsn) (*contender, error)
 
-// contenders are all there are, the bare one first.
+// contenders lists all contenders, the bare one first.
 func contenders() []opening {
 	return []opening{
 		openPgx, openPgxOffset, openSQL, openGORM, openTunedGORM, openStore, openRecorder, openRiver,

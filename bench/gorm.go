@@ -15,31 +15,20 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// gormBatch is how many rows GORM puts into one statement: 13 arguments a row, of
-// which PostgreSQL takes 65,535.
+// gormBatch is the number of rows per statement. A row has 24 arguments, and PostgreSQL
+// takes at most 65,535 in a statement.
 const gormBatch = 1000
 
 func openGORM(_ context.Context, d dsn) (*contender, error) {
-	c, err := gormContender(d, &gorm.Config{})
-	if err != nil {
-		return nil, err
-	}
-	c.name = "GORM"
-	c.settings = "gorm.io/driver/postgres on pgx's stdlib; its defaults, by which each insert is a transaction of three round trips; Create, CreateInBatches of 1,000, Clauses(OnConflict DoNothing), Take, Find; Raw for signals"
-	return c, nil
+	return gormContender(d, "GORM", &gorm.Config{}, "gorm.io/driver/postgres on pgx's stdlib, with its defaults, so each insert is a transaction of three round trips. Create, CreateInBatches of 1,000, Clauses(OnConflict DoNothing), Take and Find, and Raw for signals")
 }
 
 func openTunedGORM(_ context.Context, d dsn) (*contender, error) {
-	c, err := gormContender(d, &gorm.Config{SkipDefaultTransaction: true, PrepareStmt: true})
-	if err != nil {
-		return nil, err
-	}
-	c.name = "GORM, tuned"
-	c.settings = "as GORM, with SkipDefaultTransaction and PrepareStmt"
-	return c, nil
+	return gormContender(d, "GORM, tuned", &gorm.Config{SkipDefaultTransaction: true, PrepareStmt: true},
+		"as GORM, with SkipDefaultTransaction and PrepareStmt")
 }
 
-func gormContender(d dsn, config *gorm.Config) (*contender, error) {
+func gormContender(d dsn, name string, config *gorm.Config, settings string) (*contender, error) {
 	pool, err := openDB(d)
 	if err != nil {
 		return nil, err
@@ -51,6 +40,8 @@ func gormContender(d dsn, config *gorm.Config) (*contender, error) {
 	}
 	once := clause.OnConflict{Columns: []clause.Column{{Name: "audit_id"}}, DoNothing: true}
 	return &contender{
+		name:     name,
+		settings: settings,
 		insert: func(ctx context.Context, rec audit.Record) error {
 			r := rowOf(&rec)
 			return db.WithContext(ctx).Clauses(once).Create(&r).Error
@@ -96,7 +87,7 @@ func gormContender(d dsn, config *gorm.Config) (*contender, error) {
 	}, nil
 }
 
-// signalsGORM gives GORM the plain counts: its builder has no FILTER and no window.
+// signalsGORM passes the plain counts as raw SQL, since GORM's builder has no window functions.
 func signalsGORM(db *gorm.DB, since, until time.Time) (found answer, err error) {
 	for _, sql := range signalsSQL("?", "?", "?") {
 		var counts []count

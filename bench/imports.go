@@ -18,25 +18,25 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
-	"github.com/hoc-analytics/coordaudit/internal/seed"
-	"github.com/hoc-analytics/coordaudit/internal/yardstick"
+	"github.com/hoc-analytics/coordaudit/internal/test/baseline"
+	"github.com/hoc-analytics/coordaudit/internal/test/seed"
 )
 
-// importing is the work of bringing a file of JSON Lines into an empty table with
-// all its indexes, in a database of each turn's own.
+// importing measures the import of a JSON Lines file into an empty table with all its
+// indexes. Each turn has a database of its own.
 type importing struct {
 	lines  int
 	rounds int
 
-	file    string // the lines
-	copied  string // the same records, ready-made in the server's binary form
-	program string // coordaudit
+	file    string // the JSON Lines
+	copied  string // the same records, in the server's binary COPY format
+	program string // the coordaudit program
 }
 
-// importer brings the file into a database.
+// importer loads the file into a database.
 type importer struct {
 	name string
-	open opening // nil: it needs none
+	open opening // nil if the importer needs no contender
 	load func(ctx context.Context, c *contender, url string) error
 }
 
@@ -53,14 +53,14 @@ func (im *importing) importers() []importer {
 
 func (im *importing) name() string { return "import of " + thousands(int64(im.lines)) + " lines" }
 
-// measure gives each importer its turns, none of which warms up.
+// measure gives each importer its turns, without a warm-up.
 func (im *importing) measure(ctx context.Context, server *pglocal.Server, root string, log io.Writer) (_ []result, err error) {
 	dir, err := os.MkdirTemp("", "coordaudit-bench-")
 	if err != nil {
-		return nil, fmt.Errorf("making a directory for the lines: %w", err)
+		return nil, fmt.Errorf("making a directory for the input: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	fmt.Fprintf(log, "bench: making %d lines\n", im.lines)
+	fmt.Fprintf(log, "bench: writing %d lines\n", im.lines)
 	if err := im.prepare(ctx, server, dir, root); err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (im *importing) measure(ctx context.Context, server *pglocal.Server, root s
 	return results, err
 }
 
-// take is one turn, on a database that is dropped afterwards.
+// take runs one turn, on a database that is dropped afterwards.
 func (im *importing) take(ctx context.Context, server *pglocal.Server, by importer, check func(*site) error) (took time.Duration, err error) {
 	err = withSite(ctx, server, 0, 1, nil, func(s *site) (err error) {
 		var c *contender
@@ -105,7 +105,7 @@ func (im *importing) take(ctx context.Context, server *pglocal.Server, by import
 func (im *importing) complete(ctx context.Context, s *site) error {
 	rows, err := s.rows(ctx)
 	if err == nil && rows != int64(im.lines) {
-		err = fmt.Errorf("%d of %d lines are records now", rows, im.lines)
+		err = fmt.Errorf("%d of %d lines were stored", rows, im.lines)
 	}
 	return err
 }
@@ -134,7 +134,7 @@ func (im *importing) prepare(ctx context.Context, server *pglocal.Server, dir, r
 			return err
 		}
 		return writeFile(im.copied, func(w io.Writer) error {
-			_, err := s.admin.PgConn().CopyTo(ctx, w, "COPY (SELECT "+yardstick.Columns+" FROM coordination_audit_records ORDER BY seq) TO STDOUT (FORMAT binary)")
+			_, err := s.admin.PgConn().CopyTo(ctx, w, "COPY (SELECT "+baseline.Columns+" FROM coordination_audit_records ORDER BY seq) TO STDOUT (FORMAT binary)")
 			return err
 		})
 	})
@@ -152,7 +152,7 @@ func writeFile(path string, write func(io.Writer) error) error {
 	return nil
 }
 
-// copyIn is what the server takes at least: one COPY of rows that are ready to be sent.
+// copyIn shows the least that the server needs: one COPY of rows that are ready to send.
 func (im *importing) copyIn(ctx context.Context, url string) (err error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -163,12 +163,12 @@ func (im *importing) copyIn(ctx context.Context, url string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // it was read only
-	_, err = conn.PgConn().CopyFrom(ctx, file, "COPY coordination_audit_records ("+yardstick.Columns+") FROM STDIN (FORMAT binary)")
+	defer file.Close() //nolint:errcheck // it was only read
+	_, err = conn.PgConn().CopyFrom(ctx, file, "COPY coordination_audit_records ("+baseline.Columns+") FROM STDIN (FORMAT binary)")
 	return err
 }
 
-// run is the program, in a process of its own.
+// run runs the program in a process of its own.
 func (im *importing) run(ctx context.Context, url string) error {
 	command := exec.CommandContext(ctx, im.program, "import", im.file)
 	command.Env = append(os.Environ(), "DATABASE_URL="+url)
@@ -180,14 +180,14 @@ func (im *importing) run(ctx context.Context, url string) error {
 
 const importBatch = 1000
 
-// inBatches is what anybody would write: a line is decoded by encoding/json, and a
-// thousand of them are inserted at once.
+// inBatches is the obvious import: it decodes each line with encoding/json and inserts a
+// thousand at a time.
 func (im *importing) inBatches(ctx context.Context, insertMany func(context.Context, []audit.Record) error) error {
 	file, err := os.Open(im.file)
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // it was read only
+	defer file.Close() //nolint:errcheck // it was only read
 	var batch []audit.Record
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
@@ -209,7 +209,7 @@ func (im *importing) inBatches(ctx context.Context, insertMany func(context.Cont
 	return insertMany(ctx, batch)
 }
 
-// line is a record for encoding/json, without what audit.Record knows of it.
+// line is a record for encoding/json, without audit.Record's own decoder.
 type line struct {
 	AuditID               uuid.UUID `json:"audit_id"`
 	EnvelopeID            string    `json:"envelope_id"`
@@ -224,6 +224,16 @@ type line struct {
 	TargetSubsystem       string    `json:"target_subsystem"`
 	TargetParameter       string    `json:"target_parameter"`
 	CounterpartClass      string    `json:"counterpart_class"`
+
+	ReasonCode    string          `json:"reason_code"`
+	PolicyVersion string          `json:"policy_version"`
+	Actor         string          `json:"actor"`
+	CausedBy      uuid.UUID       `json:"caused_by"`
+	Corrects      uuid.UUID       `json:"corrects"`
+	CorrelationID string          `json:"correlation_id"`
+	TraceID       audit.TraceID   `json:"trace_id"`
+	SpanID        audit.SpanID    `json:"span_id"`
+	Details       json.RawMessage `json:"details"`
 }
 
 func (l *line) record() audit.Record {
@@ -233,5 +243,9 @@ func (l *line) record() audit.Record {
 		ConflictingEnvelopeID: l.ConflictingEnvelopeID, PreemptingEnvelopeID: l.PreemptingEnvelopeID,
 		ActiveEnvelopesCount: l.ActiveEnvelopesCount, TenantID: l.TenantID, TargetSubsystem: l.TargetSubsystem,
 		TargetParameter: l.TargetParameter, CounterpartClass: audit.EnvelopeClass(strings.ToUpper(l.CounterpartClass)),
+		ReasonCode: l.ReasonCode, PolicyVersion: l.PolicyVersion, Actor: l.Actor,
+		Links:   audit.Links{CausedBy: l.CausedBy, Corrects: l.Corrects, CorrelationID: l.CorrelationID},
+		Details: audit.Details(l.Details),
+		Origin:  audit.Origin{TraceID: l.TraceID, SpanID: l.SpanID},
 	}
 }

@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// pace is how long and how often.
+// pace is the length and the number of turns.
 type pace struct {
-	Turn   time.Duration // of one contender; at least one call a caller is made
+	Turn   time.Duration // of one contender; each caller makes at least one call
 	Rounds int
 }
 
-// turn is what a contender did while it was its turn.
+// turn is what a contender did in one turn.
 type turn struct {
 	Calls   int     `json:"calls"`
 	Seconds float64 `json:"seconds"`
-	P50     float64 `json:"p50_us"` // of one call, without the making of its input
+	P50     float64 `json:"p50_us"` // of one call, without the time to make its input
 	P99     float64 `json:"p99_us"`
 }
 
-// measure gives each contender that can do the work its turns.
+// measure gives a turn to each contender that offers the work, round by round.
 func measure(ctx context.Context, w work, s *site, p pace) ([]result, error) {
 	var results []result
 	var calls []preparing
@@ -54,12 +54,12 @@ func measure(ctx context.Context, w work, s *site, p pace) ([]result, error) {
 	return results, err
 }
 
-// inTurns gives each of so many its turn, A B C A B C, each round beginning with another
-// one: whoever goes second finds warmer pages. A round below 0 warms up.
-func inTurns(first, rounds, contenders int, take func(round, i int) error) error {
+// inTurns lets n contenders take turns, A B C A B C. Each round starts with another
+// contender, because the second one finds warmer pages. Rounds below 0 warm up.
+func inTurns(first, rounds, n int, take func(round, i int) error) error {
 	for round := first; round < rounds; round++ {
-		for i := range contenders {
-			if err := take(round, (i+max(round, 0))%contenders); err != nil {
+		for i := range n {
+			if err := take(round, (i+max(round, 0))%n); err != nil {
 				return err
 			}
 		}
@@ -67,7 +67,7 @@ func inTurns(first, rounds, contenders int, take func(round, i int) error) error
 	return nil
 }
 
-// take makes calls on so many goroutines until the turn is over.
+// take makes calls on the given number of goroutines until the turn ends.
 func take(ctx context.Context, callers int, length time.Duration, prepare preparing) (turn, error) {
 	times, faults := make([][]time.Duration, callers), make([]error, callers)
 	var running sync.WaitGroup
@@ -83,7 +83,7 @@ func take(ctx context.Context, callers int, length time.Duration, prepare prepar
 	return turnOf(slices.Concat(times...), took), nil
 }
 
-// turnOf sorts the calls' times.
+// turnOf summarizes the times of a turn's calls.
 func turnOf(calls []time.Duration, took time.Duration) turn {
 	slices.Sort(calls)
 	at := func(share float64) float64 {

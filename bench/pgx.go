@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/yardstick"
+	"github.com/hoc-analytics/coordaudit/internal/test/baseline"
 )
 
 func openPool(ctx context.Context, d dsn) (*pgxpool.Pool, error) {
@@ -26,7 +26,7 @@ func openPool(ctx context.Context, d dsn) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// closing is a pool's end as a contender's.
+// closing closes a pool when the contender is closed.
 func closing(pool *pgxpool.Pool) func(context.Context) error {
 	return func(context.Context) error { pool.Close(); return nil }
 }
@@ -36,29 +36,25 @@ func openPgx(ctx context.Context, d dsn) (*contender, error) {
 	if err != nil {
 		return nil, err
 	}
+	read := reading(func(ctx context.Context, sql string, args ...any) (answer, error) {
+		return readPgx(ctx, pool, sql, args...)
+	})
 	return &contender{
 		name:     bare,
-		settings: "pgxpool, statements prepared and cached (its default); batches as one INSERT … SELECT unnest(…); no savepoint in a transaction; five plain counts in one batch for signals",
+		settings: "pgxpool, with prepared and cached statements (its default). Batches are one INSERT … SELECT unnest(…), a transaction has no savepoint, and signals are five plain counts in one batch",
 		insert: func(ctx context.Context, rec audit.Record) error {
-			return yardstick.InsertOne(ctx, pool, &rec)
+			return baseline.InsertOne(ctx, pool, &rec)
 		},
 		insertTx: func(ctx context.Context, rec audit.Record) error {
-			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return yardstick.InsertOne(ctx, tx, &rec) })
+			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return baseline.InsertOne(ctx, tx, &rec) })
 		},
-		insertMany: func(ctx context.Context, recs []audit.Record) error { return yardstick.InsertAll(ctx, pool, recs) },
+		insertMany: func(ctx context.Context, recs []audit.Record) error { return baseline.InsertAll(ctx, pool, recs) },
 		get: func(ctx context.Context, id uuid.UUID) (answer, error) {
 			r, err := scanRow(pool.QueryRow(ctx, getSQL, id))
 			return answer{rows: 1, last: r.AuditID}, err
 		},
-		page: func(ctx context.Context, q pageQuery) (answer, error) {
-			if q.skip == 0 {
-				return readPgx(ctx, pool, firstPageSQL, tenant, q.limit)
-			}
-			return readPgx(ctx, pool, pageAfterSQL, tenant, q.limit, q.after.decisionTimestamp, q.after.seq)
-		},
-		timeline: func(ctx context.Context, envelopeID string, limit int) (answer, error) {
-			return readPgx(ctx, pool, timelineSQL, tenant, envelopeID, limit)
-		},
+		page:     read.page,
+		timeline: read.timeline,
 		signals: func(ctx context.Context, since, until time.Time) (answer, error) {
 			return signalsPgx(ctx, pool, since, until)
 		},
@@ -66,7 +62,7 @@ func openPgx(ctx context.Context, d dsn) (*contender, error) {
 	}, nil
 }
 
-// openPgxOffset pages as most do at first: by counting the records before the page.
+// openPgxOffset pages by counting the records before the page, as a first version often does.
 func openPgxOffset(ctx context.Context, d dsn) (*contender, error) {
 	pool, err := openPool(ctx, d)
 	if err != nil {
@@ -74,7 +70,7 @@ func openPgxOffset(ctx context.Context, d dsn) (*contender, error) {
 	}
 	return &contender{
 		name:     bare + ", OFFSET",
-		settings: "as " + bare + ", but pages by LIMIT and OFFSET instead of by position; nothing else is measured",
+		settings: "as " + bare + ", but pages use LIMIT and OFFSET instead of a keyset. Nothing else is measured",
 		page: func(ctx context.Context, q pageQuery) (answer, error) {
 			if q.skip == 0 {
 				return readPgx(ctx, pool, firstPageSQL, tenant, q.limit)

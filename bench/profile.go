@@ -14,17 +14,17 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 )
 
-// profileCommand writes profiles of one path: of one, because allocations cannot be
-// told apart afterwards.
+// profileCommand writes profiles of one path. It takes a single path, because a profile
+// does not separate the allocations of two.
 type profileCommand struct {
 	Path        string        `arg:"" enum:"persist,persist-tx,persist-many,record,list" help:"persist, persist-tx, persist-many, record or list."`
-	Duration    time.Duration `default:"5s" help:"How long."`
-	Connections int           `default:"8" help:"The pool."`
-	Records     int           `default:"100000" help:"How many records list reads from."`
-	Out         string        `default:"bin/profile" help:"The directory for PATH.cpu.pprof and PATH.allocs.pprof."`
+	Duration    time.Duration `default:"5s" help:"The length of the measurement."`
+	Connections int           `default:"8" help:"The pool size."`
+	Records     int           `default:"100000" help:"The number of records in the table that list reads."`
+	Out         string        `default:"bin/profile" help:"The directory that receives PATH.cpu.pprof and PATH.allocs.pprof."`
 }
 
-// profiled is a work of a contender of ours.
+// profiled is the work and the contender behind one path.
 type profiled struct {
 	work    func(f *facts) work
 	open    opening
@@ -51,9 +51,9 @@ func (c *profileCommand) profiled() profiled {
 	}
 }
 
-// Run is what the program does for `profile`.
+// Run runs the command profile.
 func (c *profileCommand) Run(ctx context.Context, log io.Writer) error {
-	runtime.MemProfileRate = 0                        // what comes before the work is not to be counted
+	runtime.MemProfileRate = 0                        // allocations before the work do not count
 	if err := os.MkdirAll(c.Out, 0o755); err != nil { //nolint:gosec // profiles hold no secrets
 		return fmt.Errorf("making the profiles' directory: %w", err)
 	}
@@ -75,8 +75,8 @@ func (c *profileCommand) Run(ctx context.Context, log io.Writer) error {
 	})
 }
 
-// sample profiles the work: its time first, then, in a run of their own, its allocations,
-// whose sampling would be seen in the other.
+// sample profiles the CPU first. The allocations get a run of their own, because their
+// sampling would show up in the CPU profile.
 func (c *profileCommand) sample(work func() (turn, error)) (t turn, err error) {
 	err = c.file("cpu", func(w io.Writer) error {
 		if err := pprof.StartCPUProfile(w); err != nil {
@@ -93,7 +93,7 @@ func (c *profileCommand) sample(work func() (turn, error)) (t turn, err error) {
 	if _, err := work(); err != nil {
 		return t, err
 	}
-	runtime.GC() // the profile is as of the last collection
+	runtime.GC() // the profile shows the state at the last collection
 	return t, c.file("allocs", func(w io.Writer) error { return pprof.Lookup("allocs").WriteTo(w, 0) })
 }
 

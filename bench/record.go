@@ -1,18 +1,19 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/yardstick"
+	"github.com/hoc-analytics/coordaudit/internal/test/baseline"
 )
 
-// What anybody would write, for the contenders that bring no SQL of their own.
-// coalesce, because that is what the table's index by tenant is made of.
+// The plain statements, for the contenders without SQL of their own. Their
+// coalesce(tenant_id, …) is the expression of the table's index by tenant.
 const (
-	selected = `SELECT ` + yardstick.Columns + `, seq, created_at FROM coordination_audit_records `
+	selected = `SELECT ` + baseline.Columns + `, seq, created_at FROM coordination_audit_records `
 	newest   = ` ORDER BY decision_timestamp DESC, seq DESC LIMIT `
 
 	getSQL        = selected + `WHERE audit_id = $1`
@@ -25,10 +26,24 @@ const (
 		ORDER BY decision_timestamp, seq LIMIT $3`
 )
 
-// signalsSQL is a plain count for each signal of a tenant between two times, given
-// how the contender marks these three: a name, another one, and how often. It is
-// less than what coordaudit answers: no ids of the records behind a number, no
-// look-up of a class that a record does not state, and each of another moment.
+// reading runs one of the plain SELECTs.
+type reading func(ctx context.Context, sql string, args ...any) (answer, error)
+
+func (read reading) page(ctx context.Context, q pageQuery) (answer, error) {
+	if q.skip == 0 {
+		return read(ctx, firstPageSQL, tenant, q.limit)
+	}
+	return read(ctx, pageAfterSQL, tenant, q.limit, q.after.decisionTimestamp, q.after.seq)
+}
+
+func (read reading) timeline(ctx context.Context, envelopeID string, limit int) (answer, error) {
+	return read(ctx, timelineSQL, tenant, envelopeID, limit)
+}
+
+// signalsSQL returns one plain count per signal, for a tenant and a window of time. The
+// arguments are the contender's placeholders. The columns are a name, a second name and
+// a number. coordaudit answers more: it adds the ids of the records behind a number,
+// looks up classes that a record does not state, and reads everything at one moment.
 func signalsSQL(tenant, since, until string) []string {
 	from := ` FROM coordination_audit_records WHERE coalesce(tenant_id, '') = ` + tenant +
 		` AND decision_timestamp >= ` + since + ` AND decision_timestamp < ` + until + ` `
@@ -47,7 +62,7 @@ func signalsSQL(tenant, since, until string) []string {
 	}
 }
 
-// row is a record as the table holds it, also for GORM, which fills the last two
+// row is a record as the table holds it. GORM uses it too, and fills the last two fields
 // from RETURNING.
 type row struct {
 	AuditID               uuid.UUID `gorm:"primaryKey;type:uuid"`
@@ -63,29 +78,45 @@ type row struct {
 	TargetSubsystem       *string
 	TargetParameter       *string
 	CounterpartClass      *string
+	ReasonCode            *string
+	PolicyVersion         *string
+	Actor                 *string
+	CausedBy              *uuid.UUID `gorm:"type:uuid"`
+	Corrects              *uuid.UUID `gorm:"type:uuid"`
+	CorrelationID         *string
+	TraceID               []byte
+	SpanID                []byte
+	Details               *string    `gorm:"type:jsonb"`
+	SourceID              *uuid.UUID `gorm:"type:uuid"`
+	SourceSeq             *int64
 	Seq                   int64     `gorm:"->;default:(-)"`
 	StoredAt              time.Time `gorm:"column:created_at;->;default:(-)"`
 }
 
-// TableName is GORM's way to learn it.
+// TableName tells GORM the name of the table.
 func (row) TableName() string { return "coordination_audit_records" }
 
 func rowOf(rec *audit.Record) row {
 	return row{
 		AuditID: rec.AuditID, EnvelopeID: rec.EnvelopeID, EnvelopeClass: string(rec.EnvelopeClass), Decision: string(rec.Decision),
-		Reason: rec.Reason, DecisionTimestamp: rec.DecisionTimestamp, ConflictingEnvelopeID: yardstick.Nullable(rec.ConflictingEnvelopeID),
-		PreemptingEnvelopeID: yardstick.Nullable(rec.PreemptingEnvelopeID), ActiveEnvelopesCount: rec.ActiveEnvelopesCount,
-		TenantID: yardstick.Nullable(rec.TenantID), TargetSubsystem: yardstick.Nullable(rec.TargetSubsystem), TargetParameter: yardstick.Nullable(rec.TargetParameter),
-		CounterpartClass: yardstick.Nullable(string(rec.CounterpartClass)),
+		Reason: rec.Reason, DecisionTimestamp: rec.DecisionTimestamp, ConflictingEnvelopeID: baseline.Nullable(rec.ConflictingEnvelopeID),
+		PreemptingEnvelopeID: baseline.Nullable(rec.PreemptingEnvelopeID), ActiveEnvelopesCount: rec.ActiveEnvelopesCount,
+		TenantID: baseline.Nullable(rec.TenantID), TargetSubsystem: baseline.Nullable(rec.TargetSubsystem), TargetParameter: baseline.Nullable(rec.TargetParameter),
+		CounterpartClass: baseline.Nullable(string(rec.CounterpartClass)),
+		ReasonCode:       baseline.Nullable(rec.ReasonCode), PolicyVersion: baseline.Nullable(rec.PolicyVersion), Actor: baseline.Nullable(rec.Actor),
+		CausedBy: baseline.ID(rec.Links.CausedBy), Corrects: baseline.ID(rec.Links.Corrects), CorrelationID: baseline.Nullable(rec.Links.CorrelationID),
+		TraceID: baseline.Bytes(rec.Origin.TraceID[:]), SpanID: baseline.Bytes(rec.Origin.SpanID[:]), Details: baseline.Nullable(string(rec.Details)),
+		SourceID: baseline.ID(rec.Origin.SourceID), SourceSeq: baseline.Number(rec.Origin.SourceSeq),
 	}
 }
 
-// scanner is a row of pgx or of database/sql.
+// scanner is a row of pgx or database/sql.
 type scanner interface{ Scan(into ...any) error }
 
 func scanRow(from scanner) (r row, err error) {
 	err = from.Scan(&r.AuditID, &r.EnvelopeID, &r.EnvelopeClass, &r.Decision, &r.Reason, &r.DecisionTimestamp,
 		&r.ConflictingEnvelopeID, &r.PreemptingEnvelopeID, &r.ActiveEnvelopesCount, &r.TenantID,
-		&r.TargetSubsystem, &r.TargetParameter, &r.CounterpartClass, &r.Seq, &r.StoredAt)
+		&r.TargetSubsystem, &r.TargetParameter, &r.CounterpartClass, &r.ReasonCode, &r.PolicyVersion, &r.Actor,
+		&r.CausedBy, &r.Corrects, &r.CorrelationID, &r.TraceID, &r.SpanID, &r.Details, &r.SourceID, &r.SourceSeq, &r.Seq, &r.StoredAt)
 	return r, err
 }

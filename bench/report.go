@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// report is the comparison as docs/benchmarks-compare.md.
+// report formats the comparison as docs/benchmarks-compare.md.
 func report(c *comparison) string {
 	var text strings.Builder
 	text.WriteString(`# Side by side
 
-What coordaudit costs beside what people would use instead. Written by ` + "`make bench-compare`" + `; the raw turns are in
-[benchmarks-compare.json](benchmarks-compare.json), and what single calls cost beside the bare statement is in
-[benchmarks.md](benchmarks.md). ` + "`make bench-check`" + ` holds a change's ratios against this table.
+This page compares coordaudit with the usual alternatives. ` + "`make bench-compare`" + ` writes it, and keeps the raw turns in
+` + "`bin/benchmarks-compare.json`" + `. [benchmarks.md](benchmarks.md) compares single calls with the bare statement.
+` + "`make bench-check`" + ` compares a change with the ratios of this page that matter most ([ratios.json](../bench/ratios.json)).
 
 `)
 	text.WriteString(c.Conditions.String())
@@ -35,26 +35,26 @@ What coordaudit costs beside what people would use instead. Written by ` + "`mak
 const howToRead = `
 ## How to read it
 
-- The contenders take turns, A B C A B C, each round beginning with another one. A ratio is of one round, in which both were;
-  the table has the median of the rounds, and the lowest and the highest.
-- With one caller, the time is a call's median. With more it is what passes for each call, so a lower time is a higher
-  throughput; the making of the record is in it then, for all alike.
-- Each contender has a pool of the same size, on a database that they share. Every write is committed and flushed (fsync on).
-- Reads come first. Writes then make the table grow, for all contenders of it alike; *rows before* is what it held when a
-  work began. An empty table has nothing to read.
-- Reads are of one tenant, who has a third of the records. Signals are those of the last 7 of 30 days. The page deep down
-  is the 10,000th, or the last full one where there are fewer.
-- **Record** sends on one connection, so other work on the machine slows it down more than those with eight: with 16 callers
-  its ratio went from 0.30 to 0.83 on two cores that ten processes wanted.
-- **Import** is of JSON Lines into an empty table with all its indexes, in a database of each turn's own, over one connection; its turns
-  are in the raw data. Bare pgx has one COPY of rows that are ready to be sent: what the server takes at least. database/sql and GORM decode
-  with encoding/json and insert a thousand at a time, on one goroutine, as anybody would at first; coordaudit is the program
-  ` + "`coordaudit import`" + `, which parses on all cores, its start included.
-- **Signals** are no like for like: the others make five plain counts, ours also gathers the ids of the records behind each
-  number and looks up the classes that records do not state, all as of one moment.
-- **Timeline**: the statement that anybody would write has an OR over three columns; ours reads each from an index of its own.
-- **Reading** bare leaves the rows as they are scanned; ours makes them records, and a cursor for the page that follows.
-- Ratios below 1 in batches come from how ids are passed: see [benchmarks.md](benchmarks.md).
+- The contenders take turns, A B C A B C, and each round starts with another one. A ratio compares two contenders of one round. The
+  table shows the median of the rounds, and the lowest and the highest.
+- For a single caller, the time is the median call. For several callers it is the elapsed time divided by the calls, so a lower time is a
+  higher throughput. That time includes the making of the record, for all contenders alike.
+- All contenders share a database, and each has a pool of the same size. Every write is committed and flushed (fsync on).
+- Reads run first. Writes then grow the table, for all its contenders alike. *Rows before* is the number of rows when the work began.
+  An empty table has nothing to read.
+- Reads ask for one tenant, who owns a third of the records. Signals cover the last 7 of 30 days. The deep page is the 10,000th, or the
+  last full one where there are fewer.
+- **Record** sends on one connection, so other load on the machine slows it more than the contenders with eight. With 16 callers
+  its ratio rose from 0.30 to 0.83 on two cores that ten processes shared.
+- **Import** loads JSON Lines into an empty table with all its indexes, over one connection. Each turn has a database of its own. Bare pgx
+  sends one COPY of rows that are ready to send, which is the least that the server needs. database/sql and GORM decode with encoding/json on one
+  goroutine and insert a thousand rows at a time, as a first version would. coordaudit is the program ` + "`coordaudit import`" + `,
+  which parses on all cores. Its time includes the start of the program.
+- **Signals** do not compare like with like. The others run five plain counts. coordaudit also collects the ids of the records behind each
+  number, looks up classes that the records do not state, and reads everything at one moment.
+- **Timeline**: the obvious statement has an OR over three columns. coordaudit reads each column from an index of its own.
+- **Reads** of the other contenders return scanned rows. coordaudit returns records, and a cursor for the next page.
+- Ratios below 1 in batches come from the way that ids are passed. [benchmarks.md](benchmarks.md) explains it.
 `
 
 func sizes(c *comparison) []int {
@@ -67,7 +67,7 @@ func sizes(c *comparison) []int {
 	return found
 }
 
-// group are the results of one work.
+// group holds the results of one kind of work.
 type group struct {
 	work    string
 	results []*result
@@ -89,12 +89,16 @@ func groupsOf(c *comparison, records int) []group {
 	return groups
 }
 
-func writeSize(text *strings.Builder, c *comparison, records int) {
-	title := fmt.Sprintf("A table of %s records", thousands(int64(records)))
+// title is the heading of a table of that many records.
+func title(records int) string {
 	if records == 0 {
-		title = "An empty table"
+		return "An empty table"
 	}
-	fmt.Fprintf(text, "\n## %s\n\nTimes bare pgx, lower is better; a dash: not offered, or not measured.\n\n", title)
+	return fmt.Sprintf("A table of %s records", thousands(int64(records)))
+}
+
+func writeSize(text *strings.Builder, c *comparison, records int) {
+	fmt.Fprintf(text, "\n## %s\n\nThe figures are times bare pgx. Lower is better. A dash means not offered or not measured.\n\n", title(records))
 	groups := groupsOf(c, records)
 	writeMatrix(text, c, groups, records)
 	text.WriteString("\n| work | rows before | contender | µs | lowest to highest | records/s written | times bare pgx | lowest to highest |\n")
@@ -106,7 +110,7 @@ func writeSize(text *strings.Builder, c *comparison, records int) {
 	}
 }
 
-// writeMatrix is a line a work and a column a contender.
+// writeMatrix writes one line per kind of work and one column per contender.
 func writeMatrix(text *strings.Builder, c *comparison, groups []group, records int) {
 	head, rule := "| work |", "|---|"
 	for _, s := range c.Conditions.Settings {

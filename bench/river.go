@@ -13,12 +13,12 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// decision is a record as a job's arguments: River keeps them as JSON.
+// decision is a record as the arguments of a job. River stores them as JSON.
 type decision struct {
 	Record audit.Record `json:"record"`
 }
 
-// Kind is River's name for this sort of job.
+// Kind returns River's name for this type of job.
 func (decision) Kind() string { return "decision" }
 
 func openRiver(ctx context.Context, d dsn) (_ *contender, err error) {
@@ -45,7 +45,7 @@ func openRiver(ctx context.Context, d dsn) (_ *contender, err error) {
 	}
 	return &contender{
 		name:     "River",
-		settings: "Insert, InsertTx and InsertManyFast of an insert-only client on riverpgxv5; the record as a job's JSON in a table of its own with other columns and indexes, which is empty at first whatever the other table holds: a yardstick, not a rival",
+		settings: "Insert, InsertTx and InsertManyFast of an insert-only client on riverpgxv5. The record is the JSON of a job, in a table with other columns and indexes, which starts empty at every size of the other table. It is a baseline, not an alternative",
 		insert: func(ctx context.Context, rec audit.Record) error {
 			_, err := client.Insert(ctx, decision{rec}, nil)
 			return err

@@ -15,61 +15,61 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
-	"github.com/hoc-analytics/coordaudit/internal/seed"
+	"github.com/hoc-analytics/coordaudit/internal/test/seed"
 )
 
-// serverSettings are those of every run; the report names them.
+// serverSettings returns the settings of every run. The report names them.
 func serverSettings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "512MB",
-		"max_wal_size":   "4GB", // else a checkpoint falls on whoever is there
+		"max_wal_size":   "4GB", // else a checkpoint hits one contender and not the others
 	}
 }
 
-// withServer lends a server that keeps what it commits.
+// withServer runs work with a server that keeps what it commits.
 func withServer(ctx context.Context, settings map[string]string, work func(*pglocal.Server) error) error {
 	server, err := pglocal.Start(ctx, pglocal.Config{Durable: true, Settings: settings})
 	if err != nil {
 		return err
 	}
-	return errors.Join(work(server), server.Stop()) //nolint:contextcheck // it has none: the server ends in any case
+	return errors.Join(work(server), server.Stop()) //nolint:contextcheck // Stop takes no context: the server ends in any case
 }
 
-// site is a database with so many records, and the contenders on it.
+// site is a database with a number of records, and the contenders on it.
 type site struct {
 	facts      facts
 	contenders []*contender
-	admin      *pgx.Conn // for what is not measured
+	admin      *pgx.Conn // for statements that are not measured
 }
 
-// facts are what the works need to know of the records.
+// facts describe the records of a site, as far as the works need it.
 type facts struct {
 	records   int
-	ids       []uuid.UUID // spread over all of them
+	ids       []uuid.UUID // spread over the whole table
 	firstPage pageQuery
-	deepPage  pageQuery // of limit 0 where there are too few records for it
+	deepPage  pageQuery // limit 0 where the table has too few records
 	since     time.Time // the last seven days of thirty
 	until     time.Time
 }
 
-// envelope is one of the tenant's, about one in fifty of its records.
+// envelope belongs to the tenant and has about one in fifty of its records.
 const envelope = "envelope-007"
 
 const (
-	fewest         = 1000
+	minRecords     = 1000
 	deepPageNumber = 10_000
-	deepPageSize   = 25 // so that the tenant's third of a million has so many pages
+	deepPageSize   = 25 // the tenant's third of a million records fills 10,000 pages of this size
 )
 
-// withSite makes a database of so many records, opens the contenders on it, and
-// lends them.
+// withSite creates a database with the given number of records, opens the contenders on
+// it, and runs work.
 func withSite(ctx context.Context, server *pglocal.Server, records, connections int, openings []opening, work func(*site) error) (err error) {
 	name := fmt.Sprintf("bench_%d_%x", records, time.Now().UnixNano())
 	if err := inMaintenance(ctx, server, "CREATE DATABASE "+name); err != nil {
 		return err
 	}
 	d := dsn{url: server.DatabaseURL(name), connections: connections}
-	// Dropped, so that a table of millions is not in the way of the next one.
+	// A table of millions of records must not take the disk of the next run.
 	defer func() {
 		err = errors.Join(err, inMaintenance(context.WithoutCancel(ctx), server, "DROP DATABASE "+name))
 	}()
@@ -78,7 +78,7 @@ func withSite(ctx context.Context, server *pglocal.Server, records, connections 
 		return fmt.Errorf("opening database %s: %w", name, err)
 	}
 	s := &site{admin: admin}
-	// What is open is closed in order, also when ctx has ended.
+	// Close everything in order, even after ctx has ended.
 	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(ctx))) }()
 	migrator := auditmigrate.New(admin.Config(), auditmigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if _, err := migrator.Up(ctx); err != nil {
@@ -105,14 +105,14 @@ func (s *site) close(ctx context.Context) error {
 	return errors.Join(append(faults, s.admin.Close(ctx))...)
 }
 
-// with is the same site for some of its contenders only.
+// with returns the site with only the named contenders.
 func (s *site) with(names ...string) *site {
 	some := *s
 	some.contenders = slices.DeleteFunc(slices.Clone(s.contenders), func(c *contender) bool { return !slices.Contains(names, c.name) })
 	return &some
 }
 
-// rows is how many records the table holds now.
+// rows counts the records of the table.
 func (s *site) rows(ctx context.Context) (n int64, err error) {
 	if err := s.admin.QueryRow(ctx, "SELECT count(*) FROM coordination_audit_records").Scan(&n); err != nil {
 		return 0, fmt.Errorf("counting the records: %w", err)
@@ -120,7 +120,7 @@ func (s *site) rows(ctx context.Context) (n int64, err error) {
 	return n, nil
 }
 
-// inMaintenance does what cannot be done from within a database.
+// inMaintenance runs a statement that cannot run inside the database that it concerns.
 func inMaintenance(ctx context.Context, server *pglocal.Server, sql string) error {
 	conn, err := pgx.Connect(ctx, server.URL())
 	if err != nil {
@@ -133,14 +133,14 @@ func inMaintenance(ctx context.Context, server *pglocal.Server, sql string) erro
 	return nil
 }
 
-// fill seeds the table and learns what the works ask for.
+// fill seeds the table and collects the facts that the works need.
 func fill(ctx context.Context, d dsn, admin *pgx.Conn, records int) (facts, error) {
 	known := facts{records: records}
 	if records == 0 {
 		return known, nil
 	}
-	if records < fewest {
-		return known, fmt.Errorf("seeding %d records: give 0, or %d at least, for every read to find something", records, fewest)
+	if records < minRecords {
+		return known, fmt.Errorf("seeding %d records: give 0, or at least %d, so that every read finds something", records, minRecords)
 	}
 	pool, err := openPool(ctx, d)
 	if err != nil {
@@ -170,8 +170,8 @@ func fill(ctx context.Context, d dsn, admin *pgx.Conn, records int) (facts, erro
 	return known, err
 }
 
-// deepPage walks past so many records in large pages: where a page ends does not
-// depend on how long it is.
+// deepPage walks past skip records in large pages. The position after them does not
+// depend on the page size.
 func deepPage(ctx context.Context, store *coordaudit.Store, skip int) (pageQuery, error) {
 	page := pageQuery{limit: deepPageSize, skip: skip}
 	for left := skip; left > 0; {
@@ -189,5 +189,5 @@ func deepPage(ctx context.Context, store *coordaudit.Store, skip int) (pageQuery
 	return page, nil
 }
 
-// number is which page it is.
+// number returns the number of the page.
 func (q pageQuery) number() int { return q.skip/q.limit + 1 }

@@ -11,11 +11,11 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/yardstick"
+	"github.com/hoc-analytics/coordaudit/internal/test/baseline"
 )
 
-// openDB is a pool of database/sql as large as everybody's, that keeps its
-// connections: by default it would keep two, and open the others anew.
+// openDB opens a database/sql pool of the common size that keeps its connections. By
+// default it would keep two and open the others again.
 func openDB(d dsn) (*sql.DB, error) {
 	config, err := pgx.ParseConfig(d.url)
 	if err != nil {
@@ -32,9 +32,12 @@ func openSQL(_ context.Context, d dsn) (*contender, error) {
 	if err != nil {
 		return nil, err
 	}
+	read := reading(func(ctx context.Context, sql string, args ...any) (answer, error) {
+		return readDB(ctx, db, sql, args...)
+	})
 	return &contender{
 		name:     "database/sql",
-		settings: "pgx's stdlib, which prepares and caches statements by itself (its default); MaxIdleConns = MaxOpenConns; the statements of bare pgx, the five counts one after the other",
+		settings: "pgx's stdlib, which prepares and caches statements (its default), with MaxIdleConns = MaxOpenConns. The statements are those of bare pgx, and the five counts run one after the other",
 		insert: func(ctx context.Context, rec audit.Record) error {
 			return insertDB(ctx, db, &rec)
 		},
@@ -43,7 +46,7 @@ func openSQL(_ context.Context, d dsn) (*contender, error) {
 			if err != nil {
 				return err
 			}
-			defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+			defer func() { _ = tx.Rollback() }() // it does nothing after a commit
 			if err := insertDB(ctx, tx, &rec); err != nil {
 				return err
 			}
@@ -54,15 +57,8 @@ func openSQL(_ context.Context, d dsn) (*contender, error) {
 			r, err := scanRow(db.QueryRowContext(ctx, getSQL, id))
 			return answer{rows: 1, last: r.AuditID}, err
 		},
-		page: func(ctx context.Context, q pageQuery) (answer, error) {
-			if q.skip == 0 {
-				return readDB(ctx, db, firstPageSQL, tenant, q.limit)
-			}
-			return readDB(ctx, db, pageAfterSQL, tenant, q.limit, q.after.decisionTimestamp, q.after.seq)
-		},
-		timeline: func(ctx context.Context, envelopeID string, limit int) (answer, error) {
-			return readDB(ctx, db, timelineSQL, tenant, envelopeID, limit)
-		},
+		page:     read.page,
+		timeline: read.timeline,
 		signals: func(ctx context.Context, since, until time.Time) (answer, error) {
 			return signalsDB(ctx, db, since, until)
 		},
@@ -78,16 +74,16 @@ type rowQuerier interface {
 func insertDB(ctx context.Context, db rowQuerier, rec *audit.Record) error {
 	var seq int64
 	var createdAt time.Time
-	return db.QueryRowContext(ctx, yardstick.Insert, yardstick.InsertArgs(rec)...).Scan(&seq, &createdAt)
+	return db.QueryRowContext(ctx, baseline.Insert, baseline.InsertArgs(rec)...).Scan(&seq, &createdAt)
 }
 
-// eachDB gives every row of a query to scan.
+// eachDB calls scan for every row of a query.
 func eachDB(ctx context.Context, db *sql.DB, scan func(scanner) error, query string, args ...any) error {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err says what went wrong
+	defer func() { _ = rows.Close() }() // rows.Err reports the failure
 	for rows.Next() {
 		if err := scan(rows); err != nil {
 			return err
@@ -100,7 +96,7 @@ func insertManyDB(ctx context.Context, db *sql.DB, recs []audit.Record) error {
 	var id uuid.UUID
 	var seq int64
 	var createdAt time.Time
-	return eachDB(ctx, db, func(from scanner) error { return from.Scan(&id, &seq, &createdAt) }, yardstick.InsertMany, yardstick.InsertManyArgs(recs)...)
+	return eachDB(ctx, db, func(from scanner) error { return from.Scan(&id, &seq, &createdAt) }, baseline.InsertMany, baseline.InsertManyArgs(recs)...)
 }
 
 func readDB(ctx context.Context, db *sql.DB, query string, args ...any) (answer, error) {

@@ -15,15 +15,15 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// The contenders of ours. Persist, PersistTx, PersistMany and the reading calls are
+// The contenders of coordaudit. Persist, PersistTx, PersistMany and the reading calls are
 // one, Record is another.
 const (
 	ours       = "coordaudit"
 	oursRecord = "coordaudit Record"
 )
 
-// config logs nothing, and lets no stall of the machine end the run: how long a
-// call may take has no part in how long it takes.
+// config logs nothing. Its long timeout keeps a stall of the machine from ending the
+// run, and does not change how long a call takes.
 func config() coordaudit.Config {
 	return coordaudit.Config{Logger: slog.New(slog.DiscardHandler), Timeout: time.Minute}
 }
@@ -36,7 +36,7 @@ func openStore(ctx context.Context, d dsn) (*contender, error) {
 	store := coordaudit.New(pool, config())
 	return &contender{
 		name:     ours,
-		settings: "Persist, PersistTx (with its savepoint), PersistMany, Get, List, Timeline, Signals; its defaults, but for a Timeout of a minute and a logger that discards",
+		settings: "Persist, PersistTx (with its savepoint), PersistMany, Get, List, Timeline and Signals, with the defaults, except for a Timeout of one minute and a logger that discards",
 		insert: func(ctx context.Context, rec audit.Record) error {
 			_, err := store.Persist(ctx, rec)
 			return err
@@ -88,16 +88,16 @@ func openRecorder(ctx context.Context, d dsn) (*contender, error) {
 	dir, err := os.MkdirTemp("", "coordaudit-bench-")
 	if err != nil {
 		end()
-		return nil, fmt.Errorf("making a dead-letter directory: %w", err)
+		return nil, fmt.Errorf("making a spool: %w", err)
 	}
-	recorder, err := store.NewRecorder(coordaudit.RecorderConfig{DeadLetterDir: dir}) //nolint:contextcheck // it has none: it outlives the call
+	recorder, err := store.NewRecorder(coordaudit.RecorderConfig{SpoolDir: dir}) //nolint:contextcheck // it takes no context, since it outlives the call
 	if err != nil {
 		end()
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return &contender{
 		name:     oursRecord,
-		settings: "Record, which waits for its batch's commit; its defaults: one flusher, so one connection, and batches of up to 1,000",
+		settings: "Record, which waits for the commit of its batch, with the defaults: one flusher, so one connection, and batches of up to 1,000",
 		insert: func(ctx context.Context, rec audit.Record) error {
 			_, err := recorder.Record(ctx, rec)
 			return err

@@ -5,25 +5,25 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/hoc-analytics/coordaudit/internal/yardstick"
+	"github.com/hoc-analytics/coordaudit/internal/test/baseline"
 )
 
-// work is what every contender that can is asked to do.
+// work is one thing to measure, for every contender that offers it.
 type work struct {
 	name    string
 	callers int
-	rows    int // records that a call writes; 0 for reading
+	rows    int // records written per call; 0 for reads
 
-	// of makes the contender's calls; nil if it has none.
+	// of prepares the contender's calls. It returns nil if the contender does not offer the work.
 	of func(c *contender, f *facts) preparing
 }
 
-// preparing makes a call's input, which a lone caller is not charged with.
+// preparing makes the input of a call. A single caller's time does not include it.
 type preparing func() (call, error)
 
 type call func(ctx context.Context) error
 
-// writes are done on a table of any size.
+// writes are measured on tables of every size.
 func writes() []work {
 	return []work{
 		inserts(1), inserts(8), inserts(16), inserts(64),
@@ -32,7 +32,7 @@ func writes() []work {
 	}
 }
 
-// reads are those that a table of these records has an answer to.
+// reads are measured where the table has records to find.
 func reads(f *facts) []work {
 	if f.records == 0 {
 		return nil
@@ -51,7 +51,7 @@ func reads(f *facts) []work {
 	return works
 }
 
-// The names that `check` looks for.
+// The names that the command check looks for.
 const (
 	insertInTx = "insert in a caller's transaction"
 	firstPage  = "first page by tenant"
@@ -72,7 +72,7 @@ func inserts(callers int) work {
 			return nil
 		}
 		return func() (call, error) {
-			rec, err := yardstick.Record()
+			rec, err := baseline.Record()
 			return func(ctx context.Context) error { return c.insert(ctx, rec) }, err
 		}
 	}}
@@ -83,7 +83,7 @@ func insertTx(c *contender, _ *facts) preparing {
 		return nil
 	}
 	return func() (call, error) {
-		rec, err := yardstick.Record()
+		rec, err := baseline.Record()
 		return func(ctx context.Context) error { return c.insertTx(ctx, rec) }, err
 	}
 }
@@ -94,7 +94,7 @@ func batches(rows int) work {
 			return nil
 		}
 		return func() (call, error) {
-			recs, err := yardstick.Records(rows)
+			recs, err := baseline.Records(rows)
 			return func(ctx context.Context) error { return c.insertMany(ctx, recs) }, err
 		}
 	}}
@@ -136,7 +136,7 @@ func signals(c *contender, f *facts) preparing {
 
 func always(c call) preparing { return func() (call, error) { return c, nil } }
 
-// expect fails a call that found too little to be compared.
+// expect fails a call that found fewer rows than the others find.
 func expect(rows int, read func(ctx context.Context) (answer, error)) call {
 	return func(ctx context.Context) error {
 		found, err := read(ctx)

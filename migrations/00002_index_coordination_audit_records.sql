@@ -1,18 +1,18 @@
--- Replaces the predecessor's five single-column indexes by four that serve the
--- questions that the trail is asked.
+-- Replaces the predecessor's five single-column indexes with four that serve the
+-- queries on the trail.
 --
--- Why these: nearly every question names a tenant, and then a time window or an
--- envelope; seq makes the order total where times are equal. The two partial ones
--- find the records that name an envelope as the other party, for its timeline;
--- few records name one, so they are small. Indexes on class and decision alone
--- (five and three values) served no query and cost every write.
+-- Why these: nearly every query names a tenant, and then a time window or an envelope.
+-- seq makes the order total among equal times. The two partial indexes find the
+-- records that name an envelope as the other party, for its timeline. Few records name
+-- one, so they are small. Indexes on class and decision alone (five and three values)
+-- served no query and slowed down every write.
 --
--- Locks: SHARE UPDATE EXCLUSIVE, so reads and writes go on. Each build waits for
+-- Locks: SHARE UPDATE EXCLUSIVE, so reads and writes continue. Each build waits for
 -- the transactions that are open when it starts.
 --
--- NO TRANSACTION, because CONCURRENTLY demands it. A build that was interrupted
--- leaves an invalid index behind, hence the DROP before each CREATE: running the
--- migration again mends it.
+-- NO TRANSACTION, because CONCURRENTLY requires it. An interrupted build leaves an
+-- invalid index behind. The DROP before each CREATE removes it when the migration runs
+-- again.
 
 -- +goose NO TRANSACTION
 -- +goose Up

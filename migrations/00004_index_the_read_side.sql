@@ -1,21 +1,21 @@
--- Validates the CHECKs of 00003, and replaces the indexes of 00002 by those that
--- the queries of the read side were measured with.
+-- Validates the CHECKs of 00003, and replaces the indexes of 00002 with those that the
+-- queries of the read side were measured with.
 --
--- Why these: every question names a scope first. coalesce(tenant_id, '') is one
--- key for "this tenant" and "no tenant" alike (adopted rows may hold an empty
--- tenant where ours hold NULL), so that one query, and one plan, serves both. The
--- time index serves questions about all tenants. An envelope's timeline takes one
--- index for its own records and two partial ones for the records that name it;
--- few do, so these are small. seq makes each order total where times are equal.
+-- Why these: every query names a scope first. coalesce(tenant_id, '') is one key for
+-- both "this tenant" and "no tenant" (adopted rows may hold an empty tenant where ours
+-- hold NULL), so one query, and one plan, serves both. The time index serves queries
+-- about all tenants. An envelope's timeline uses one index for its own records and two
+-- partial ones for the records that name it. Few records do, so these are small. seq
+-- makes each order total among equal times.
 --
--- Locks: SHARE UPDATE EXCLUSIVE, so reads and writes go on. Validating reads the
--- table once. Each build waits for the transactions that are open when it starts,
--- each drop for those that use the table. The indexes of 00002 go last: no query
--- is without one at any moment.
+-- Locks: SHARE UPDATE EXCLUSIVE, so reads and writes continue. Validation reads the
+-- table once. Each build waits for the transactions that are open when it starts, and
+-- each drop for those that use the table. The indexes of 00002 are dropped last, so no
+-- query is ever without one.
 --
--- NO TRANSACTION, because CONCURRENTLY demands it. A build that was interrupted
--- leaves an invalid index behind, hence the DROP before each CREATE: running the
--- migration again mends it.
+-- NO TRANSACTION, because CONCURRENTLY requires it. An interrupted build leaves an
+-- invalid index behind. The DROP before each CREATE removes it when the migration runs
+-- again.
 
 -- +goose NO TRANSACTION
 -- +goose Up
@@ -46,8 +46,9 @@ CREATE INDEX CONCURRENTLY coordination_audit_preempting_scope_time_idx
     WHERE preempting_envelope_id IS NOT NULL;
 
 -- An expression has no statistics until the table is analyzed, and autovacuum waits
--- for a tenth of it to be new. Until then each tenant would pass for 0.5 % of the rows.
-DO $$ BEGIN IF EXISTS (SELECT FROM coordination_audit_records) THEN ANALYZE coordination_audit_records; END IF; END $$;
+-- until a tenth of it is new. Until then the planner assumes 0.5 % of the rows for
+-- each tenant.
+DO $$ BEGIN IF EXISTS (SELECT 1 FROM coordination_audit_records) THEN ANALYZE coordination_audit_records; END IF; END $$;
 
 DROP INDEX CONCURRENTLY IF EXISTS coordination_audit_tenant_time_idx;
 DROP INDEX CONCURRENTLY IF EXISTS coordination_audit_tenant_envelope_time_idx;

@@ -1,6 +1,6 @@
-// Package migrations holds the schema's history as goose migrations. sqlc reads
-// the same files, so the generated code cannot drift from the schema. Package
-// auditmigrate runs them.
+// Package migrations holds the schema's history as goose migrations. sqlc reads the
+// same files, so the generated code matches the schema. Package auditmigrate runs
+// them.
 package migrations
 
 import "embed"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# What a service gets when it imports coordaudit: a scratch module that pins older
-# releases of otel, grpc and x/crypto keeps them, and compiles nothing beyond what
-# the package promises.
+# Checks what a service gets when it imports coordaudit. A scratch module pins older releases
+# of otel, grpc and x/crypto. It must keep them, and must compile only the modules that are
+# allowed for the package.
 set -eu
 repository=$(pwd)
 tmp=$(mktemp -d)
@@ -10,7 +10,7 @@ export GOWORK=off GOFLAGS=-mod=mod
 module=github.com/hoc-analytics/coordaudit
 pins="go.opentelemetry.io/otel@v1.35.0 google.golang.org/grpc@v1.70.0 golang.org/x/crypto@v0.36.0"
 
-# check PACKAGE ALLOWED: ALLOWED is a regular expression over the modules that may be compiled in.
+# check PACKAGE ALLOWED. ALLOWED is a regular expression for the modules that may be compiled.
 check() {
 	echo "footprint: importing $1"
 	dir=$(mktemp -d "$tmp/XXXXXX")
@@ -38,7 +38,7 @@ check() {
 			[ "$got" = "$pin" ] || { echo "footprint: importing $1 moves $pin to $got" >&2; exit 1; }
 		done
 		extra=$(go list -deps -f '{{if not .Standard}}{{with .Module}}{{.Path}}{{end}}{{end}}' "$1" | sort -u | grep -vE "^($2)\$" || true)
-		[ -z "$extra" ] || { echo "footprint: importing $1 compiles more than it promises: $extra" >&2; exit 1; }
+		[ -z "$extra" ] || { echo "footprint: importing $1 compiles modules that are not allowed: $extra" >&2; exit 1; }
 	)
 }
 

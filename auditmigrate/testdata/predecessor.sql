@@ -1,5 +1,5 @@
--- The table as the predecessor's own migration leaves it, and 1,000 rows of all
--- the kinds that its CHECKs let through.
+-- The table as the predecessor's own migration leaves it, and 1,000 rows of every kind
+-- that its CHECKs accept.
 CREATE TABLE coordination_audit_records (
     audit_id uuid DEFAULT gen_random_uuid() NOT NULL,
     envelope_id varchar(100) NOT NULL,
@@ -44,7 +44,7 @@ SELECT
     CASE i % 10 WHEN 0 THEN '' WHEN 1 THEN E'größer\n\ttab' ELSE 'C4-R1: Same-parameter conflict' END,
     timestamptz '2025-12-28 12:00:00.123456+05:30' + i * interval '1 minute 1 microsecond',
     timestamptz '2020-01-01 00:00:00+00' + i * interval '1 second',
-    -- APPLIED with both ids, REJECTED with none, PREEMPTED without its preempter: the predecessor took them all.
+    -- APPLIED with both ids, REJECTED with none, PREEMPTED without its preemptor: the predecessor accepted them all.
     CASE WHEN i % 6 = 0 THEN 'envelope-' || i % 7 END,
     CASE WHEN i % 4 = 0 THEN 'envelope-' || i % 9 END,
     CASE WHEN i = 2 THEN -1 ELSE i % 12 END,

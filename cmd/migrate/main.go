@@ -1,5 +1,5 @@
 // Command migrate brings a database to the schema of coordination_audit_records.
-// A deploy runs it once, before the services; docs/deploy.md says how.
+// A deploy runs it once, before the services. docs/deploy.md describes that.
 //
 // The result goes to stdout and everything else to stderr. With --json the result
 // is one JSON object, whose keys are stable:
@@ -7,28 +7,26 @@
 //	up, up-to, down, down-to, redo
 //	          {"changes": [{"version", "name", "direction": "up" or "down", "duration_ms"}]}
 //	status    {"migrations": [{"version", "name", "applied_at": RFC 3339 time or null}]}
-//	version   {"database_version", "program_version", "build"}
-//	validate  {"valid", "pending": [version]}
+//	version   {"database_version" (null if no database is given), "program_version", "build"}
+//	validate  {"valid", "pending": [version], "differences": [{"object", "severity": "error", "unchecked" or "notice", "want", "got", "repair", "automatic"}]}
+//	repair    {"repaired", "actions": [{"object", "sql", "done", "error"}], "differences": the same as for validate, of what is left}
 //	wait      {"ready": true}
+//	grants    {"schema", "applied", "statements": [SQL], "warnings": [text]}
 //	sql       {"sql"}
 //
-// It exits with 0 when all is done, 1 when something failed, 2 on wrong usage,
-// and validate with 3 when migrations are pending. A failed run prints the changes
-// that it has made nevertheless.
+// Keys without content (differences, want, repair, error) are left out.
+//
+// It exits with 0 when everything is done, 1 if something failed, and 2 on wrong usage.
+// validate and repair exit with 3 if migrations are pending, and with 4 if the schema or
+// its guards differ from what the migrations make. A run that fails still prints the
+// changes that it has made.
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/migrate"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal rolls back what is under way, a second one ends us at once.
-	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { os.Exit(cli.Main("migrate", migrate.Run, os.Args[1:])) }

@@ -21,15 +21,15 @@ const (
 	parameterCount = 3
 )
 
-// Sixteen appliers, as two services on one database, fight over three parameters
-// of two tenants. Whatever the order, no decision is lost, and the trail replays
-// to the state table exactly.
-func TestSixteenAppliersLoseNoDecision(t *testing.T) {
+// Sixteen appliers in two services on one database compete for three parameters of two
+// tenants. In any order, no decision is lost, and the trail replays exactly to the
+// state table.
+func TestConcurrentAppliers(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
 	services := []*coordinator.Coordinator{
-		coordinator.New(pool, newStore(pool), nil),
-		coordinator.New(pool, newStore(pool), nil),
+		coordinator.New(pool, newStore(pool), coordinator.Config{}),
+		coordinator.New(pool, newStore(pool), coordinator.Config{}),
 	}
 	returned := runAppliers(t, func(applier int, env coordinator.Envelope) (audit.Decision, error) {
 		return services[applier%len(services)].Apply(t.Context(), env)
@@ -48,7 +48,7 @@ func TestSixteenAppliersLoseNoDecision(t *testing.T) {
 	if counts[preempted] == 0 || counts[rejected] == 0 {
 		t.Errorf("no fight took place: %v", counts)
 	}
-	delete(counts, preempted) // returned to nobody
+	delete(counts, preempted) // no caller gets these
 	if diff := cmp.Diff(returned, counts); diff != "" {
 		t.Errorf("decisions returned (-) and on record (+) differ:\n%s", diff)
 	}
@@ -57,12 +57,12 @@ func TestSixteenAppliersLoseNoDecision(t *testing.T) {
 	}
 }
 
-// After KillSwitch has returned, nothing acts and nothing is applied, however
-// many requests were under way.
-func TestKillSwitchAmongSixteenAppliers(t *testing.T) {
+// After KillSwitch has returned, nothing acts and nothing is applied, however many
+// requests were in progress.
+func TestConcurrentKillSwitch(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	c := coordinator.New(pool, newStore(pool), nil)
+	c := coordinator.New(pool, newStore(pool), coordinator.Config{})
 	var killed sync.Once
 	runAppliers(t, func(applier int, env coordinator.Envelope) (audit.Decision, error) {
 		env.TenantID = "acme"
@@ -90,7 +90,8 @@ func TestKillSwitchAmongSixteenAppliers(t *testing.T) {
 	}
 }
 
-// runAppliers lets each applier make its requests and counts what it was told.
+// runAppliers lets each applier make its requests and counts the decisions that it
+// gets.
 func runAppliers(t *testing.T, apply func(applier int, env coordinator.Envelope) (audit.Decision, error)) map[audit.Decision]int {
 	t.Helper()
 	var mu sync.Mutex
@@ -115,7 +116,7 @@ func runAppliers(t *testing.T, apply func(applier int, env coordinator.Envelope)
 	return returned
 }
 
-// randomEnvelope names its target in its id, since a record does not hold it.
+// randomEnvelope puts its target into its id, because a record does not hold it.
 func randomEnvelope(random *rand.Rand) coordinator.Envelope {
 	classes := audit.EnvelopeClasses()
 	class := classes[random.IntN(len(classes))]
@@ -125,12 +126,12 @@ func randomEnvelope(random *rand.Rand) coordinator.Envelope {
 	return env
 }
 
-// replay plays a tenant's records in their order and checks that each follows
-// from those before it.
+// replay applies a tenant's records in order and checks that each follows from those
+// before it.
 func replay(t *testing.T, records []row) []string {
 	t.Helper()
 	holders := map[string]string{}
-	successor := map[string]string{} // who must follow on a parameter that was just taken away
+	successor := map[string]string{} // who must be next on a parameter that was just taken away
 	for i, r := range records {
 		target, _, _ := strings.Cut(r.Envelope, "/")
 		holder, next := holders[target], successor[target]

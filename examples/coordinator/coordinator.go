@@ -1,9 +1,11 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,14 +16,15 @@ import (
 )
 
 var (
-	// ErrInvalidEnvelope says that the request itself is incomplete, so nothing was decided.
+	// ErrInvalidEnvelope means that the request itself is incomplete, so nothing was
+	// decided.
 	ErrInvalidEnvelope = errors.New("invalid envelope")
 
-	// ErrNotActive says that the envelope to revert does not act.
+	// ErrNotActive means that the envelope to revert is not active.
 	ErrNotActive = errors.New("envelope is not active")
 )
 
-// Envelope asks to steer one parameter of one subsystem, for one tenant.
+// Envelope is a request to change one parameter of one subsystem, for one tenant.
 type Envelope struct {
 	ID        string
 	TenantID  string // empty: no tenant
@@ -32,7 +35,7 @@ type Envelope struct {
 
 func (e Envelope) target() string { return e.Subsystem + "." + e.Parameter }
 
-// validate checks what no record holds; the rest is the store's to refuse.
+// validate checks what no record holds. The store checks the rest.
 func (e Envelope) validate() error {
 	switch {
 	case e.Subsystem == "":
@@ -43,32 +46,50 @@ func (e Envelope) validate() error {
 	return nil
 }
 
-// Coordinator decides which envelopes may act. It keeps nothing in memory, so
-// any number of them, in any number of processes, may share a database. It is
-// safe for concurrent use.
+// Coordinator decides which envelopes may act. It keeps nothing in memory, so any
+// number of coordinators, in any number of processes, can share a database. It is safe
+// for concurrent use.
 type Coordinator struct {
-	pool  *pgxpool.Pool
-	store *coordaudit.Store
-	clock func() time.Time
+	pool   *pgxpool.Pool
+	store  *coordaudit.Store
+	config Config
 }
 
-// New returns a coordinator on the database of [CreateTables]. The store's
-// records go into the same database; it needs no pool of its own here. To re-run
-// old decisions, pass store.Replaying() and a database with a copy of the state:
-// the state changes as ever, only the records are skipped. A nil clock is time.Now.
-func New(pool *pgxpool.Pool, store *coordaudit.Store, clock func() time.Time) *Coordinator {
-	if clock == nil {
-		clock = time.Now
+// Config describes one coordinator. The zero value is ready for use.
+type Config struct {
+	// Instance names this coordinator as the actor of its records. Defaults to the name of
+	// the host.
+	Instance string
+
+	// Clock tells the time of a decision. Defaults to time.Now.
+	Clock func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Instance == "" {
+		host, _ := os.Hostname()
+		c.Instance = cmp.Or(host, "coordinator")
 	}
-	return &Coordinator{pool: pool, store: store, clock: clock}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return c
 }
 
-// Apply decides about an envelope and returns APPLIED or REJECTED. An APPLIED
-// envelope may act from now on; the one that it displaced is PREEMPTED.
+// New returns a coordinator on the database of [CreateTables]. The store's records go
+// into the same database, and it needs no pool of its own here. To re-run old
+// decisions, pass store.Replaying() and a database with a copy of the state. The state
+// changes as usual, and only the records are skipped.
+func New(pool *pgxpool.Pool, store *coordaudit.Store, config Config) *Coordinator {
+	return &Coordinator{pool: pool, store: store, config: config.withDefaults()}
+}
+
+// Apply decides about an envelope and returns APPLIED or REJECTED. An APPLIED envelope
+// may act from now on. The envelope that it displaced is PREEMPTED.
 //
-// On an error nothing was changed or recorded, except that the outcome of a
-// commit may be unknown: then ask again. A rejection is returned even next to an
-// error, which then says that it is not on record.
+// On an error nothing was changed or recorded, except that the outcome of a commit may
+// be unknown. In that case, ask again. A rejection is returned even with an error,
+// which then means that it is not on record.
 func (c *Coordinator) Apply(ctx context.Context, env Envelope) (audit.Decision, error) {
 	decision, err := c.apply(ctx, env)
 	if err != nil {
@@ -87,11 +108,12 @@ func (c *Coordinator) apply(ctx context.Context, env Envelope) (audit.Decision, 
 		if err != nil {
 			return err
 		}
-		at := c.clock() // under the lock, so that a tenant's times follow its order
-		records := decide(env, now, at)
-		decision = records[len(records)-1].Decision
+		round := newRound(c.config) // under the lock, so that a tenant's times follow its order
+		records := decide(env, now, round)
+		own := records[len(records)-1]
+		decision = own.Decision
 		if decision == audit.Applied {
-			if err := hold(ctx, tx, env, at); err != nil {
+			if err := hold(ctx, tx, env, own); err != nil {
 				return err
 			}
 		}
@@ -103,8 +125,8 @@ func (c *Coordinator) apply(ctx context.Context, env Envelope) (audit.Decision, 
 	return decision, err
 }
 
-// persist hands one record to PersistTx and several to PersistManyTx, which
-// takes one round trip for all and numbers them in their order.
+// persist passes one record to PersistTx and several to PersistManyTx, which takes one
+// round trip for all and numbers them in order.
 func (c *Coordinator) persist(ctx context.Context, tx pgx.Tx, records []audit.Record) error {
 	if len(records) == 1 {
 		_, err := c.store.PersistTx(ctx, tx, records[0])
@@ -114,8 +136,8 @@ func (c *Coordinator) persist(ctx context.Context, tx pgx.Tx, records []audit.Re
 	return err
 }
 
-// Revert ends an envelope and frees its parameter. It is not on record; see the
-// package's documentation. An envelope that does not act is [ErrNotActive].
+// Revert ends an envelope and releases its parameter. This leaves no record. See the
+// package's documentation. If the envelope is not active, it returns [ErrNotActive].
 func (c *Coordinator) Revert(ctx context.Context, tenantID, envelopeID string) error {
 	err := c.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := lockTenant(ctx, tx, tenantID); err != nil {
@@ -129,16 +151,16 @@ func (c *Coordinator) Revert(ctx context.Context, tenantID, envelopeID string) e
 	return nil
 }
 
-// KillSwitch ends every envelope of a tenant ("" for those with none) and makes
+// KillSwitch ends every envelope of a tenant ("" for those without one) and makes
 // Apply reject all others until [Coordinator.Reset]. It returns the ids of the
-// envelopes that it ended; they are not on record. Once it has returned, none is
-// applied any more. A second kill keeps the first one's time.
+// envelopes that it ended, which leave no record. Once it has returned, no envelope is
+// applied any more. A second call keeps the time of the first one.
 func (c *Coordinator) KillSwitch(ctx context.Context, tenantID string) (ended []string, err error) {
 	err = c.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := lockTenant(ctx, tx, tenantID); err != nil {
 			return err
 		}
-		ended, err = kill(ctx, tx, tenantID, c.clock())
+		ended, err = kill(ctx, tx, tenantID, c.config.Clock())
 		return err
 	})
 	if err != nil {
@@ -147,7 +169,7 @@ func (c *Coordinator) KillSwitch(ctx context.Context, tenantID string) (ended []
 	return ended, nil
 }
 
-// Reset takes the kill switch back. The envelopes that it ended stay ended.
+// Reset turns the kill switch off. The envelopes that it ended stay ended.
 func (c *Coordinator) Reset(ctx context.Context, tenantID string) error {
 	err := c.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := lockTenant(ctx, tx, tenantID); err != nil {
@@ -161,8 +183,8 @@ func (c *Coordinator) Reset(ctx context.Context, tenantID string) error {
 	return nil
 }
 
-// inTx says READ COMMITTED aloud: once the tenant's lock is had, the next
-// statement must see what its last holder committed, whatever the server's default.
+// inTx sets READ COMMITTED explicitly. The first statement that runs with the tenant's
+// lock must see what its last holder committed, regardless of the server's default.
 func (c *Coordinator) inTx(ctx context.Context, do func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, c.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/examples/coordinator"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 const (
@@ -24,7 +24,7 @@ const (
 	batches = "scheduler.batch_size"
 )
 
-// row is what a record says of a decision, for comparing.
+// row is the comparable part of a record.
 type row struct {
 	Envelope    string
 	Class       audit.EnvelopeClass
@@ -35,7 +35,7 @@ type row struct {
 	Active      int32
 }
 
-// ruleTest is what one request brings about.
+// ruleTest is one request and its result.
 type ruleTest struct {
 	before []coordinator.Envelope
 	asks   coordinator.Envelope
@@ -46,7 +46,7 @@ type ruleTest struct {
 func (test ruleTest) run(t *testing.T) {
 	t.Helper()
 	pool := database(t)
-	c := coordinator.New(pool, newStore(pool), clock)
+	c := coordinator.New(pool, newStore(pool), coordinator.Config{Clock: clock})
 	for _, env := range test.before {
 		apply(t, c, env)
 	}
@@ -64,7 +64,7 @@ func (test ruleTest) run(t *testing.T) {
 	}
 }
 
-func TestApplyFollowsTheRules(t *testing.T) {
+func TestApplyFollowsRules(t *testing.T) {
 	t.Parallel()
 	safe, cheap, fast := envelope("safe", audit.Safety, retries), envelope("cheap", audit.Cost, retries), envelope("fast", audit.Performance, retries)
 	tests := map[string]ruleTest{
@@ -117,7 +117,7 @@ func TestApplyFollowsTheRules(t *testing.T) {
 	}
 }
 
-func TestApplyingAgain(t *testing.T) {
+func TestApplyAgain(t *testing.T) {
 	t.Parallel()
 	safe, cheap, fast := envelope("safe", audit.Safety, retries), envelope("cheap", audit.Cost, retries), envelope("fast", audit.Performance, retries)
 	tests := map[string]ruleTest{
@@ -148,10 +148,10 @@ func TestApplyingAgain(t *testing.T) {
 	}
 }
 
-func TestTenantsDoNotMeet(t *testing.T) {
+func TestTenantsAreSeparate(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	c := coordinator.New(pool, newStore(pool), clock)
+	c := coordinator.New(pool, newStore(pool), coordinator.Config{Clock: clock})
 	for _, tenant := range []string{"acme", "globex", ""} {
 		env := envelope("safe", audit.Safety, retries)
 		env.TenantID = tenant
@@ -161,7 +161,7 @@ func TestTenantsDoNotMeet(t *testing.T) {
 	}
 }
 
-func TestScenarioGoesAsTold(t *testing.T) {
+func TestScenario(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
 	if err := coordinator.Play(t.Context(), pool, newStore(pool), clock()); err != nil {
@@ -180,7 +180,7 @@ func TestScenarioGoesAsTold(t *testing.T) {
 	}
 }
 
-// database has the trail's schema and the coordinator's.
+// database has the schemas of the trail and the coordinator.
 func database(t *testing.T) *pgxpool.Pool {
 	t.Helper()
 	pool := testdb.New(t).Pool

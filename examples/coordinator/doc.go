@@ -1,53 +1,63 @@
-// Package coordinator is a small optimization coordinator to copy from. It shows
-// where a service's audit trail belongs: in the transaction that takes the decision.
+// Package coordinator is a small optimization coordinator to copy from. It shows where
+// a service's audit trail belongs: in the transaction that makes the decision.
 //
-// # One transaction, both truths
+// # One transaction for both
 //
-// [Coordinator.Apply] locks the tenant, reads who acts now, decides, changes its
-// own table and persists the records, all in one transaction:
+// [Coordinator.Apply] locks the tenant, reads which envelopes are active, decides,
+// changes its own table and persists the records, all in one transaction:
 //
 //	records := decide(env, situation, now)
 //	…change coordinator_active_envelopes…
 //	_, err := store.PersistManyTx(ctx, tx, records)
 //	…commit…
 //
-// Commit makes the decision and its records true together; a rollback, a crash
-// or a lost connection leaves neither. An id that was made for a record which
-// then rolled back is simply never seen.
+// The commit makes the decision and its records take effect together. A rollback, a
+// crash or a lost connection leaves neither. If a record was rolled back, its id is
+// never seen.
 //
 // # When the record cannot be written
 //
-// PersistTx and PersistManyTx work in a savepoint: a record that fails leaves
-// the transaction usable, and what happens next is the service's choice. Here it
-// is "no record, no decision": an envelope that acts without a record could be
-// explained to nobody, while one that has to ask again costs a moment. So an
-// error rolls everything back. The other choice is one branch:
+// PersistTx and PersistManyTx work in a savepoint. A record that fails leaves the
+// transaction usable, and the service chooses what happens next. Here the choice is
+// "no record, no decision". No one could explain an envelope that acts without a
+// record, while one that has to ask again loses only a moment. So an error rolls
+// everything back. The other choice is one branch:
 //
 //	if _, err := store.PersistManyTx(ctx, tx, records); err != nil {
 //		// The store has logged and counted it. The decision stands all the same.
 //		unrecorded.Add(1)
 //	}
 //
-// but not for [audit.ErrTxLost] and [audit.ErrTxUnusable]: there the transaction
-// itself is gone, and with it the decision.
+// It does not work for [audit.ErrTxLost] and [audit.ErrTxUnusable]. With these the
+// transaction itself is lost, and so is the decision.
 //
-// A rejection changes nothing, so it stands without its record: Apply then
-// returns it next to the error.
+// A rejection changes nothing, so it stands without its record. Apply then returns it
+// together with the error.
 //
 // # What is on record, and what is not
 //
-// The trail knows three decisions: APPLIED, REJECTED and PREEMPTED. None of them
-// says that an envelope ended for no other envelope's sake, so a revert, a kill
-// and a reset leave no record. A REJECTED for an envelope that asked for nothing,
-// or a PREEMPTED by an envelope that does not exist, would be a lie which every
-// reader counts. Of a kill the trail shows what it decided: each later request is
-// REJECTED, with the reason that the switch is on, and since when, while nothing
-// of that tenant is active. [Coordinator.Revert] and [Coordinator.KillSwitch]
-// return what they ended, for the service's own log.
+// The trail knows three decisions: APPLIED, REJECTED and PREEMPTED. None of them means
+// that an envelope ended without another envelope taking its place, so a revert, a
+// kill and a reset leave no record. A REJECTED for an envelope that asked for nothing,
+// or a PREEMPTED by an envelope that does not exist, would be false, and every reader
+// would count it. After a kill the trail shows the decisions that follow from it. Each
+// later request is REJECTED, with the reason that the switch is on, and since when,
+// while no envelope of that tenant is active. [Coordinator.Revert] and
+// [Coordinator.KillSwitch] return what they ended, for the service's own log.
+//
+// # Why, by whom, and because of what
+//
+// Each record states a reason code next to the reason, the version of the rules, and the
+// instance that decided. All records of one call of Apply share a correlation id. Where a
+// decision follows from another one, the record names it in CausedBy: a PREEMPTED record
+// names the APPLIED record that took its place, and a REJECTED one the record by which
+// the holder has the parameter. The ranks that were compared are in the details. With
+// these a program can count the rules that decide, and walk from a rejection to its
+// cause.
 //
 // # Trying again
 //
-// If the connection breaks during the commit, Apply returns an error and nobody
-// knows which way it went. Asking again is right in both cases: an envelope that
-// is active already is applied again, as a renewal, with a record that says so.
+// If the connection breaks during the commit, Apply returns an error, and the outcome
+// is unknown. Asking again is right in both cases. An envelope that is already active
+// is applied again, as a renewal, with a record that says so.
 package coordinator

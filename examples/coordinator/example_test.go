@@ -14,7 +14,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 )
 
-// A service lets its coordinator decide. Each decision and its record become true
+// A service lets its coordinator decide. Each decision and its record take effect
 // together.
 func Example() {
 	ctx := context.Background()
@@ -25,8 +25,8 @@ func Example() {
 	}
 	defer stop()
 
-	store := coordaudit.New(pool, coordaudit.Config{})
-	c := coordinator.New(pool, store, nil)
+	store := coordaudit.New(pool, coordaudit.Config{Logger: slog.New(slog.DiscardHandler)})
+	c := coordinator.New(pool, store, coordinator.Config{})
 	for _, env := range []coordinator.Envelope{
 		{ID: "turbo-cache-1", TenantID: "acme", Class: audit.Performance, Subsystem: "cache", Parameter: "ttl"},
 		{ID: "cache-guard-4", TenantID: "acme", Class: audit.Safety, Subsystem: "cache", Parameter: "ttl"},
@@ -50,8 +50,8 @@ func Example() {
 	// 5 records, the preempted envelope's among them; 0 failed
 }
 
-// exampleDatabase has both schemas. A service has a database already, and its
-// deploy migrates it.
+// exampleDatabase has both schemas. A service already has a database, and its deploy
+// migrates it.
 func exampleDatabase(ctx context.Context) (pool *pgxpool.Pool, stop func(), err error) {
 	server, err := pglocal.Start(ctx, pglocal.Config{})
 	if err != nil {

@@ -11,26 +11,26 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// Step is one event of the story that [Play] tells.
+// Step is one event of the scenario that [Play] runs.
 type Step struct {
-	// At is when it happens, counted from the story's beginning.
+	// At is the time of the event, counted from the beginning of the scenario.
 	At time.Duration
 
-	// TenantID is whose event it is; empty for those with no tenant.
+	// TenantID is the tenant of the event. It is empty for events without a tenant.
 	TenantID string
 
 	// Tells is the event in one line.
 	Tells string
 
-	// Expect is what the coordinator must decide. Empty: the event is no decision
-	// and leaves no record.
+	// Expect is the decision that the coordinator must make. It is empty if the event
+	// is not a decision and leaves no record.
 	Expect audit.Decision
 
 	act func(context.Context, *Coordinator) (audit.Decision, error)
 }
 
-// Scenario is a fixed evening of two tenants and of a fleet that belongs to
-// none: thirteen records, every rule at least once.
+// Scenario is a fixed evening of two tenants and of envelopes without a tenant. It
+// makes thirteen records and uses every rule at least once.
 func Scenario() []Step {
 	const acme, globex, fleet = "acme", "globex", ""
 	return []Step{
@@ -65,11 +65,11 @@ func asks(at time.Duration, expect audit.Decision, env Envelope, tells string) S
 	}}
 }
 
-// Play runs the scenario on a database that has both schemas, as if it began at
-// start, and fails if a decision is not the expected one.
+// Play runs the scenario on a database that has both schemas, with start as its
+// beginning. It fails if a decision differs from the expected one.
 func Play(ctx context.Context, pool *pgxpool.Pool, store *coordaudit.Store, start time.Time) error {
 	now := start
-	c := New(pool, store, func() time.Time { return now })
+	c := New(pool, store, Config{Instance: "coordinator-1", Clock: func() time.Time { return now }})
 	for _, step := range Scenario() {
 		now = start.Add(step.At)
 		decision, err := step.act(ctx, c)

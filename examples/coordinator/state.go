@@ -8,15 +8,20 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// CreateTables makes the coordinator's own tables, if they are not there. They
-// belong to the example service, not to the audit trail, whose schema package
-// auditmigrate makes. Call it from the deploy: two at once may collide.
+// CreateTables creates the coordinator's own tables if they do not exist. They belong
+// to the example service, not to the audit trail, whose schema package auditmigrate
+// creates. Call it from the deploy, because two calls at once may collide.
 //
-// No tenant is stored as an empty text, since a primary key holds no NULL. The
-// two keys of coordinator_active_envelopes are the rules' last line of defence:
-// one holder for a parameter, one parameter for an envelope.
+// The column applied_by has the audit id of the APPLIED record, so that later records can
+// name it as their cause. It is no foreign key: a replay stores no records.
+//
+// An empty text stands for no tenant, because a primary key cannot hold NULL. The two
+// keys of coordinator_active_envelopes are the last line of defense of the rules: one
+// holder per parameter, and one parameter per envelope.
 func CreateTables(ctx context.Context, pool *pgxpool.Pool) error {
 	const sql = `
 		CREATE TABLE IF NOT EXISTS coordinator_tenants (
@@ -30,6 +35,7 @@ func CreateTables(ctx context.Context, pool *pgxpool.Pool) error {
 		    subsystem   text         NOT NULL,
 		    parameter   text         NOT NULL,
 		    applied_at  timestamptz  NOT NULL,
+		    applied_by  uuid         NOT NULL,
 		    PRIMARY KEY (tenant_id, subsystem, parameter),
 		    UNIQUE (tenant_id, envelope_id)
 		)`
@@ -39,12 +45,11 @@ func CreateTables(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// lockTenant holds the tenant's row until the transaction ends, so that one
-// tenant's decisions come one after the other and its records' order is theirs.
-// Tenants do not wait for each other. It is always the first lock taken, so no
-// two transactions can wait for one another.
+// lockTenant holds the tenant's row until the transaction ends, so that the decisions
+// of a tenant, and its records, have one order. Tenants do not wait for each other. It
+// is always the first lock, so two transactions cannot deadlock.
 func lockTenant(ctx context.Context, tx pgx.Tx, tenantID string) (killedAt *time.Time, err error) {
-	// The update changes nothing but locks the row, the first time as every time.
+	// The update only locks the row, whether the row is new or not.
 	const sql = `
 		INSERT INTO coordinator_tenants (tenant_id)
 		VALUES ($1)
@@ -66,7 +71,8 @@ func readSituation(ctx context.Context, tx pgx.Tx, tenantID string) (situation, 
 		    envelope_id,
 		    class,
 		    subsystem,
-		    parameter
+		    parameter,
+		    applied_by
 		FROM coordinator_active_envelopes
 		WHERE tenant_id = $1`
 	rows, err := tx.Query(ctx, sql, tenantID)
@@ -80,16 +86,18 @@ func readSituation(ctx context.Context, tx pgx.Tx, tenantID string) (situation, 
 	return situation{killedAt: killedAt, active: acting}, nil
 }
 
-// hold gives the envelope its parameter, in place of whoever held it.
-func hold(ctx context.Context, tx pgx.Tx, env Envelope, at time.Time) error {
+// hold gives the envelope its parameter, in place of its holder.
+func hold(ctx context.Context, tx pgx.Tx, env Envelope, applied audit.Record) error {
 	const sql = `
-		INSERT INTO coordinator_active_envelopes (tenant_id, envelope_id, class, subsystem, parameter, applied_at)
-		VALUES ($1, $2, $3, $4, $5, $6)
+		INSERT INTO coordinator_active_envelopes (tenant_id, envelope_id, class, subsystem, parameter, applied_at, applied_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (tenant_id, subsystem, parameter) DO UPDATE SET
 		    envelope_id = excluded.envelope_id,
 		    class = excluded.class,
-		    applied_at = excluded.applied_at`
-	if _, err := tx.Exec(ctx, sql, env.TenantID, env.ID, env.Class, env.Subsystem, env.Parameter, at); err != nil {
+		    applied_at = excluded.applied_at,
+		    applied_by = excluded.applied_by`
+	if _, err := tx.Exec(ctx, sql, env.TenantID, env.ID, env.Class, env.Subsystem, env.Parameter,
+		applied.DecisionTimestamp, applied.AuditID); err != nil {
 		return fmt.Errorf("holding %s: %w", env.target(), err)
 	}
 	return nil

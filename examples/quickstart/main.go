@@ -30,7 +30,7 @@ func run(ctx context.Context, databaseURL string) error {
 
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		// … change your own tables here …
-		receipt, err := store.PersistTx(ctx, tx, audit.Record{
+		result, err := store.PersistTx(ctx, tx, audit.Record{
 			EnvelopeID:        "retry-backoff-7",
 			EnvelopeClass:     audit.Reliability,
 			Decision:          audit.Applied,
@@ -41,7 +41,7 @@ func run(ctx context.Context, databaseURL string) error {
 		if err != nil {
 			return err // no record, no decision: everything is rolled back
 		}
-		fmt.Fprintln(os.Stderr, receipt.Outcome, receipt.AuditID)
+		fmt.Fprintln(os.Stderr, result.Outcome, result.AuditID)
 		return nil
 	})
 }

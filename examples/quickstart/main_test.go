@@ -1,15 +1,17 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
 
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-func TestTheQuickstartPersistsOneRecord(t *testing.T) {
-	t.Parallel()
+// The program logs to slog.Default(), which would clutter the output.
+func TestQuickstart(t *testing.T) { //nolint:paralleltest // it sets the default logger
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	db := testdb.NewEmpty(t)
 	if err := run(t.Context(), db.URL); err != nil {
 		t.Fatal(err)
@@ -20,8 +22,8 @@ func TestTheQuickstartPersistsOneRecord(t *testing.T) {
 	}
 }
 
-// Code in prose rots unless something compiles it.
-func TestTheREADMEShowsThisProgram(t *testing.T) {
+// Code in prose becomes outdated unless a test compares it.
+func TestReadmeShowsQuickstart(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("main.go")
 	if err != nil {
@@ -30,6 +32,10 @@ func TestTheREADMEShowsThisProgram(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
+	}
+	first, last := strings.Index(string(source), "import ("), strings.Index(string(source), "\n)\n")
+	if imports := string(source[first:last]) + "\n)"; !strings.Contains(string(readme), "```go\n"+imports+"\n```") {
+		t.Errorf("the README's imports are not examples/quickstart's; paste this into it:\n%s", imports)
 	}
 	from := strings.Index(string(source), "func run(")
 	to := strings.Index(string(source), "func main(")

@@ -1,4 +1,4 @@
--- The service's own table, beside the trail in the same database: one transaction
+-- The service's own table, next to the trail in the same database. One transaction
 -- then holds a decision and its record.
 CREATE TABLE IF NOT EXISTS active_envelopes (
     parameter   text PRIMARY KEY,

@@ -1,5 +1,5 @@
 // Package envelopes is a service that lets one optimization envelope act on each
-// parameter. It decides and puts the decision on record in one transaction, so that
+// parameter. It makes a decision and puts it on record in one transaction, so that
 // nothing acts that is not on record.
 package envelopes
 
@@ -23,7 +23,17 @@ import (
 //go:embed schema.sql
 var schema string
 
-// Migrate makes the service's own table. The trail's is made by coordaudit's migrations.
+// The codes of the reasons, for programs that count them.
+const (
+	ParameterFree  = "PARAMETER_FREE"
+	ParameterTaken = "PARAMETER_TAKEN"
+)
+
+// Actor is who decides. It is the service and not one of its instances: a request that is
+// sent again may reach another instance, which must make the same record.
+const Actor = "envelopes"
+
+// Migrate creates the service's own table. coordaudit's migrations create the trail's.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	if _, err := pool.Exec(ctx, schema); err != nil {
 		return fmt.Errorf("making the service's table: %w", err)
@@ -32,7 +42,8 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 }
 
 // Request asks for an envelope to act on a parameter. The header Idempotency-Key, a
-// UUID of the client's, names it: a request that is sent again has the same.
+// UUID that the client makes, identifies it. A request that is sent again has the same
+// key.
 type Request struct {
 	EnvelopeID  string    `json:"envelope_id"`
 	Class       string    `json:"class"`
@@ -40,7 +51,7 @@ type Request struct {
 	RequestedAt time.Time `json:"requested_at"`
 }
 
-// Answer says what was decided.
+// Answer is the decision.
 type Answer struct {
 	Decision audit.Decision `json:"decision"`
 	Outcome  audit.Outcome  `json:"outcome"`
@@ -71,10 +82,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(answer) // the client is gone; it will ask again
+	_ = json.NewEncoder(w).Encode(answer) // the client has gone, and will ask again
 }
 
-// statusOf tells the client what it can do: mend the request, or send it again.
+// statusOf tells the client what it can do: fix the request, or send it again.
 func statusOf(err error) int {
 	switch {
 	case errors.Is(err, audit.ErrInvalidRecord):
@@ -86,7 +97,7 @@ func statusOf(err error) int {
 	}
 }
 
-// decide takes the parameter if it is free, or was this envelope's already. No record
+// decide takes the parameter if it is free or already held by this envelope. No record
 // means no decision: an error rolls back both.
 func (s *Service) decide(ctx context.Context, id uuid.UUID, request Request) (answer Answer, err error) {
 	class, err := audit.ParseEnvelopeClass(request.Class)
@@ -108,14 +119,16 @@ func (s *Service) decide(ctx context.Context, id uuid.UUID, request Request) (an
 			EnvelopeClass:     class,
 			Decision:          audit.Applied,
 			Reason:            "parameter " + request.Parameter + " was free",
-			DecisionTimestamp: request.RequestedAt, // the same when it is sent again
+			DecisionTimestamp: request.RequestedAt, // the same if the request is sent again
+			ReasonCode:        ParameterFree,
+			Actor:             Actor,
 		}
 		if holder != request.EnvelopeID {
 			rec.Decision, rec.ConflictingEnvelopeID = audit.Rejected, holder
-			rec.Reason = "parameter " + request.Parameter + " is taken"
+			rec.ReasonCode, rec.Reason = ParameterTaken, "parameter "+request.Parameter+" is taken"
 		}
-		receipt, err := s.store.PersistTx(ctx, tx, rec)
-		answer = Answer{Decision: rec.Decision, Outcome: receipt.Outcome}
+		result, err := s.store.PersistTx(ctx, tx, rec)
+		answer = Answer{Decision: rec.Decision, Outcome: result.Outcome}
 		return err
 	})
 	return answer, err

@@ -53,10 +53,11 @@ func applied(id uuid.UUID) audit.Record {
 	return audit.Record{
 		AuditID: id, EnvelopeID: "grow", EnvelopeClass: audit.Performance, Decision: audit.Applied,
 		Reason: "parameter pool_size was free", DecisionTimestamp: requestedAt,
+		ReasonCode: envelopes.ParameterFree, Actor: envelopes.Actor,
 	}
 }
 
-func TestEachDecisionIsOnRecord(t *testing.T) {
+func TestDecisionIsOnRecord(t *testing.T) {
 	t.Parallel()
 	db := newDB(t)
 	service := envelopes.New(db.Pool, db.Store)
@@ -66,10 +67,11 @@ func TestEachDecisionIsOnRecord(t *testing.T) {
 	audittest.RequirePersisted(t, t.Context(), db.Pool, applied(first), audit.Record{
 		AuditID: second, EnvelopeID: "shrink", EnvelopeClass: audit.Cost, Decision: audit.Rejected,
 		Reason: "parameter pool_size is taken", DecisionTimestamp: requestedAt, ConflictingEnvelopeID: "grow",
+		ReasonCode: envelopes.ParameterTaken, Actor: envelopes.Actor,
 	})
 }
 
-func TestARefusedRequestDecidesNothing(t *testing.T) {
+func TestRefusedRequest(t *testing.T) {
 	t.Parallel()
 	db := newDB(t)
 	service := envelopes.New(db.Pool, db.Store)
@@ -80,7 +82,7 @@ func TestARefusedRequestDecidesNothing(t *testing.T) {
 	requireActive(t, db.Pool)
 }
 
-func TestARequestThatIsSentAgainIsOneRecord(t *testing.T) {
+func TestRepeatedRequest(t *testing.T) {
 	t.Parallel()
 	db := newDB(t)
 	service := envelopes.New(db.Pool, db.Store)
@@ -91,9 +93,9 @@ func TestARequestThatIsSentAgainIsOneRecord(t *testing.T) {
 	audittest.RequirePersisted(t, t.Context(), db.Pool, applied(key))
 }
 
-// Whatever keeps the record from being stored: the decision is rolled back, the
-// client is told to come again, and when it does all is well.
-func TestWithoutARecordThereIsNoDecision(t *testing.T) {
+// If anything keeps the record from being stored, the decision is rolled back and the
+// client gets 503. When it sends the request again, it succeeds.
+func TestNoRecordNoDecision(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]audittest.Fault{
 		"the database refuses":   {Statement: audittest.AuditInsert, Kind: audittest.Refused, SQLState: "53100"},

@@ -14,23 +14,23 @@ func (d *Driver) Breakdown(ctx context.Context, q *audit.BreakdownQuery) (audit.
 	counted := breakdown{queries: d.queries, in: selectionOf(q.Scope, q.Window)}
 	counted.Window = q.Window
 	err := d.readMoment(ctx,
-		counted.byClassAndDecision, counted.byTenant, counted.byDay, counted.byReason, counted.byParameter)
+		counted.byClassAndDecision, counted.byTenant, counted.byDay, counted.byReason, counted.byReasonCode, counted.byParameter)
 	if err != nil {
 		return audit.Breakdown{}, err
 	}
 	return counted.Breakdown, nil
 }
 
-// selection is the part that the queries over a window have in common. Each
-// query's parameters begin with it, or are it.
+// selection is the part that the queries over a window have in common. Each query's
+// parameters begin with it or equal it.
 type selection = dbgen.CountByTenantParams
 
 func selectionOf(scope audit.Scope, window audit.Window) selection {
-	since, until := bounds(window)
-	return selection{AllTenants: scope.IsAllTenants(), TenantID: scope.TenantID(), Since: since, Until: until}
+	since, last := bounds(window)
+	return selection{AllTenants: scope.IsAllTenants(), TenantID: scope.TenantID(), Since: toPGTime(since), Last: toPGTime(last)}
 }
 
-// breakdown is a Breakdown in the making.
+// breakdown is a Breakdown that is being computed.
 type breakdown struct {
 	audit.Breakdown
 	queries *dbgen.Queries
@@ -45,10 +45,10 @@ func (b *breakdown) byClassAndDecision(ctx context.Context, db dbgen.DBTX) error
 			b.ByClassDecision[row.EnvelopeClass] = make(map[audit.Decision]int64)
 		}
 		b.ByClassDecision[row.EnvelopeClass][row.Decision] = row.Records
-		if first := row.FirstSeen.UTC(); b.Total == 0 || first.Before(b.FirstSeen) {
+		if first := fromPGTime(row.FirstSeen); b.Total == 0 || first.Before(b.FirstSeen) {
 			b.FirstSeen = first
 		}
-		if last := row.LastSeen.UTC(); b.Total == 0 || last.After(b.LastSeen) {
+		if last := fromPGTime(row.LastSeen); b.Total == 0 || last.After(b.LastSeen) {
 			b.LastSeen = last
 		}
 		b.MaxActiveEnvelopes = max(b.MaxActiveEnvelopes, row.MaxActiveEnvelopes)
@@ -69,7 +69,7 @@ func (b *breakdown) byTenant(ctx context.Context, db dbgen.DBTX) error {
 func (b *breakdown) byDay(ctx context.Context, db dbgen.DBTX) error {
 	rows, err := b.queries.CountByDayAndClass(ctx, db, dbgen.CountByDayAndClassParams(b.in))
 	for _, row := range rows {
-		day := row.Day.UTC()
+		day := fromPGTime(row.Day)
 		if last := len(b.ByDay) - 1; last < 0 || !b.ByDay[last].Day.Equal(day) {
 			b.ByDay = append(b.ByDay, audit.DayCount{Day: day, ByClass: make(map[audit.EnvelopeClass]int64)})
 		}
@@ -78,19 +78,41 @@ func (b *breakdown) byDay(ctx context.Context, db dbgen.DBTX) error {
 	return err
 }
 
-// byReason comes after the count of all: what it leaves out is the rest.
+// byReason comes after the total, from which it subtracts.
 func (b *breakdown) byReason(ctx context.Context, db dbgen.DBTX) error {
 	rows, err := b.queries.CountByReason(ctx, db, dbgen.CountByReasonParams{
 		AllTenants: b.in.AllTenants,
 		TenantID:   b.in.TenantID,
 		Since:      b.in.Since,
-		Until:      b.in.Until,
+		Last:       b.in.Last,
 		MaxReasons: audit.MaxReasons,
 	})
 	b.ByReason, b.OtherReasons = make(map[string]int64, len(rows)), b.Total
 	for _, row := range rows {
 		b.ByReason[row.Reason] = row.Records
 		b.OtherReasons -= row.Records
+	}
+	return err
+}
+
+func (b *breakdown) byReasonCode(ctx context.Context, db dbgen.DBTX) error {
+	rows, err := b.queries.CountByReasonCode(ctx, db, dbgen.CountByReasonCodeParams{
+		AllTenants:     b.in.AllTenants,
+		TenantID:       b.in.TenantID,
+		Since:          b.in.Since,
+		Last:           b.in.Last,
+		MaxReasonCodes: audit.MaxReasonCodes,
+	})
+	b.ByReasonCode = make(map[string]map[audit.Decision]int64)
+	for i, row := range rows {
+		if i == 0 {
+			b.OtherReasonCodes = row.AllRecords
+		}
+		if b.ByReasonCode[row.ReasonCode] == nil {
+			b.ByReasonCode[row.ReasonCode] = make(map[audit.Decision]int64)
+		}
+		b.ByReasonCode[row.ReasonCode][audit.Decision(row.Decision)] = row.Records
+		b.OtherReasonCodes -= row.Records
 	}
 	return err
 }
@@ -116,7 +138,8 @@ func (b *breakdown) byParameter(ctx context.Context, db dbgen.DBTX) error {
 			})
 			last++
 		}
-		b.ByParameter[last].ByDecision[row.Decision] = row.Records
+		// NULL and '' are two groups in SQL and one in the result.
+		b.ByParameter[last].ByDecision[row.Decision] += row.Records
 	}
 	return err
 }

@@ -1,11 +1,12 @@
-// Package auditdriver is the mechanics of persisting: records to rows and back,
-// transactions and savepoints, SQLSTATEs to the errors of package audit, trace
-// logging. It knows SQL and no policy: how long to wait, whether to try again
-// and what to log is the store's business.
+// Package auditdriver is the mechanics of persisting and reading. It turns records into
+// rows and back, runs transactions and savepoints, maps SQLSTATEs to the errors of package
+// audit, and logs traces. It knows SQL and no policy: the store decides how long to wait,
+// whether to try again and what to log.
 package auditdriver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -17,17 +18,20 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 )
 
-// Driver persists and reads records on a pool's connections, and inside its
-// callers' transactions. It is safe for concurrent use.
+// Driver persists and reads records on a pool's connections, and in its callers'
+// transactions. It is safe for concurrent use.
 type Driver struct {
 	pool        *pgxpool.Pool
 	queries     *dbgen.Queries
 	plannedMode pgx.QueryExecMode // for statements that are planned for their values
-	cancels     sync.WaitGroup    // cancel requests under way
+	shared      home              // of the trail, for the pool's database
+	cancels     sync.WaitGroup    // cancel requests in progress
+	watch
+	moment *located // where a driver of AtMoment reads; nil for a driver on its pool
 }
 
-// New returns a driver on a pool, which may be nil: then only the calls that
-// bring a transaction work.
+// New returns a driver on a pool. The pool may be nil: then only the calls that take a
+// transaction work. The driver looks the trail up by itself.
 func New(pool *pgxpool.Pool) *Driver {
 	d := &Driver{pool: pool, queries: dbgen.New()}
 	if pool != nil {
@@ -36,65 +40,89 @@ func New(pool *pgxpool.Pool) *Driver {
 	return d
 }
 
-// Persist stores one normalized, valid record in a transaction of its own. A nil
-// error means committed. ctx bounds the call: see [Driver.bounded].
-func (d *Driver) Persist(ctx context.Context, rec *audit.Record) (audit.Receipt, error) {
-	var receipt audit.Receipt
-	err := d.onPool(ctx, func(ctx context.Context, db dbgen.DBTX) (err error) {
-		receipt, err = d.persist(ctx, db, rec)
-		return err
-	})
-	return receipt, err
+// NewInSchema is [New] for a trail in the given schema. If that is empty, the driver looks
+// the trail up.
+func NewInSchema(pool *pgxpool.Pool, schema string) *Driver {
+	d := New(pool)
+	if schema != "" {
+		d.shared.fixed = true
+		d.shared.trail.Store(newTrail(schema))
+	}
+	return d
 }
 
-// PersistTx stores one normalized, valid record inside the caller's transaction,
-// which survives whatever happens to the record as long as its connection does.
-func (d *Driver) PersistTx(ctx context.Context, tx pgx.Tx, rec *audit.Record) (audit.Receipt, error) {
-	var receipt audit.Receipt
-	err := d.inTx(ctx, tx, func(ctx context.Context, db dbgen.DBTX) (err error) {
-		receipt, err = d.persist(ctx, db, rec)
-		return err
-	})
-	return receipt, err
+// Persist stores one normalized, valid record in its own transaction. A nil error means that
+// it is committed, by a commit that was not cancelled. ctx bounds the call: see
+// [Driver.bounded].
+func (d *Driver) Persist(ctx context.Context, rec *audit.Record) (audit.Result, error) {
+	item, err := d.PersistItem(ctx, rec)
+	return item.Result, err
 }
 
-// PersistMany is [Driver.Persist] for a batch, in one statement and so in one
-// transaction. The results stand in the batch's order.
-func (d *Driver) PersistMany(ctx context.Context, recs []audit.Record) ([]Result, error) {
-	var results []Result
-	err := d.onPool(ctx, func(ctx context.Context, db dbgen.DBTX) (err error) {
-		results, err = d.persistMany(ctx, db, recs)
+// PersistItem is [Driver.Persist] for a caller that asks whether the stored row is
+// elsewhere. The item has no error of its own.
+func (d *Driver) PersistItem(ctx context.Context, rec *audit.Record) (Item, error) {
+	var item Item
+	err := d.onPool(ctx, func(ctx context.Context, db located) (err error) {
+		item, err = d.persist(ctx, db, rec)
 		return err
 	})
-	return sent(results, err)
+	return item, err
+}
+
+// PersistTx stores one normalized, valid record inside the caller's transaction. A record
+// that fails does not harm the transaction, unless the connection breaks.
+func (d *Driver) PersistTx(ctx context.Context, tx pgx.Tx, rec *audit.Record) (audit.Result, error) {
+	var item Item
+	err := d.inTx(ctx, tx, func(ctx context.Context, db located) (err error) {
+		item, err = d.persist(ctx, db, rec)
+		return err
+	})
+	return item.Result, err
+}
+
+// PersistMany is [Driver.Persist] for a batch, in one statement and so in one transaction.
+// The items are in the batch's order.
+func (d *Driver) PersistMany(ctx context.Context, recs []audit.Record) ([]Item, error) {
+	var items []Item
+	err := d.onPool(ctx, func(ctx context.Context, db located) (err error) {
+		items, err = d.persistMany(ctx, db, recs)
+		return err
+	})
+	return sent(items, err)
 }
 
 // PersistManyTx is [Driver.PersistTx] for a batch.
-func (d *Driver) PersistManyTx(ctx context.Context, tx pgx.Tx, recs []audit.Record) ([]Result, error) {
-	var results []Result
-	err := d.inTx(ctx, tx, func(ctx context.Context, db dbgen.DBTX) (err error) {
-		results, err = d.persistMany(ctx, db, recs)
+func (d *Driver) PersistManyTx(ctx context.Context, tx pgx.Tx, recs []audit.Record) ([]Item, error) {
+	var items []Item
+	err := d.inTx(ctx, tx, func(ctx context.Context, db located) (err error) {
+		items, err = d.persistMany(ctx, db, recs)
 		return err
 	})
-	return sent(results, err)
+	return sent(items, err)
 }
 
-// Close waits for the cancel requests that calls have left behind, cancelLinger at
-// most. No call may be under way.
+// Close waits for the cancel requests that calls have left behind, for at most
+// cancelLinger. No call may be in progress.
 func (d *Driver) Close() { d.cancels.Wait() }
 
-// HasPool reports whether there is a pool, so that more works than the calls that
-// bring a transaction.
+// HasPool reports whether there is a pool. Without one, only the calls that take a
+// transaction work.
 func (d *Driver) HasPool() bool { return d.pool != nil }
 
-// onPool runs work on one connection of the pool, where each statement is a
-// transaction of its own.
-func (d *Driver) onPool(ctx context.Context, work func(context.Context, dbgen.DBTX) error) error {
-	return d.onConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) error { return work(ctx, conn) })
+// onPool runs work on one connection of the pool. Each statement there is its own
+// transaction.
+func (d *Driver) onPool(ctx context.Context, work func(context.Context, located) error) error {
+	return d.onConn(ctx, func(ctx context.Context, own *ownConn) error {
+		on := borrowed{conn: own.conn.Conn()}
+		return d.onTrail(ctx, on, func(t *trail) error {
+			return work(ctx, located{DBTX: whole{possible(own.conn, own.conn.Conn())}, trail: t, on: on, own: own})
+		})
+	})
 }
 
-// onConn is onPool for a statement that sqlc has no word for.
-func (d *Driver) onConn(ctx context.Context, work func(context.Context, *pgxpool.Conn) error) error {
+// onConn is onPool without the trail.
+func (d *Driver) onConn(ctx context.Context, work func(context.Context, *ownConn) error) error {
 	if d.pool == nil {
 		return audit.ErrNoPool
 	}
@@ -107,46 +135,77 @@ func (d *Driver) onConn(ctx context.Context, work func(context.Context, *pgxpool
 		return notSent(err)
 	}
 
-	stray, err := d.bounded(ctx, conn.Conn().PgConn(), func(ctx context.Context) error { return work(ctx, conn) })
-	err = ownFailure(ctx, conn.Conn(), err) // it asks whether the connection broke, so ahead of discard
-	// A plan that the table has changed under stays with its connection.
-	if stray || sqlState(err) == stateFeatureNotSupported {
+	own := ownConn{conn: conn, driver: d, bound: ctx}
+	if own.session, err = d.ready(ctx, conn.Conn()); err != nil {
+		return err
+	}
+
+	missed, err := d.bounded(ctx, conn.Conn().PgConn(), func(ctx context.Context) error { return work(ctx, &own) })
+	err = ownFailure(ctx, conn.Conn(), err) // before discard: it checks whether the connection broke
+	// A cached plan that does not fit the changed table stays with its connection.
+	if missed || sqlState(err) == stateFeatureNotSupported {
 		discard(ctx, conn.Conn())
 	}
 	return err
 }
 
-// discard closes a connection that is not fit for its next user: one that a
-// cancel request may still be on its way to, say.
+// discard closes a connection that is not fit for its next user, such as one that a cancel
+// request may still hit.
 func discard(ctx context.Context, conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 50*time.Millisecond)
 	defer cancel()
-	// The socket is closed whether or not the server hears of it, so the error says nothing.
+	// The socket is closed even if the server does not learn of it, so the error says nothing.
 	_ = conn.Close(ctx)
 }
 
-// inTx runs work inside the caller's transaction, each statement within a savepoint.
-func (d *Driver) inTx(ctx context.Context, tx pgx.Tx, work func(context.Context, dbgen.DBTX) error) error {
-	conn := tx.Conn()
+// inTx runs work inside the caller's transaction, each statement in a savepoint.
+func (d *Driver) inTx(ctx context.Context, tx pgx.Tx, work func(context.Context, located) error) error {
+	conn := connOf(tx)
 	if err := usable(conn); err != nil {
+		return err
+	}
+	if err := unfinished(ctx, tx); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return notSent(err)
 	}
 
-	stray, err := d.bounded(ctx, conn.PgConn(), func(ctx context.Context) error { return work(ctx, savepoint{tx}) })
-	if stray && !conn.IsClosed() {
-		// The caller's next statement goes out on this connection.
-		<-time.After(settleDelay)
+	bound := ctx
+	missed, err := d.bounded(ctx, conn.PgConn(), func(ctx context.Context) error {
+		on := borrowed{conn: conn, tx: tx}
+		return d.onTrail(ctx, on, func(t *trail) error {
+			return work(ctx, located{DBTX: savepoint{tx: tx, bound: bound}, trail: t, on: on})
+		})
+	})
+	if missed && !conn.IsClosed() {
+		// The caller's next statement uses this connection.
+		<-time.After(missedCancelDelay)
 	}
 	return txFailure(ctx, conn, err)
 }
 
-// usable reports a transaction in which nothing can be done any more. It is left
-// as it is: only its owner knows what to do about it.
+// connOf returns the transaction's connection. It returns nil if tx is nil, or holds a nil
+// pointer of any type, which only a call of it can show.
+func connOf(tx pgx.Tx) (conn *pgx.Conn) {
+	if tx == nil {
+		return nil
+	}
+	defer func() {
+		if recover() != nil {
+			conn = nil
+		}
+	}()
+	return tx.Conn()
+}
+
+// usable reports a transaction in which nothing can be done any more. It does not touch it:
+// only its owner knows what to do.
 func usable(conn *pgx.Conn) error {
-	if conn == nil || conn.IsClosed() {
+	if conn == nil {
+		return fmt.Errorf("%w: it is nil, or has no connection", audit.ErrTxUnusable)
+	}
+	if conn.IsClosed() {
 		return fmt.Errorf("%w: its connection is closed", audit.ErrTxUnusable)
 	}
 	switch conn.PgConn().TxStatus() {
@@ -155,6 +214,17 @@ func usable(conn *pgx.Conn) error {
 	case 'E':
 		return fmt.Errorf("%w: an earlier statement of it failed, so it can only be rolled back", audit.ErrTxUnusable)
 	default:
-		return fmt.Errorf("%w: it was committed or rolled back already", audit.ErrTxUnusable)
+		return errFinished
 	}
+}
+
+var errFinished = fmt.Errorf("%w: it was committed or rolled back already", audit.ErrTxUnusable)
+
+// unfinished reports a transaction that has ended while its connection is in another one, as
+// a nested one ends. An empty batch sends nothing, and pgx refuses it all the same.
+func unfinished(ctx context.Context, tx pgx.Tx) error {
+	if err := tx.SendBatch(ctx, &pgx.Batch{}).Close(); errors.Is(err, pgx.ErrTxClosed) {
+		return errFinished
+	}
+	return nil
 }

@@ -10,25 +10,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
-	"github.com/hoc-analytics/coordaudit/internal/seed"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/seed"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 // workbench is a trail of a million records that tests read and none writes to.
 type workbench struct {
-	server *pglocal.Server // kept: a server that nothing refers to is ended by its watchdog
+	server *pglocal.Server // kept, since the watchdog ends a server without a reference
 	url    string
-	some   audit.Record // one that is in it
+	some   audit.Record // one of its records
 }
 
-// seededOnce is shared by this package's tests: making it takes half a minute. Its
-// server ends with the process, which pglocal's watchdog sees.
+// seededOnce is shared by this package's tests, since making it takes half a minute.
+// pglocal's watchdog ends its server with the process.
 var seededOnce = sync.OnceValues(func() (*workbench, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
@@ -52,8 +53,32 @@ var seededOnce = sync.OnceValues(func() (*workbench, error) {
 	if _, err := seed.Copy(ctx, db.Pool, recs); err != nil {
 		return nil, err
 	}
+	if err := addLinked(ctx, db.Pool); err != nil {
+		return nil, err
+	}
 	return &workbench{server: server, url: db.URL, some: some}, nil
 })
+
+// One record caused thousands, and a few correct it. seed makes neither.
+const (
+	causes      = 5000
+	corrections = 3
+)
+
+func linkedID() uuid.UUID { return uuid.UUID{0xff, 15: 1} }
+
+func addLinked(ctx context.Context, pool *pgxpool.Pool) error {
+	const insert = `INSERT INTO coordination_audit_records
+		(audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, tenant_id, caused_by, corrects)
+		SELECT gen_random_uuid(), 'linked', 'COST', 'APPLIED', 'as before', '2026-01-10'::timestamptz + n * interval '1 minute', 'tenant-acme',
+			$1::uuid, CASE WHEN n <= $3::int THEN $1::uuid END
+		FROM generate_series(1, $2::int) AS n`
+	if _, err := pool.Exec(ctx, insert, linkedID(), causes, corrections); err != nil {
+		return err
+	}
+	_, err := pool.Exec(ctx, "VACUUM ANALYZE coordination_audit_records")
+	return err
+}
 
 func seeded(t *testing.T) *workbench {
 	t.Helper()
@@ -67,7 +92,7 @@ func seeded(t *testing.T) *workbench {
 	return bench
 }
 
-// driver returns one on a single connection.
+// driver returns a driver with a single connection.
 func (w *workbench) driver(t *testing.T) (*auditdriver.Driver, *pgxpool.Pool) {
 	t.Helper()
 	pool := w.pool(t, func(*pgxpool.Config) {})
@@ -90,13 +115,13 @@ func (w *workbench) pool(t *testing.T, set func(*pgxpool.Config)) *pgxpool.Pool 
 	return pool
 }
 
-// statement is one that the driver has sent, with its arguments.
+// statement is a statement that the driver has sent.
 type statement struct {
 	sql  string
 	args []any
 }
 
-// statementsOf returns the queries on the trail that a call sends.
+// statementsOf returns the queries that a call sends.
 func (w *workbench) statementsOf(t *testing.T, call func(context.Context, *auditdriver.Driver) error) []statement {
 	t.Helper()
 	sent := &recorder{}
@@ -107,7 +132,7 @@ func (w *workbench) statementsOf(t *testing.T, call func(context.Context, *audit
 	return sent.statements
 }
 
-// recorder is a tracer that keeps what sqlc has named.
+// recorder is a tracer that keeps the statements of sqlc.
 type recorder struct{ statements []statement }
 
 func (r *recorder) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
@@ -120,15 +145,15 @@ func (r *recorder) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Tr
 
 func (*recorder) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// plan is what the server did.
+// plan is how the server executed a statement.
 type plan struct {
 	indexes  []string // each once, sorted
 	seqScans int
-	rowsRead int // from the table, those that a filter dropped included
+	rowsRead int // from the table, including those that a filter dropped
 	text     string
 }
 
-// explain carries the statement out, planned for its values.
+// explain executes the statement, planned for its values.
 func (w *workbench) explain(t *testing.T, s statement) plan {
 	t.Helper()
 	pool := w.pool(t, func(*pgxpool.Config) {})
@@ -140,7 +165,7 @@ func (w *workbench) explain(t *testing.T, s statement) plan {
 	return read(t, answer)
 }
 
-// explainGeneric carries the statement out by the plan that suits no value in particular.
+// explainGeneric executes the statement with a generic plan.
 func (w *workbench) explainGeneric(t *testing.T, s statement) plan {
 	t.Helper()
 	pool := w.pool(t, func(config *pgxpool.Config) {

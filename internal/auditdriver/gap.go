@@ -2,26 +2,53 @@ package auditdriver
 
 import (
 	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 )
 
-// PersistGap puts a valid gap on record, in a transaction of its own. A nil error
-// means committed. An id that is on record is not compared with what stands there:
-// whoever made it made one gap. ctx bounds the call: see [bounded].
+// PersistGap puts a valid gap on record in its own transaction. A nil error means that it is
+// committed, by a commit that was not cancelled. If the id is on record, the gap is not
+// compared with the stored one: one id is one gap. ctx bounds the call: see
+// [Driver.bounded].
 func (d *Driver) PersistGap(ctx context.Context, gap *audit.Gap) error {
-	return d.onPool(ctx, func(ctx context.Context, db dbgen.DBTX) error {
-		return d.queries.PersistAuditGap(ctx, db, gapParams(gap))
+	return d.onPool(ctx, func(ctx context.Context, db located) error {
+		return d.persistGap(ctx, db, gap)
 	})
 }
 
-// ListGaps reads the gaps of a normalized, valid query that has a limit, the latest
-// to begin first.
+func (d *Driver) persistGap(ctx context.Context, db located, gap *audit.Gap) error {
+	if _, err := d.table(ctx, db); err != nil {
+		return err
+	}
+	row, err := d.queries.PersistAuditGap(ctx, db, gapParams(gap))
+	switch {
+	case err == nil && row.Intact:
+		return d.committedUnder(ctx, db, row.Session)
+	case err == nil:
+		return refusedAll(errDiscarded)
+	case !errors.Is(err, pgx.ErrNoRows):
+		return err
+	}
+	stored, err := d.queries.HasAuditGap(ctx, db, dbgen.HasAuditGapParams{GapID: toPG(gap.GapID)})
+	switch {
+	case err != nil:
+		return err
+	case !stored:
+		return refusedAll(errDiscarded)
+	}
+	return d.confirm(ctx, db)
+}
+
+// ListGaps reads the gaps of a normalized, valid query that has a limit. The gap that began
+// last comes first.
 func (d *Driver) ListGaps(ctx context.Context, q *audit.GapQuery) (gaps []audit.Gap, err error) {
-	since, until := bounds(q.Window)
+	since, last := bounds(q.Window)
 	err = d.read(ctx, func(db dbgen.DBTX) error {
-		rows, err := d.queries.ListAuditGaps(ctx, db, dbgen.ListAuditGapsParams{Since: since, Until: until, PageSize: int32(q.Limit)})
+		rows, err := d.queries.ListAuditGaps(ctx, db, dbgen.ListAuditGapsParams{Since: toPGTime(since), Last: toPGTime(last), PageSize: int32(q.Limit)})
 		gaps = make([]audit.Gap, len(rows))
 		for i := range rows {
 			gaps[i] = fromGapRow(&rows[i])
@@ -41,8 +68,8 @@ func gapParams(gap *audit.Gap) dbgen.PersistAuditGapParams {
 		DroppedUnknown:     gap.Dropped[audit.Unknown],
 		FirstAuditID:       toPG(gap.FirstAuditID),
 		LastAuditID:        toPG(gap.LastAuditID),
-		LostFrom:           gap.From,
-		LostUntil:          gap.Until,
+		LostFrom:           toPGTime(gap.From),
+		LostUntil:          toPGTime(gap.Until),
 		Cause:              gap.Cause,
 	}
 }
@@ -53,10 +80,10 @@ func fromGapRow(row *dbgen.AuditGap) audit.Gap {
 		Dropped:      make(map[audit.EnvelopeClass]int64),
 		FirstAuditID: row.FirstAuditID.Bytes,
 		LastAuditID:  row.LastAuditID.Bytes,
-		From:         row.LostFrom.UTC(),
-		Until:        row.LostUntil.UTC(),
+		From:         fromPGTime(row.LostFrom),
+		Until:        fromPGTime(row.LostUntil),
 		Cause:        row.Cause,
-		RecordedAt:   row.RecordedAt.UTC(),
+		RecordedAt:   fromPGTime(row.RecordedAt),
 	}
 	for class, n := range map[audit.EnvelopeClass]int64{
 		audit.Safety:      row.DroppedSafety,
@@ -65,7 +92,7 @@ func fromGapRow(row *dbgen.AuditGap) audit.Gap {
 		audit.Performance: row.DroppedPerformance,
 		audit.Unknown:     row.DroppedUnknown,
 	} {
-		if n > 0 {
+		if n != 0 {
 			gap.Dropped[class] = n
 		}
 	}

@@ -2,7 +2,10 @@ package auditdriver
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,33 +17,50 @@ const (
 
 	// Both in one message of the simple protocol, so that undoing is one round trip too.
 	undoSavepoint = "ROLLBACK TO SAVEPOINT coordaudit; RELEASE SAVEPOINT coordaudit"
+
+	// releaseName names the prepared RELEASE. If the session has forgotten it, that shows
+	// inside the savepoint.
+	releaseName = "coordaudit_release"
 )
 
-// savepoint runs each statement inside a savepoint of the caller's transaction.
-// If the statement fails, the savepoint is undone and the transaction goes on
-// as if the statement had never been.
+// savepoint runs each statement inside a savepoint of the caller's transaction. If the
+// statement fails, the savepoint is rolled back and the transaction goes on as if the
+// statement had never been sent.
 //
-// SAVEPOINT, the statement and RELEASE go out together and cost one round trip,
-// but only once the connection has the statement prepared: pgx prepares what a
-// batch holds before it sends the batch, so a statement that cannot be parsed
-// (no such table) or that waits for a lock while it is parsed would fail outside
-// the savepoint and abort the transaction.
+// The savepoint ends before any of the answer is scanned. So a failure of the client comes
+// after the savepoint, and a failure of the server inside it.
+//
+// SAVEPOINT, the statement and RELEASE are sent together and cost one round trip. SAVEPOINT
+// is never prepared by name, and nothing is prepared ahead of it: anyone
+// may have made the server forget what was prepared, or pgx what it knows of it. So the
+// statements do not go through pgx's batches, which rely on both.
 type savepoint struct {
-	tx pgx.Tx
+	tx    pgx.Tx
+	bound context.Context //nolint:containedctx // only its end is checked; the statements run without it
 }
 
 // Query implements dbgen.DBTX.
 func (s savepoint) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if s.pipelines(sql) {
-		return s.pipelined(ctx, sql, args)
+	run := s.described
+	if how := sendingOf(s.tx.Conn()); how.mode == pgx.QueryExecModeSimpleProtocol {
+		// All values are in one text. If the database's encoding lacks one of their
+		// characters, the whole text fails, SAVEPOINT included.
+		run = s.stepwise
+		if s.tx.Conn().PgConn().ParameterStatus("server_encoding") == "UTF8" {
+			run = s.simple
+		}
 	}
-	return s.stepwise(ctx, sql, args)
+	a, err := run(ctx, sql, args)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // QueryRow implements dbgen.DBTX.
 func (s savepoint) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	rows, err := s.Query(ctx, sql, args...)
-	return savepointRow{rows: rows, err: err}
+	return answerRow{rows: rows, err: err}
 }
 
 // Exec implements dbgen.DBTX.
@@ -49,40 +69,169 @@ func (s savepoint) Exec(ctx context.Context, sql string, args ...any) (pgconn.Co
 	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
-	rows.Close()
-	return rows.CommandTag(), rows.Err()
+	return rows.CommandTag(), nil
 }
 
-func (s savepoint) pipelines(sql string) bool {
-	switch s.mode() {
-	case pgx.QueryExecModeCacheStatement:
-		return s.memory()[sql] != nil
-	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
-		return true // parsed where it is executed
-	default:
-		return false // described ahead of the batch, each time or whenever its cache forgot it
+// described runs a statement by its description. A description from an earlier call may be
+// out of date. Then the statement fails inside the savepoint, and is described again.
+func (s savepoint) described(ctx context.Context, sql string, args []any) (*answer, error) {
+	for {
+		statement, fresh, err := s.describe(ctx, sql)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.bound.Err(); err != nil {
+			return nil, notSent(err) // no cancel request would end the statement any more
+		}
+		a, err := s.pipelined(ctx, sql, statement, args)
+		if err == nil || fresh || !outdated(err) || s.tx.Conn().PgConn().TxStatus() != 'T' {
+			return a, err
+		}
+		delete(s.memory(), sql)
 	}
 }
 
-// mode is how the connection sends statements. pgx tells it only by copying the
-// connection's whole configuration, so it is asked once a connection.
-func (s savepoint) mode() pgx.QueryExecMode {
-	const key = "coordaudit: mode"
-	mode, ok := s.memory()[key].(pgx.QueryExecMode)
-	if !ok {
-		mode = s.tx.Conn().Config().DefaultQueryExecMode
-		s.memory()[key] = mode
-	}
-	return mode
-}
-
-// memory is the connection's own. A statement that the connection has prepared
-// is in it under its text, which starts with its name and so is ours alone.
+// memory is the connection's own. It holds the descriptions of statements under their texts.
+// A text begins with sqlc's name for it, so no one else uses that key.
 func (s savepoint) memory() map[string]any {
 	return s.tx.Conn().PgConn().CustomData()
 }
 
-func (s savepoint) pipelined(ctx context.Context, sql string, args []any) (pgx.Rows, error) {
+// describe returns what the statement's arguments and columns are, or nil for a mode that
+// needs no description. It is fresh if the server has just given it.
+func (s savepoint) describe(ctx context.Context, sql string) (statement *pgconn.StatementDescription, fresh bool, err error) {
+	mode := sendingOf(s.tx.Conn()).mode
+	if mode == pgx.QueryExecModeExec {
+		return nil, true, nil
+	}
+	if known, ok := s.memory()[sql].(*pgconn.StatementDescription); ok {
+		return known, false, nil
+	}
+	name := "" // parsed again at each execution
+	if mode == pgx.QueryExecModeCacheStatement {
+		digest := sha256.Sum256([]byte(sql))
+		name = "coordaudit_" + hex.EncodeToString(digest[:24])
+	}
+	statement, err = s.prepare(ctx, name, sql)
+	if err != nil {
+		return nil, false, err
+	}
+	if mode != pgx.QueryExecModeDescribeExec {
+		s.memory()[sql] = statement
+	}
+	return statement, true, nil
+}
+
+// prepare prepares a statement in a savepoint of its own: parsing may fail, or wait for a
+// lock until it is cancelled. It drops what the session has under the name.
+func (s savepoint) prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
+	pipeline := s.tx.Conn().PgConn().StartPipeline(ctx)
+	pipeline.SendQueryParams(setSavepoint, nil, nil, nil, nil)
+	pipeline.SendDeallocate(name)
+	pipeline.SendPrepare(name, sql, nil)
+	if name != "" {
+		pipeline.SendDeallocate(releaseName)
+		pipeline.SendPrepare(releaseName, releaseSavepoint, nil)
+	}
+	pipeline.SendQueryParams(releaseSavepoint, nil, nil, nil, nil)
+	var statement *pgconn.StatementDescription
+	inside := false
+	err := pipeline.Sync()
+	for more := true; more && err == nil; {
+		var result any
+		result, err = pipeline.GetResults()
+		switch result := result.(type) {
+		case *pgconn.ResultReader:
+			_, err = result.Close()
+			inside = inside || err == nil
+		case *pgconn.StatementDescription:
+			if statement == nil { // RELEASE comes second
+				statement = result
+			}
+		case *pgconn.CloseComplete:
+		default:
+			more = false
+		}
+	}
+	if closeErr := pipeline.Close(); err == nil {
+		err = closeErr
+	}
+	switch {
+	case err != nil && inside:
+		return nil, s.undo(ctx, err)
+	case err != nil:
+		return nil, err
+	}
+	statement.Name, statement.SQL = name, sql
+	return statement, nil
+}
+
+// pipelined sends the statement with its savepoint. An argument that cannot be encoded fails
+// before anything is sent.
+func (s savepoint) pipelined(ctx context.Context, sql string, statement *pgconn.StatementDescription, args []any) (*answer, error) {
+	conn := s.tx.Conn()
+	var queries pgx.Batch
+	queries.Queue(setSavepoint)
+	queries.Queue(sql, args...)
+	queries.Queue(releaseSavepoint)
+	tracing := traceBatch(ctx, conn, &queries)
+	batch, err := encoded(conn, queries.QueuedQueries, sql, statement)
+	if err != nil {
+		tracing.end(nil, err)
+		return nil, err
+	}
+	results := conn.PgConn().ExecBatch(tracing.ctx, batch) //nolint:contextcheck // the tracer made it from ctx
+	var answers []*answer
+	for err == nil && results.NextResult() {
+		var a *answer
+		if a, err = wholeAnswer(pgx.RowsFromResultReader(conn.TypeMap(), results.ResultReader())); err == nil {
+			answers = append(answers, a)
+		}
+	}
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	tracing.end(answers, err)
+	switch {
+	case err != nil && len(answers) > 0:
+		return nil, s.undo(ctx, err)
+	case err != nil: // there is no savepoint, so there is nothing to undo
+		return nil, err
+	}
+	return answers[1], nil
+}
+
+// encoded makes the message of a batch. A tracer may have replaced the statement.
+func encoded(conn *pgx.Conn, queries []*pgx.QueuedQuery, sql string, statement *pgconn.StatementDescription) (*pgconn.Batch, error) {
+	var batch pgconn.Batch
+	build := &sendingOf(conn).build
+	for _, query := range queries {
+		if query.SQL == releaseSavepoint && statement != nil && statement.Name != "" {
+			batch.ExecPrepared(releaseName, nil, nil, nil)
+			continue
+		}
+		described := statement
+		if query.SQL != sql {
+			described = nil
+		}
+		if err := build.Build(conn.TypeMap(), described, query.Arguments); err != nil {
+			return nil, err
+		}
+		switch {
+		case described == nil:
+			batch.ExecParams(query.SQL, build.ParamValues, nil, build.ParamFormats, nil)
+		case described.Name == "":
+			batch.ExecParams(query.SQL, build.ParamValues, described.ParamOIDs, build.ParamFormats, build.ResultFormats)
+		default:
+			// The batch keeps the formats, and the builder uses their memory again.
+			batch.ExecStatement(described, build.ParamValues, build.ParamFormats, slices.Clone(build.ResultFormats))
+		}
+	}
+	return &batch, nil
+}
+
+// simple is pipelined in the simple protocol. pgx sends such a batch as one text.
+func (s savepoint) simple(ctx context.Context, sql string, args []any) (*answer, error) {
 	var batch pgx.Batch
 	batch.Queue(setSavepoint)
 	batch.Queue(sql, args...)
@@ -90,49 +239,47 @@ func (s savepoint) pipelined(ctx context.Context, sql string, args []any) (pgx.R
 	results := s.tx.SendBatch(ctx, &batch)
 	if _, err := results.Exec(); err != nil {
 		_ = results.Close() // repeats err
-		return nil, err     // no savepoint was set, so there is nothing to undo
+		return nil, err     // there is no savepoint, so there is nothing to undo
 	}
 	rows, err := results.Query()
 	if err != nil {
 		_ = results.Close() // repeats err
-		return nil, s.undo(ctx, sql, err)
+		return nil, s.undo(ctx, err)
 	}
-	release := func() error {
-		_, err := results.Exec()
-		return errors.Join(err, results.Close())
+	a, err := wholeAnswer(rows)
+	if err == nil {
+		_, err = results.Exec()
 	}
-	return &savepointRows{Rows: rows, release: release, discard: results.Close, undo: s.undoOf(ctx, sql)}, nil
+	if err != nil {
+		_ = results.Close() // repeats err
+		return nil, s.undo(ctx, err)
+	}
+	// The savepoint has ended, so there is nothing to undo.
+	return a, results.Close()
 }
 
-func (s savepoint) stepwise(ctx context.Context, sql string, args []any) (pgx.Rows, error) {
+func (s savepoint) stepwise(ctx context.Context, sql string, args []any) (*answer, error) {
 	if _, err := s.tx.Exec(ctx, setSavepoint); err != nil {
 		return nil, err
 	}
-	if s.mode() == pgx.QueryExecModeCacheStatement {
-		if _, err := s.tx.Prepare(ctx, sql, sql); err != nil {
-			return nil, s.undo(ctx, sql, err)
-		}
-		s.memory()[sql] = true
-	}
 	rows, err := s.tx.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, s.undo(ctx, sql, err)
+		return nil, s.undo(ctx, err)
 	}
-	release := func() error {
-		_, err := s.tx.Exec(ctx, releaseSavepoint)
-		return err
+	a, err := wholeAnswer(rows)
+	if err == nil {
+		_, err = s.tx.Exec(ctx, releaseSavepoint)
 	}
-	return &savepointRows{Rows: rows, release: release, discard: func() error { return nil }, undo: s.undoOf(ctx, sql)}, nil
+	if err != nil {
+		return nil, s.undo(ctx, err)
+	}
+	return a, nil
 }
 
-func (s savepoint) undoOf(ctx context.Context, sql string) func(error) error {
-	return func(cause error) error { return s.undo(ctx, sql, cause) }
-}
-
-// undo brings the transaction back to where it was before the statement that
-// failed with cause. A cancel request that was meant for the statement may hit
-// the undoing instead; the transaction stands still meanwhile, so it is repeated.
-func (s savepoint) undo(ctx context.Context, sql string, cause error) error {
+// undo restores the transaction to its state before the statement that failed with cause. A
+// cancel request for that statement may hit the undoing instead. The transaction is
+// unchanged then, so undo tries again.
+func (s savepoint) undo(ctx context.Context, cause error) error {
 	if s.tx.Conn().IsClosed() {
 		return cause
 	}
@@ -143,75 +290,5 @@ func (s savepoint) undo(ctx context.Context, sql string, cause error) error {
 			break
 		}
 	}
-	if err == nil && sqlState(cause) == stateFeatureNotSupported {
-		err = s.forget(ctx, sql)
-	}
 	return errors.Join(cause, err)
-}
-
-// forget drops a prepared statement whose table has changed under it. pgx does so
-// by itself for those that it prepared unasked.
-func (s savepoint) forget(ctx context.Context, sql string) error {
-	if s.memory()[sql] == nil {
-		return nil
-	}
-	delete(s.memory(), sql)
-	return s.tx.Conn().Deallocate(ctx, sql)
-}
-
-// savepointRows ends the savepoint when the statement's rows end.
-type savepointRows struct {
-	pgx.Rows
-	release func() error      // after the statement succeeded
-	discard func() error      // after it failed, ahead of undo
-	undo    func(error) error // returns the error it was given, and its own
-	closed  bool
-	err     error
-}
-
-// Close implements pgx.Rows.
-func (r *savepointRows) Close() {
-	if r.closed {
-		return
-	}
-	r.closed = true
-	r.Rows.Close()
-	if r.err = r.Rows.Err(); r.err == nil {
-		r.err = r.release()
-	} else {
-		_ = r.discard() // repeats r.err
-	}
-	if r.err != nil {
-		r.err = r.undo(r.err)
-	}
-}
-
-// Err implements pgx.Rows. It ends the savepoint: only then the answer is known.
-func (r *savepointRows) Err() error {
-	r.Close()
-	return r.err
-}
-
-type savepointRow struct {
-	rows pgx.Rows
-	err  error
-}
-
-// Scan implements pgx.Row.
-func (r savepointRow) Scan(dest ...any) error {
-	if r.err != nil {
-		return r.err
-	}
-	found := r.rows.Next()
-	if found {
-		// A scan that fails closes the rows with its error, so Err tells of it.
-		_ = r.rows.Scan(dest...)
-	}
-	if err := r.rows.Err(); err != nil {
-		return err
-	}
-	if !found {
-		return pgx.ErrNoRows
-	}
-	return nil
 }

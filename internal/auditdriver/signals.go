@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 )
@@ -20,16 +22,21 @@ func (d *Driver) Signals(ctx context.Context, q *audit.SignalQuery) (audit.Signa
 	return found.Signals, nil
 }
 
-// Trend returns the rejection rates between bounds that rise: those of window i
-// lie in [bounds[i], bounds[i+1]).
+// Trend returns the rejection rates between rising bounds, in microseconds. Window i is
+// [bounds[i], bounds[i+1]).
 func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.Time) (rates [][]audit.RejectionRate, err error) {
+	windows := len(bounds) - 1
+	starts := make([]pgtype.Timestamptz, windows)
+	for i := range starts {
+		starts[i] = toPGTime(bounds[i])
+	}
 	err = d.readMoment(ctx, func(ctx context.Context, db dbgen.DBTX) error {
 		rates, err = rejectionRates(ctx, db, d.queries, dbgen.ListRejectionRatesParams{
-			Bounds:      bounds,
+			Starts:      starts,
 			AllTenants:  q.Scope.IsAllTenants(),
 			TenantID:    q.Scope.TenantID(),
-			Since:       bounds[0],
-			Until:       bounds[len(bounds)-1],
+			Since:       starts[0],
+			Last:        toPGTime(bounds[windows].Add(-time.Microsecond)),
 			MinRecords:  int64(q.MinRecords),
 			MaxEvidence: int32(q.MaxEvidence),
 		})
@@ -38,25 +45,26 @@ func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.T
 	return rates, err
 }
 
-// rejectionRates returns a list for each window between the bounds.
+// rejectionRates returns one list per window.
 func rejectionRates(ctx context.Context, db dbgen.DBTX, queries *dbgen.Queries, params dbgen.ListRejectionRatesParams) ([][]audit.RejectionRate, error) {
 	rows, err := queries.ListRejectionRates(ctx, db, params)
-	windows := make([][]audit.RejectionRate, len(params.Bounds)-1)
+	windows := make([][]audit.RejectionRate, len(params.Starts))
 	for _, row := range rows {
 		i := row.WindowNumber - 1
 		windows[i] = append(windows[i], audit.RejectionRate{
 			EnvelopeClass: audit.EnvelopeClass(row.EnvelopeClass),
 			Rejected:      row.Rejected,
 			Total:         row.Records,
-			FirstSeen:     row.FirstSeen.UTC(),
-			LastSeen:      row.LastSeen.UTC(),
+			FirstSeen:     fromPGTime(row.FirstSeen),
+			LastSeen:      fromPGTime(row.LastSeen),
 			Evidence:      audit.Evidence{AuditIDs: allFromPG(row.Evidence), Records: row.Rejected},
+			TopReasonCode: audit.TopReasonCode{ReasonCode: row.TopReasonCode, Records: row.TopReasonCodeRecords},
 		})
 	}
 	return windows, err
 }
 
-// signals are Signals in the making.
+// signals is a Signals that is being computed.
 type signals struct {
 	audit.Signals
 	queries *dbgen.Queries
@@ -66,11 +74,11 @@ type signals struct {
 
 func (s *signals) rejectionRates(ctx context.Context, db dbgen.DBTX) error {
 	windows, err := rejectionRates(ctx, db, s.queries, dbgen.ListRejectionRatesParams{
-		Bounds:      []time.Time{s.in.Since, s.in.Until},
+		Starts:      []pgtype.Timestamptz{s.in.Since},
 		AllTenants:  s.in.AllTenants,
 		TenantID:    s.in.TenantID,
 		Since:       s.in.Since,
-		Until:       s.in.Until,
+		Last:        s.in.Last,
 		MinRecords:  int64(s.query.MinRecords),
 		MaxEvidence: int32(s.query.MaxEvidence),
 	})
@@ -83,7 +91,7 @@ func (s *signals) oscillations(ctx context.Context, db dbgen.DBTX) error {
 		AllTenants:  s.in.AllTenants,
 		TenantID:    s.in.TenantID,
 		Since:       s.in.Since,
-		Until:       s.in.Until,
+		Last:        s.in.Last,
 		MinCycles:   int64(s.query.MinCycles),
 		MaxEvidence: int32(s.query.MaxEvidence),
 	})
@@ -97,8 +105,8 @@ func (s *signals) oscillations(ctx context.Context, db dbgen.DBTX) error {
 			EnvelopeID:          row.EnvelopeID,
 			Cycles:              row.Cycles,
 			PreemptingEnvelopes: preempting,
-			FirstPreempted:      row.FirstPreempted.UTC(),
-			LastReapplied:       row.LastReapplied.UTC(),
+			FirstPreempted:      fromPGTime(row.FirstPreempted),
+			LastReapplied:       fromPGTime(row.LastReapplied),
 			Evidence:            audit.Evidence{AuditIDs: allFromPG(row.Evidence), Records: 2 * row.Cycles},
 		})
 	}
@@ -110,14 +118,15 @@ func (s *signals) friction(ctx context.Context, db dbgen.DBTX) error {
 		AllTenants:   s.in.AllTenants,
 		TenantID:     s.in.TenantID,
 		Since:        s.in.Since,
-		Until:        s.in.Until,
+		Last:         s.in.Last,
 		MinConflicts: int64(s.query.MinConflicts),
 		MaxEvidence:  int32(s.query.MaxEvidence),
 	})
 	for _, row := range rows {
 		evidence := audit.Evidence{AuditIDs: allFromPG(row.Evidence), Records: row.Conflicts}
-		if row.EnvelopeClass == "" {
-			s.SelfConflicts = audit.SelfConflicts{Conflicts: row.Conflicts, Evidence: evidence}
+		code := audit.TopReasonCode{ReasonCode: row.TopReasonCode, Records: row.TopReasonCodeRecords}
+		if row.IsSelf {
+			s.SelfConflicts = audit.SelfConflicts{Conflicts: row.Conflicts, Evidence: evidence, TopReasonCode: code}
 			continue
 		}
 		s.Friction = append(s.Friction, audit.Friction{
@@ -127,6 +136,7 @@ func (s *signals) friction(ctx context.Context, db dbgen.DBTX) error {
 			Rejected:         row.Rejected,
 			Preempted:        row.Preempted,
 			Evidence:         evidence,
+			TopReasonCode:    code,
 		})
 	}
 	return err
@@ -136,12 +146,13 @@ func (s *signals) repeatedRejections(ctx context.Context, db dbgen.DBTX) error {
 	rows, err := s.queries.ListRepeatedRejections(ctx, db, s.repeated())
 	for _, row := range rows {
 		s.RepeatedRejections = append(s.RepeatedRejections, audit.RepeatedRejection{
-			TenantID:   row.TenantID,
-			EnvelopeID: row.EnvelopeID,
-			Rejections: row.Rejections,
-			FirstSeen:  row.FirstSeen.UTC(),
-			LastSeen:   row.LastSeen.UTC(),
-			Evidence:   audit.Evidence{AuditIDs: allFromPG(row.Evidence), Records: row.Rejections},
+			TenantID:      row.TenantID,
+			EnvelopeID:    row.EnvelopeID,
+			Rejections:    row.Rejections,
+			FirstSeen:     fromPGTime(row.FirstSeen),
+			LastSeen:      fromPGTime(row.LastSeen),
+			Evidence:      audit.Evidence{AuditIDs: allFromPG(row.Evidence), Records: row.Rejections},
+			TopReasonCode: audit.TopReasonCode{ReasonCode: row.TopReasonCode, Records: row.TopReasonCodeRecords},
 		})
 	}
 	return err
@@ -165,21 +176,22 @@ func (s *signals) repeatedParameterRejections(ctx context.Context, db dbgen.DBTX
 			TargetParameter:    row.TargetParameter,
 			Rejections:         row.Rejections,
 			CounterpartClasses: classes,
-			FirstSeen:          row.FirstSeen.UTC(),
-			LastSeen:           row.LastSeen.UTC(),
+			FirstSeen:          fromPGTime(row.FirstSeen),
+			LastSeen:           fromPGTime(row.LastSeen),
 			Evidence:           audit.Evidence{AuditIDs: allFromPG(row.Evidence), Records: row.Rejections},
+			TopReasonCode:      audit.TopReasonCode{ReasonCode: row.TopReasonCode, Records: row.TopReasonCodeRecords},
 		})
 	}
 	return err
 }
 
-// repeated is what both lists of repeated rejections are asked for by.
+// repeated returns the parameters of both lists of repeated rejections.
 func (s *signals) repeated() dbgen.ListRepeatedRejectionsParams {
 	return dbgen.ListRepeatedRejectionsParams{
 		AllTenants:    s.in.AllTenants,
 		TenantID:      s.in.TenantID,
 		Since:         s.in.Since,
-		Until:         s.in.Until,
+		Last:          s.in.Last,
 		MinRejections: int64(s.query.MinRejections),
 		MaxEvidence:   int32(s.query.MaxEvidence),
 	}

@@ -8,27 +8,38 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// SQLSTATEs that are decided on one by one. The names are PostgreSQL's.
+// The SQLSTATEs that have a meaning of their own here. The names are PostgreSQL's.
 const (
 	stateFeatureNotSupported     = "0A000" // also: a cached plan met a changed table
 	stateReadOnlyTransaction     = "25006"
+	stateWarning                 = "01000"
 	stateSerializationFailure    = "40001"
 	stateCompletionUnknown       = "40003"
 	stateDeadlockDetected        = "40P01"
 	stateUnknownPrepared         = "26000"
 	stateDuplicatePrepared       = "42P05"
+	stateTextTooLong             = "22001"
+	stateNotInRepertoire         = "22021" // the encoding lacks a character
+	stateUntranslatable          = "22P05" // the database's encoding lacks a character
+	stateCheckViolation          = "23514"
 	stateInsufficientPrivilege   = "42501"
+	stateDatatypeMismatch        = "42804"
+	stateUndefinedFunction       = "42883" // also: no such operator
 	stateUndefinedColumn         = "42703"
 	stateUndefinedTable          = "42P01"
+	stateInvalidSchema           = "3F000"
 	stateTooManyConnections      = "53300"
+	stateConfigurationLimit      = "53400" // such as temp_file_limit
 	stateLockNotAvailable        = "55P03"
 	stateQueryCanceled           = "57014"
 	stateAdminShutdown           = "57P01"
 	stateCrashShutdown           = "57P02"
 	stateCannotConnectNow        = "57P03"
+	stateUndefinedObject         = "42704" // when connecting: a parameter that the server does not know
 	stateConnectionException     = "08000"
 	stateConnectionDoesNotExist  = "08003"
 	stateConnectionFailure       = "08006"
+	stateProtocolViolation       = "08P01"
 	stateTransactionResolution   = "08007" // transaction resolution unknown
 	stateInternalError           = "XX000" // on Citus: a worker failed, perhaps after its commit
 	classInsufficientResources   = "53"
@@ -37,15 +48,10 @@ const (
 	classConnectionException     = "08"
 	classTransactionRollback     = "40"
 	classDataException           = "22" // its messages quote values
-	classIntegrityViolation      = "23"
-	classUnknownPrepared         = "26" // a pooler gave the connection to another
+	classUnknownPrepared         = "26" // a pooler gave the connection to another client
 	classAuthorization           = "28"
 	classUnknownDatabase         = "3D"
-	classUnknownSchema           = "3F"
-	classSyntaxErrorOrAccess     = "42" // a table or a right is missing
-	classCheckOptionViolation    = "44"
-	classProgramLimitExceeded    = "54" // an index row that is too large, say
-	classPLpgSQLError            = "P0" // its messages are anybody's
+	classPLpgSQLError            = "P0" // anyone writes its messages
 	severityFatal, severityPanic = "FATAL", "PANIC"
 )
 
@@ -61,8 +67,8 @@ func sqlState(err error) string {
 	return ""
 }
 
-// retryable lists the errors that go away by themselves: trying again at once is
-// safe (the id makes it idempotent) and likely to help.
+// retryable lists the errors that go away by themselves. Trying again at once is likely to
+// help, and is safe because of the id.
 func retryable(state string) bool {
 	return slices.Contains([]string{
 		stateFeatureNotSupported,
@@ -73,8 +79,8 @@ func retryable(state string) bool {
 	}, state)
 }
 
-// transient reports that the statement was not at fault: the server could not do
-// it now. What is not transient is a refusal.
+// transient reports that the statement was not at fault: the server could not do it now. All
+// other errors are refusals.
 func transient(state string) bool {
 	switch {
 	case retryable(state), state == stateReadOnlyTransaction:
@@ -87,8 +93,18 @@ func transient(state string) bool {
 	}, state[:2])
 }
 
-// inDoubt reports an answer that does not say whether the statement's implicit
-// commit was done. A session that the server ended may have been ended after it.
+// outdated reports a failure that a new preparation of the statement may prevent. The server
+// has forgotten the statement, or the types of its columns have changed since. Such a
+// failure stores nothing.
+func outdated(err error) bool {
+	if _, unsendable := unencodable(err); unsendable {
+		return true
+	}
+	return slices.Contains([]string{stateUnknownPrepared, stateFeatureNotSupported, stateDatatypeMismatch, stateUndefinedFunction}, sqlState(err))
+}
+
+// inDoubt reports an answer that does not say whether the statement's implicit commit was
+// done. A session that the server ended may have ended after the commit.
 func inDoubt(pgErr *pgconn.PgError) bool {
 	if severity := pgErr.SeverityUnlocalized; severity == severityFatal || severity == severityPanic {
 		return true
@@ -96,36 +112,10 @@ func inDoubt(pgErr *pgconn.PgError) bool {
 	return slices.Contains([]string{stateCompletionUnknown, stateTransactionResolution, stateInternalError}, pgErr.Code)
 }
 
-// Blame is whose fault a refusal is, as far as its SQLSTATE tells.
-type Blame int
-
-const (
-	// BlameUnknown is of one row or of all of them. A trigger's error is of either kind, and
-	// a policy's is the one of a missing right.
-	BlameUnknown Blame = iota
-
-	// BlameRecord says that a row's own values were refused.
-	BlameRecord
-
-	// BlameDatabase says that no row's values can cause it.
-	BlameDatabase
-)
-
-func blame(state string) Blame {
-	switch {
-	case len(state) != 5, state == stateInsufficientPrivilege:
-		return BlameUnknown
-	case slices.Contains([]string{
-		classDataException, classIntegrityViolation, classCheckOptionViolation, classProgramLimitExceeded,
-	}, state[:2]):
-		return BlameRecord
-	case slices.Contains([]string{
-		classSyntaxErrorOrAccess, classUnknownPrepared, classAuthorization, classUnknownDatabase, classUnknownSchema,
-	}, state[:2]):
-		return BlameDatabase
-	default:
-		return BlameUnknown
-	}
+// refusesAll reports a state of the session, in which it refuses every record.
+func refusesAll(state string) bool {
+	return state == stateDuplicatePrepared ||
+		len(state) == 5 && slices.Contains([]string{classUnknownPrepared, classAuthorization, classUnknownDatabase}, state[:2])
 }
 
 // quotesValues reports whether the server's message may hold parts of a row.
@@ -133,18 +123,12 @@ func quotesValues(state string) bool {
 	return strings.HasPrefix(state, classDataException) || strings.HasPrefix(state, classPLpgSQLError)
 }
 
-// nextStep says what a person can do about a refusal.
-func nextStep(state string) string {
-	switch state {
-	case stateUndefinedTable, stateUndefinedColumn:
-		return "run the migrations (migrate up) and check the search_path"
-	case stateInsufficientPrivilege:
-		return "grant this role INSERT and SELECT on coordination_audit_records and coordination_audit_gaps"
-	case stateReadOnlyTransaction:
-		return "connect to the primary"
-	case stateDuplicatePrepared, stateUnknownPrepared:
-		return "behind a pooler in transaction mode set default_query_exec_mode=cache_describe (or exec)"
-	default:
-		return ""
-	}
+// RefusesAll reports a refusal that the session or the table caused, regardless of the record.
+// Any other refusal may be due to one row, or meet all of them. A table, a trigger or a policy
+// can refuse every row with any SQLSTATE, so the error alone never blames a record. That
+// includes a CHECK of the migrations: a valid record passes it, so something else has changed
+// the row or the CHECK. The proof is another record that is accepted while this one is refused.
+func RefusesAll(err error) bool {
+	failure, ok := errors.AsType[*StatementError](err)
+	return ok && failure.RefusesAll
 }

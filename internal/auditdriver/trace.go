@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TraceLogger is a pgx tracer that logs each statement at debug level: its name,
-// duration, rows and SQLSTATE. It never logs bound arguments, nor the text of a
-// statement, which may hold literals.
+// TraceLogger is a pgx tracer that logs each statement at debug level, with its name,
+// duration, rows and SQLSTATE. It logs neither bound arguments nor a statement's text, which
+// may hold literals.
 type TraceLogger struct {
 	log *slog.Logger
 }
@@ -67,6 +67,45 @@ func (l *TraceLogger) TraceCopyFromEnd(ctx context.Context, _ *pgx.Conn, data pg
 	l.end(ctx, "", data.CommandTag.RowsAffected(), data.Err)
 }
 
+// batchTrace reports to a connection's tracer a batch that goes past pgx. The tracer may change
+// the batch, or end its context.
+type batchTrace struct {
+	ctx    context.Context //nolint:containedctx // the tracer's own
+	conn   *pgx.Conn
+	batch  *pgx.Batch
+	tracer pgx.BatchTracer
+	start  time.Time
+}
+
+func traceBatch(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch) batchTrace {
+	tracer := sendingOf(conn).tracer
+	if tracer == nil {
+		return batchTrace{ctx: ctx}
+	}
+	ctx = tracer.TraceBatchStart(ctx, conn, pgx.TraceBatchStartData{Batch: batch})
+	return batchTrace{ctx: ctx, conn: conn, batch: batch, tracer: tracer, start: time.Now()}
+}
+
+// end reports the statements that were answered, and the one that failed.
+func (b batchTrace) end(answers []*answer, err error) {
+	if b.tracer == nil {
+		return
+	}
+	for i, query := range b.batch.QueuedQueries {
+		data := pgx.TraceBatchQueryData{SQL: query.SQL, Args: query.Arguments, ReadStartTime: b.start}
+		switch {
+		case i < len(answers):
+			data.CommandTag = answers[i].tag
+		case i == len(answers):
+			data.Err = err
+		default:
+			continue
+		}
+		b.tracer.TraceBatchQuery(b.ctx, b.conn, data)
+	}
+	b.tracer.TraceBatchEnd(b.ctx, b.conn, pgx.TraceBatchEndData{Err: err})
+}
+
 func (l *TraceLogger) begin(ctx context.Context, sql string) context.Context {
 	if !l.log.Enabled(ctx, slog.LevelDebug) {
 		return ctx
@@ -96,8 +135,8 @@ func (l *TraceLogger) end(ctx context.Context, statement string, rows int64, err
 	l.log.LogAttrs(ctx, slog.LevelDebug, "audit_statement", attrs...)
 }
 
-// statementName is the name that sqlc writes over a query, or else the command's
-// first word.
+// statementName returns the name that sqlc writes above a query. For other statements it
+// returns the first word.
 func statementName(sql string) string {
 	if rest, ok := strings.CutPrefix(sql, "-- name: "); ok {
 		name, _, _ := strings.Cut(rest, " ")

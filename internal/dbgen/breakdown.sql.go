@@ -5,23 +5,24 @@ package dbgen
 
 import (
 	"context"
-	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const CountByClassAndDecision = `-- name: CountByClassAndDecision :many
+
 SELECT
     envelope_class,
     decision,
     count(*) AS records,
-    min(decision_timestamp)::timestamptz AS first_seen,
-    max(decision_timestamp)::timestamptz AS last_seen,
+    min(decision_timestamp)::pg_catalog.timestamptz AS first_seen,
+    max(decision_timestamp)::pg_catalog.timestamptz AS last_seen,
     max(active_envelopes_count)::integer AS max_active_envelopes
 FROM coordination_audit_records
-WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::text)
-    AND decision_timestamp >= $3::timestamptz
-    AND decision_timestamp < $4::timestamptz
+WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::pg_catalog.text)
+    AND decision_timestamp >= $3::pg_catalog.timestamptz
+    AND decision_timestamp <= $4::pg_catalog.timestamptz
 GROUP BY
     envelope_class,
     decision
@@ -30,26 +31,27 @@ GROUP BY
 type CountByClassAndDecisionParams struct {
 	AllTenants bool
 	TenantID   string
-	Since      time.Time
-	Until      time.Time
+	Since      pgtype.Timestamptz
+	Last       pgtype.Timestamptz
 }
 
 type CountByClassAndDecisionRow struct {
 	EnvelopeClass      audit.EnvelopeClass
 	Decision           audit.Decision
 	Records            int64
-	FirstSeen          time.Time
-	LastSeen           time.Time
+	FirstSeen          pgtype.Timestamptz
+	LastSeen           pgtype.Timestamptz
 	MaxActiveEnvelopes int32
 }
 
-// Counts a window's records by class and decision, with what else is known of each group.
+// A window includes its end, which is infinite if the window is open.
+// Counts a window's records by class and decision, with more facts about each group.
 func (q *Queries) CountByClassAndDecision(ctx context.Context, db DBTX, arg CountByClassAndDecisionParams) ([]CountByClassAndDecisionRow, error) {
 	rows, err := db.Query(ctx, CountByClassAndDecision,
 		arg.AllTenants,
 		arg.TenantID,
 		arg.Since,
-		arg.Until,
+		arg.Last,
 	)
 	if err != nil {
 		return nil, err
@@ -78,13 +80,13 @@ func (q *Queries) CountByClassAndDecision(ctx context.Context, db DBTX, arg Coun
 
 const CountByDayAndClass = `-- name: CountByDayAndClass :many
 SELECT
-    (date_trunc('day', decision_timestamp AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')::timestamptz AS day,
+    (date_trunc('day', decision_timestamp AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')::pg_catalog.timestamptz AS day,
     envelope_class,
     count(*) AS records
 FROM coordination_audit_records
-WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::text)
-    AND decision_timestamp >= $3::timestamptz
-    AND decision_timestamp < $4::timestamptz
+WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::pg_catalog.text)
+    AND decision_timestamp >= $3::pg_catalog.timestamptz
+    AND decision_timestamp <= $4::pg_catalog.timestamptz
 GROUP BY
     day,
     envelope_class
@@ -94,23 +96,24 @@ ORDER BY day
 type CountByDayAndClassParams struct {
 	AllTenants bool
 	TenantID   string
-	Since      time.Time
-	Until      time.Time
+	Since      pgtype.Timestamptz
+	Last       pgtype.Timestamptz
 }
 
 type CountByDayAndClassRow struct {
-	Day           time.Time
+	Day           pgtype.Timestamptz
 	EnvelopeClass audit.EnvelopeClass
 	Records       int64
 }
 
-// Counts a window's records by day, from midnight to midnight UTC, and class, in the days' order.
+// Counts a window's records by class and day, from midnight to midnight UTC, in the order of the
+// days. An infinite time is a day of its own.
 func (q *Queries) CountByDayAndClass(ctx context.Context, db DBTX, arg CountByDayAndClassParams) ([]CountByDayAndClassRow, error) {
 	rows, err := db.Query(ctx, CountByDayAndClass,
 		arg.AllTenants,
 		arg.TenantID,
 		arg.Since,
-		arg.Until,
+		arg.Last,
 	)
 	if err != nil {
 		return nil, err
@@ -133,14 +136,14 @@ func (q *Queries) CountByDayAndClass(ctx context.Context, db DBTX, arg CountByDa
 const CountByParameter = `-- name: CountByParameter :many
 SELECT
     envelope_class,
-    coalesce(target_subsystem, '')::text AS target_subsystem,
-    coalesce(target_parameter, '')::text AS target_parameter,
+    coalesce(target_subsystem, '')::pg_catalog.text AS target_subsystem,
+    coalesce(target_parameter, '')::pg_catalog.text AS target_parameter,
     decision,
     count(*) AS records
 FROM coordination_audit_records
-WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::text)
-    AND decision_timestamp >= $3::timestamptz
-    AND decision_timestamp < $4::timestamptz
+WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::pg_catalog.text)
+    AND decision_timestamp >= $3::pg_catalog.timestamptz
+    AND decision_timestamp <= $4::pg_catalog.timestamptz
     AND target_parameter IS NOT NULL
 GROUP BY
     envelope_class,
@@ -152,8 +155,8 @@ GROUP BY
 type CountByParameterParams struct {
 	AllTenants bool
 	TenantID   string
-	Since      time.Time
-	Until      time.Time
+	Since      pgtype.Timestamptz
+	Last       pgtype.Timestamptz
 }
 
 type CountByParameterRow struct {
@@ -164,14 +167,14 @@ type CountByParameterRow struct {
 	Records         int64
 }
 
-// Counts a window's records by class and by the parameter that was to be steered, where it is
-// stored.
+// Counts a window's records by class and by the parameter that the envelope wanted to change.
+// Records without one are left out.
 func (q *Queries) CountByParameter(ctx context.Context, db DBTX, arg CountByParameterParams) ([]CountByParameterRow, error) {
 	rows, err := db.Query(ctx, CountByParameter,
 		arg.AllTenants,
 		arg.TenantID,
 		arg.Since,
-		arg.Until,
+		arg.Last,
 	)
 	if err != nil {
 		return nil, err
@@ -202,9 +205,9 @@ SELECT
     reason,
     count(*) AS records
 FROM coordination_audit_records
-WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::text)
-    AND decision_timestamp >= $3::timestamptz
-    AND decision_timestamp < $4::timestamptz
+WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::pg_catalog.text)
+    AND decision_timestamp >= $3::pg_catalog.timestamptz
+    AND decision_timestamp <= $4::pg_catalog.timestamptz
 GROUP BY reason
 ORDER BY
     records DESC,
@@ -215,8 +218,8 @@ LIMIT $5::integer
 type CountByReasonParams struct {
 	AllTenants bool
 	TenantID   string
-	Since      time.Time
-	Until      time.Time
+	Since      pgtype.Timestamptz
+	Last       pgtype.Timestamptz
 	MaxReasons int32
 }
 
@@ -225,14 +228,14 @@ type CountByReasonRow struct {
 	Records int64
 }
 
-// Counts a window's records by reason, the most frequent ones only: reasons are free text, and
-// there may be as many as records.
+// Counts a window's records by reason. It returns the most frequent reasons only, because reasons
+// are free text, and each record may have another one.
 func (q *Queries) CountByReason(ctx context.Context, db DBTX, arg CountByReasonParams) ([]CountByReasonRow, error) {
 	rows, err := db.Query(ctx, CountByReason,
 		arg.AllTenants,
 		arg.TenantID,
 		arg.Since,
-		arg.Until,
+		arg.Last,
 		arg.MaxReasons,
 	)
 	if err != nil {
@@ -253,22 +256,108 @@ func (q *Queries) CountByReason(ctx context.Context, db DBTX, arg CountByReasonP
 	return items, nil
 }
 
+const CountByReasonCode = `-- name: CountByReasonCode :many
+WITH counted AS MATERIALIZED (
+    SELECT
+        reason_code,
+        decision,
+        count(*) AS records
+    FROM coordination_audit_records
+    WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
+        AND decision_timestamp >= $4::pg_catalog.timestamptz
+        AND decision_timestamp <= $5::pg_catalog.timestamptz
+        AND reason_code <> ''
+    GROUP BY
+        reason_code,
+        decision
+),
+summed AS (
+    SELECT
+        c.reason_code, c.decision, c.records,
+        sum(c.records) OVER (PARTITION BY c.reason_code) AS of_code,
+        sum(c.records) OVER () AS all_records
+    FROM counted AS c
+),
+ranked AS (
+    SELECT
+        s.reason_code, s.decision, s.records, s.of_code, s.all_records,
+        dense_rank() OVER (ORDER BY s.of_code DESC, s.reason_code COLLATE "C") AS place
+    FROM summed AS s
+)
+SELECT
+    r.reason_code::pg_catalog.text AS reason_code,
+    r.decision::pg_catalog.text AS decision,
+    r.records::bigint AS records,
+    r.all_records::bigint AS all_records
+FROM ranked AS r
+WHERE r.place <= $1::bigint
+ORDER BY r.place
+`
+
+type CountByReasonCodeParams struct {
+	MaxReasonCodes int64
+	AllTenants     bool
+	TenantID       string
+	Since          pgtype.Timestamptz
+	Last           pgtype.Timestamptz
+}
+
+type CountByReasonCodeRow struct {
+	ReasonCode string
+	Decision   string
+	Records    int64
+	AllRecords int64
+}
+
+// Counts a window's records by reason code and decision. It returns the most frequent codes only.
+// Records without one are left out. All_records counts the others, those of the rarer codes included.
+func (q *Queries) CountByReasonCode(ctx context.Context, db DBTX, arg CountByReasonCodeParams) ([]CountByReasonCodeRow, error) {
+	rows, err := db.Query(ctx, CountByReasonCode,
+		arg.MaxReasonCodes,
+		arg.AllTenants,
+		arg.TenantID,
+		arg.Since,
+		arg.Last,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CountByReasonCodeRow{}
+	for rows.Next() {
+		var i CountByReasonCodeRow
+		if err := rows.Scan(
+			&i.ReasonCode,
+			&i.Decision,
+			&i.Records,
+			&i.AllRecords,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const CountByTenant = `-- name: CountByTenant :many
 SELECT
-    coalesce(tenant_id, '')::text AS tenant_id,
+    coalesce(tenant_id, '')::pg_catalog.text AS tenant_id,
     count(*) AS records
 FROM coordination_audit_records
-WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::text)
-    AND decision_timestamp >= $3::timestamptz
-    AND decision_timestamp < $4::timestamptz
+WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::pg_catalog.text)
+    AND decision_timestamp >= $3::pg_catalog.timestamptz
+    AND decision_timestamp <= $4::pg_catalog.timestamptz
 GROUP BY coalesce(tenant_id, '')
 `
 
 type CountByTenantParams struct {
 	AllTenants bool
 	TenantID   string
-	Since      time.Time
-	Until      time.Time
+	Since      pgtype.Timestamptz
+	Last       pgtype.Timestamptz
 }
 
 type CountByTenantRow struct {
@@ -276,13 +365,13 @@ type CountByTenantRow struct {
 	Records  int64
 }
 
-// Counts a window's records by tenant; the empty text stands for none.
+// Counts a window's records by tenant. The empty text stands for no tenant.
 func (q *Queries) CountByTenant(ctx context.Context, db DBTX, arg CountByTenantParams) ([]CountByTenantRow, error) {
 	rows, err := db.Query(ctx, CountByTenant,
 		arg.AllTenants,
 		arg.TenantID,
 		arg.Since,
-		arg.Until,
+		arg.Last,
 	)
 	if err != nil {
 		return nil, err

@@ -5,33 +5,53 @@ package dbgen
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const HasAuditGap = `-- name: HasAuditGap :one
+SELECT EXISTS (
+    SELECT 1
+    FROM coordination_audit_gaps
+    WHERE gap_id = $1
+)::boolean AS stored
+`
+
+type HasAuditGapParams struct {
+	GapID pgtype.UUID
+}
+
+// Reports whether a gap is on record.
+func (q *Queries) HasAuditGap(ctx context.Context, db DBTX, arg HasAuditGapParams) (bool, error) {
+	row := db.QueryRow(ctx, HasAuditGap, arg.GapID)
+	var stored bool
+	err := row.Scan(&stored)
+	return stored, err
+}
+
 const ListAuditGaps = `-- name: ListAuditGaps :many
 SELECT gap_id, seq, dropped_safety, dropped_reliability, dropped_cost, dropped_performance, dropped_unknown, first_audit_id, last_audit_id, lost_from, lost_until, cause, recorded_at
 FROM coordination_audit_gaps
-WHERE lost_until >= $1::timestamptz
-    AND lost_from < $2::timestamptz
-    AND $1::timestamptz < $2::timestamptz
+WHERE lost_until >= $1::pg_catalog.timestamptz
+    AND lost_from <= $2::pg_catalog.timestamptz
+    AND $1::pg_catalog.timestamptz <= $2::pg_catalog.timestamptz
 ORDER BY
     lost_from DESC,
-    seq DESC
+    seq DESC,
+    gap_id DESC
 LIMIT $3::integer
 `
 
 type ListAuditGapsParams struct {
-	Since    time.Time
-	Until    time.Time
+	Since    pgtype.Timestamptz
+	Last     pgtype.Timestamptz
 	PageSize int32
 }
 
-// Lists the gaps that share a moment with a window, the latest to begin first. A bound that is not
-// wanted is passed as one that no gap reaches; an empty window has no moment.
+// Lists the gaps that overlap a window, those that began last first. A window includes both ends,
+// and an open end is infinite. Nothing overlaps an empty window.
 func (q *Queries) ListAuditGaps(ctx context.Context, db DBTX, arg ListAuditGapsParams) ([]AuditGap, error) {
-	rows, err := db.Query(ctx, ListAuditGaps, arg.Since, arg.Until, arg.PageSize)
+	rows, err := db.Query(ctx, ListAuditGaps, arg.Since, arg.Last, arg.PageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +84,7 @@ func (q *Queries) ListAuditGaps(ctx context.Context, db DBTX, arg ListAuditGapsP
 	return items, nil
 }
 
-const PersistAuditGap = `-- name: PersistAuditGap :exec
+const PersistAuditGap = `-- name: PersistAuditGap :one
 INSERT INTO coordination_audit_gaps (
     gap_id,
     dropped_safety,
@@ -92,6 +112,21 @@ VALUES (
     $11
 )
 ON CONFLICT (gap_id) DO NOTHING
+RETURNING
+    (
+        gap_id = $1
+        AND dropped_safety = $2
+        AND dropped_reliability = $3
+        AND dropped_cost = $4
+        AND dropped_performance = $5
+        AND dropped_unknown = $6
+        AND first_audit_id = $7
+        AND last_audit_id = $8
+        AND lost_from = $9
+        AND lost_until = $10
+        AND cause = $11
+    )::boolean AS intact,
+    (current_setting('client_min_messages') || '/' || current_setting('synchronous_commit'))::pg_catalog.text AS session
 `
 
 type PersistAuditGapParams struct {
@@ -103,14 +138,20 @@ type PersistAuditGapParams struct {
 	DroppedUnknown     int64
 	FirstAuditID       pgtype.UUID
 	LastAuditID        pgtype.UUID
-	LostFrom           time.Time
-	LostUntil          time.Time
+	LostFrom           pgtype.Timestamptz
+	LostUntil          pgtype.Timestamptz
 	Cause              string
 }
 
-// Stores one gap. An id that is taken is that of the same gap, recorded before.
-func (q *Queries) PersistAuditGap(ctx context.Context, db DBTX, arg PersistAuditGapParams) error {
-	_, err := db.Exec(ctx, PersistAuditGap,
+type PersistAuditGapRow struct {
+	Intact  bool
+	Session string
+}
+
+// Stores one gap. It returns no row if the id is taken, which means that the same gap was recorded
+// before, or if a trigger discarded the row. Intact is false if a trigger changed what was stored.
+func (q *Queries) PersistAuditGap(ctx context.Context, db DBTX, arg PersistAuditGapParams) (PersistAuditGapRow, error) {
+	row := db.QueryRow(ctx, PersistAuditGap,
 		arg.GapID,
 		arg.DroppedSafety,
 		arg.DroppedReliability,
@@ -123,5 +164,7 @@ func (q *Queries) PersistAuditGap(ctx context.Context, db DBTX, arg PersistAudit
 		arg.LostUntil,
 		arg.Cause,
 	)
-	return err
+	var i PersistAuditGapRow
+	err := row.Scan(&i.Intact, &i.Session)
+	return i, err
 }

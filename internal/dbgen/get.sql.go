@@ -10,10 +10,10 @@ import (
 )
 
 const GetAuditRecord = `-- name: GetAuditRecord :one
-SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
 FROM coordination_audit_records
 WHERE audit_id = $1
-    AND ($2::boolean OR coalesce(tenant_id, '') = $3::text)
+    AND ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
 `
 
 type GetAuditRecordParams struct {
@@ -22,8 +22,8 @@ type GetAuditRecordParams struct {
 	TenantID   string
 }
 
-// Gets the record under an id if the scope includes it. Rows adopted from the predecessor may
-// hold an empty tenant where ours hold NULL; both mean none.
+// Gets the record under an id if the scope includes it. Rows adopted from the predecessor may hold
+// an empty tenant where ours hold NULL. Both mean no tenant.
 func (q *Queries) GetAuditRecord(ctx context.Context, db DBTX, arg GetAuditRecordParams) (AuditRecord, error) {
 	row := db.QueryRow(ctx, GetAuditRecord, arg.AuditID, arg.AllTenants, arg.TenantID)
 	var i AuditRecord
@@ -43,15 +43,26 @@ func (q *Queries) GetAuditRecord(ctx context.Context, db DBTX, arg GetAuditRecor
 		&i.TargetSubsystem,
 		&i.TargetParameter,
 		&i.CounterpartClass,
+		&i.ReasonCode,
+		&i.PolicyVersion,
+		&i.Actor,
+		&i.CausedBy,
+		&i.Corrects,
+		&i.CorrelationID,
+		&i.TraceID,
+		&i.SpanID,
+		&i.Details,
+		&i.SourceID,
+		&i.SourceSeq,
 	)
 	return i, err
 }
 
 const GetAuditRecords = `-- name: GetAuditRecords :many
-SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
 FROM coordination_audit_records
-WHERE audit_id = ANY ($1::uuid[])
-    AND ($2::boolean OR coalesce(tenant_id, '') = $3::text)
+WHERE audit_id = ANY ($1::pg_catalog.uuid[])
+    AND ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
 `
 
 type GetAuditRecordsParams struct {
@@ -60,8 +71,8 @@ type GetAuditRecordsParams struct {
 	TenantID   string
 }
 
-// Gets those of the records under the ids that the scope includes, in no order. Persisting asks
-// with all tenants: it must know what a taken id holds, whoever's it is.
+// Gets the records under the ids that the scope includes, in no particular order. Persisting uses
+// the scope of all tenants, because it must see the content of a taken id regardless of the tenant.
 func (q *Queries) GetAuditRecords(ctx context.Context, db DBTX, arg GetAuditRecordsParams) ([]AuditRecord, error) {
 	rows, err := db.Query(ctx, GetAuditRecords, arg.AuditIDs, arg.AllTenants, arg.TenantID)
 	if err != nil {
@@ -87,6 +98,17 @@ func (q *Queries) GetAuditRecords(ctx context.Context, db DBTX, arg GetAuditReco
 			&i.TargetSubsystem,
 			&i.TargetParameter,
 			&i.CounterpartClass,
+			&i.ReasonCode,
+			&i.PolicyVersion,
+			&i.Actor,
+			&i.CausedBy,
+			&i.Corrects,
+			&i.CorrelationID,
+			&i.TraceID,
+			&i.SpanID,
+			&i.Details,
+			&i.SourceID,
+			&i.SourceSeq,
 		); err != nil {
 			return nil, err
 		}

@@ -5,23 +5,31 @@ package dbgen
 
 import (
 	"context"
-	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const CountFilteredRecords = `-- name: CountFilteredRecords :one
 SELECT count(*)
 FROM coordination_audit_records
-WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::text)
-    AND (cardinality($3::text[]) = 0 OR envelope_id = ANY ($3::text[]))
-    AND (cardinality($4::text[]) = 0 OR envelope_class = ANY ($4::text[]))
-    AND (cardinality($5::text[]) = 0 OR decision = ANY ($5::text[]))
-    AND ($6::text = '' OR conflicting_envelope_id = $6::text)
-    AND ($7::text = '' OR preempting_envelope_id = $7::text)
-    AND ($8::text = '' OR target_subsystem = $8::text)
-    AND ($9::text = '' OR target_parameter = $9::text)
-    AND ($10::text = '' OR strpos(reason, $10::text) > 0)
-    AND decision_timestamp >= $11::timestamptz
-    AND decision_timestamp < $12::timestamptz
+WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::pg_catalog.text)
+    AND (cardinality($3::pg_catalog.text[]) = 0 OR envelope_id = ANY ($3::pg_catalog.text[]))
+    AND (cardinality($4::pg_catalog.text[]) = 0 OR envelope_class = ANY ($4::pg_catalog.text[]))
+    AND (cardinality($5::pg_catalog.text[]) = 0 OR decision = ANY ($5::pg_catalog.text[]))
+    AND ($6::pg_catalog.text = '' OR conflicting_envelope_id = $6::pg_catalog.text)
+    AND ($7::pg_catalog.text = '' OR preempting_envelope_id = $7::pg_catalog.text)
+    AND ($8::pg_catalog.text = '' OR target_subsystem = $8::pg_catalog.text)
+    AND ($9::pg_catalog.text = '' OR target_parameter = $9::pg_catalog.text)
+    AND ($10::pg_catalog.text = '' OR strpos(reason, $10::pg_catalog.text) > 0)
+    AND ($11::pg_catalog.text = '' OR reason_code = $11::pg_catalog.text)
+    AND ($12::pg_catalog.text = '' OR policy_version = $12::pg_catalog.text)
+    AND ($13::pg_catalog.text = '' OR actor = $13::pg_catalog.text)
+    AND ($14::pg_catalog.uuid = '00000000-0000-0000-0000-000000000000' OR caused_by = $14::pg_catalog.uuid)
+    AND ($15::pg_catalog.uuid = '00000000-0000-0000-0000-000000000000' OR corrects = $15::pg_catalog.uuid)
+    AND ($16::pg_catalog.text = '' OR correlation_id = $16::pg_catalog.text)
+    AND ($17::pg_catalog.bytea = '' OR trace_id = $17::pg_catalog.bytea)
+    AND decision_timestamp >= $18::pg_catalog.timestamptz
+    AND decision_timestamp <= $19::pg_catalog.timestamptz
 `
 
 type CountFilteredRecordsParams struct {
@@ -35,11 +43,18 @@ type CountFilteredRecordsParams struct {
 	TargetSubsystem       string
 	TargetParameter       string
 	ReasonContains        string
-	Since                 time.Time
-	Until                 time.Time
+	ReasonCode            string
+	PolicyVersion         string
+	Actor                 string
+	CausedBy              pgtype.UUID
+	Corrects              pgtype.UUID
+	CorrelationID         string
+	TraceID               []byte
+	Since                 pgtype.Timestamptz
+	Last                  pgtype.Timestamptz
 }
 
-// Counts the records that pass every filter. An empty filter lets all pass.
+// Counts the records that pass every filter. An empty filter passes all records.
 func (q *Queries) CountFilteredRecords(ctx context.Context, db DBTX, arg CountFilteredRecordsParams) (int64, error) {
 	row := db.QueryRow(ctx, CountFilteredRecords,
 		arg.AllTenants,
@@ -52,8 +67,15 @@ func (q *Queries) CountFilteredRecords(ctx context.Context, db DBTX, arg CountFi
 		arg.TargetSubsystem,
 		arg.TargetParameter,
 		arg.ReasonContains,
+		arg.ReasonCode,
+		arg.PolicyVersion,
+		arg.Actor,
+		arg.CausedBy,
+		arg.Corrects,
+		arg.CorrelationID,
+		arg.TraceID,
 		arg.Since,
-		arg.Until,
+		arg.Last,
 	)
 	var count int64
 	err := row.Scan(&count)
@@ -61,29 +83,32 @@ func (q *Queries) CountFilteredRecords(ctx context.Context, db DBTX, arg CountFi
 }
 
 const ListAllRecordsNewestFirst = `-- name: ListAllRecordsNewestFirst :many
-SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
 FROM coordination_audit_records
-WHERE decision_timestamp >= $1::timestamptz
-    AND (decision_timestamp, seq) < ($2::timestamptz, $3::bigint)
+WHERE decision_timestamp >= $1::pg_catalog.timestamptz
+    AND (decision_timestamp, seq, audit_id) <= ($2::pg_catalog.timestamptz, $3::bigint, $4::pg_catalog.uuid)
 ORDER BY
     decision_timestamp DESC,
-    seq DESC
-LIMIT $4::integer
+    seq DESC,
+    audit_id DESC
+LIMIT $5::integer
 `
 
 type ListAllRecordsNewestFirstParams struct {
-	EndTimestamp  time.Time
-	FromTimestamp time.Time
+	EndTimestamp  pgtype.Timestamptz
+	FromTimestamp pgtype.Timestamptz
 	FromSeq       int64
+	FromAuditID   pgtype.UUID
 	PageSize      int32
 }
 
-// Lists a page of all tenants' records, newest first: those below a position, down to an end, which is included.
+// Lists a page of all tenants' records, newest first: from a position down to an end.
 func (q *Queries) ListAllRecordsNewestFirst(ctx context.Context, db DBTX, arg ListAllRecordsNewestFirstParams) ([]AuditRecord, error) {
 	rows, err := db.Query(ctx, ListAllRecordsNewestFirst,
 		arg.EndTimestamp,
 		arg.FromTimestamp,
 		arg.FromSeq,
+		arg.FromAuditID,
 		arg.PageSize,
 	)
 	if err != nil {
@@ -109,6 +134,17 @@ func (q *Queries) ListAllRecordsNewestFirst(ctx context.Context, db DBTX, arg Li
 			&i.TargetSubsystem,
 			&i.TargetParameter,
 			&i.CounterpartClass,
+			&i.ReasonCode,
+			&i.PolicyVersion,
+			&i.Actor,
+			&i.CausedBy,
+			&i.Corrects,
+			&i.CorrelationID,
+			&i.TraceID,
+			&i.SpanID,
+			&i.Details,
+			&i.SourceID,
+			&i.SourceSeq,
 		); err != nil {
 			return nil, err
 		}
@@ -121,29 +157,32 @@ func (q *Queries) ListAllRecordsNewestFirst(ctx context.Context, db DBTX, arg Li
 }
 
 const ListAllRecordsOldestFirst = `-- name: ListAllRecordsOldestFirst :many
-SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
 FROM coordination_audit_records
-WHERE decision_timestamp < $1::timestamptz
-    AND (decision_timestamp, seq) > ($2::timestamptz, $3::bigint)
+WHERE decision_timestamp <= $1::pg_catalog.timestamptz
+    AND (decision_timestamp, seq, audit_id) >= ($2::pg_catalog.timestamptz, $3::bigint, $4::pg_catalog.uuid)
 ORDER BY
     decision_timestamp,
-    seq
-LIMIT $4::integer
+    seq,
+    audit_id
+LIMIT $5::integer
 `
 
 type ListAllRecordsOldestFirstParams struct {
-	EndTimestamp  time.Time
-	FromTimestamp time.Time
+	EndTimestamp  pgtype.Timestamptz
+	FromTimestamp pgtype.Timestamptz
 	FromSeq       int64
+	FromAuditID   pgtype.UUID
 	PageSize      int32
 }
 
-// Lists a page of all tenants' records, oldest first: those above a position, up to an end, which is left out.
+// Lists a page of all tenants' records, oldest first: from a position up to an end.
 func (q *Queries) ListAllRecordsOldestFirst(ctx context.Context, db DBTX, arg ListAllRecordsOldestFirstParams) ([]AuditRecord, error) {
 	rows, err := db.Query(ctx, ListAllRecordsOldestFirst,
 		arg.EndTimestamp,
 		arg.FromTimestamp,
 		arg.FromSeq,
+		arg.FromAuditID,
 		arg.PageSize,
 	)
 	if err != nil {
@@ -169,6 +208,17 @@ func (q *Queries) ListAllRecordsOldestFirst(ctx context.Context, db DBTX, arg Li
 			&i.TargetSubsystem,
 			&i.TargetParameter,
 			&i.CounterpartClass,
+			&i.ReasonCode,
+			&i.PolicyVersion,
+			&i.Actor,
+			&i.CausedBy,
+			&i.Corrects,
+			&i.CorrelationID,
+			&i.TraceID,
+			&i.SpanID,
+			&i.Details,
+			&i.SourceID,
+			&i.SourceSeq,
 		); err != nil {
 			return nil, err
 		}
@@ -181,23 +231,31 @@ func (q *Queries) ListAllRecordsOldestFirst(ctx context.Context, db DBTX, arg Li
 }
 
 const ListFilteredRecordsNewestFirst = `-- name: ListFilteredRecordsNewestFirst :many
-SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
 FROM coordination_audit_records
-WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::text)
-    AND (cardinality($3::text[]) = 0 OR envelope_id = ANY ($3::text[]))
-    AND (cardinality($4::text[]) = 0 OR envelope_class = ANY ($4::text[]))
-    AND (cardinality($5::text[]) = 0 OR decision = ANY ($5::text[]))
-    AND ($6::text = '' OR conflicting_envelope_id = $6::text)
-    AND ($7::text = '' OR preempting_envelope_id = $7::text)
-    AND ($8::text = '' OR target_subsystem = $8::text)
-    AND ($9::text = '' OR target_parameter = $9::text)
-    AND ($10::text = '' OR strpos(reason, $10::text) > 0)
-    AND decision_timestamp >= $11::timestamptz
-    AND (decision_timestamp, seq) < ($12::timestamptz, $13::bigint)
+WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::pg_catalog.text)
+    AND (cardinality($3::pg_catalog.text[]) = 0 OR envelope_id = ANY ($3::pg_catalog.text[]))
+    AND (cardinality($4::pg_catalog.text[]) = 0 OR envelope_class = ANY ($4::pg_catalog.text[]))
+    AND (cardinality($5::pg_catalog.text[]) = 0 OR decision = ANY ($5::pg_catalog.text[]))
+    AND ($6::pg_catalog.text = '' OR conflicting_envelope_id = $6::pg_catalog.text)
+    AND ($7::pg_catalog.text = '' OR preempting_envelope_id = $7::pg_catalog.text)
+    AND ($8::pg_catalog.text = '' OR target_subsystem = $8::pg_catalog.text)
+    AND ($9::pg_catalog.text = '' OR target_parameter = $9::pg_catalog.text)
+    AND ($10::pg_catalog.text = '' OR strpos(reason, $10::pg_catalog.text) > 0)
+    AND ($11::pg_catalog.text = '' OR reason_code = $11::pg_catalog.text)
+    AND ($12::pg_catalog.text = '' OR policy_version = $12::pg_catalog.text)
+    AND ($13::pg_catalog.text = '' OR actor = $13::pg_catalog.text)
+    AND ($14::pg_catalog.uuid = '00000000-0000-0000-0000-000000000000' OR caused_by = $14::pg_catalog.uuid)
+    AND ($15::pg_catalog.uuid = '00000000-0000-0000-0000-000000000000' OR corrects = $15::pg_catalog.uuid)
+    AND ($16::pg_catalog.text = '' OR correlation_id = $16::pg_catalog.text)
+    AND ($17::pg_catalog.bytea = '' OR trace_id = $17::pg_catalog.bytea)
+    AND decision_timestamp >= $18::pg_catalog.timestamptz
+    AND (decision_timestamp, seq, audit_id) <= ($19::pg_catalog.timestamptz, $20::bigint, $21::pg_catalog.uuid)
 ORDER BY
     decision_timestamp DESC,
-    seq DESC
-LIMIT $14::integer
+    seq DESC,
+    audit_id DESC
+LIMIT $22::integer
 `
 
 type ListFilteredRecordsNewestFirstParams struct {
@@ -211,14 +269,22 @@ type ListFilteredRecordsNewestFirstParams struct {
 	TargetSubsystem       string
 	TargetParameter       string
 	ReasonContains        string
-	EndTimestamp          time.Time
-	FromTimestamp         time.Time
+	ReasonCode            string
+	PolicyVersion         string
+	Actor                 string
+	CausedBy              pgtype.UUID
+	Corrects              pgtype.UUID
+	CorrelationID         string
+	TraceID               []byte
+	EndTimestamp          pgtype.Timestamptz
+	FromTimestamp         pgtype.Timestamptz
 	FromSeq               int64
+	FromAuditID           pgtype.UUID
 	PageSize              int32
 }
 
-// Lists a page of the records that pass every filter, newest first, between a
-// position and an end as above. An empty filter lets all pass.
+// Lists a page of the records that pass every filter, newest first, from a position down to an end.
+// An empty filter passes all records.
 func (q *Queries) ListFilteredRecordsNewestFirst(ctx context.Context, db DBTX, arg ListFilteredRecordsNewestFirstParams) ([]AuditRecord, error) {
 	rows, err := db.Query(ctx, ListFilteredRecordsNewestFirst,
 		arg.AllTenants,
@@ -231,9 +297,17 @@ func (q *Queries) ListFilteredRecordsNewestFirst(ctx context.Context, db DBTX, a
 		arg.TargetSubsystem,
 		arg.TargetParameter,
 		arg.ReasonContains,
+		arg.ReasonCode,
+		arg.PolicyVersion,
+		arg.Actor,
+		arg.CausedBy,
+		arg.Corrects,
+		arg.CorrelationID,
+		arg.TraceID,
 		arg.EndTimestamp,
 		arg.FromTimestamp,
 		arg.FromSeq,
+		arg.FromAuditID,
 		arg.PageSize,
 	)
 	if err != nil {
@@ -259,6 +333,17 @@ func (q *Queries) ListFilteredRecordsNewestFirst(ctx context.Context, db DBTX, a
 			&i.TargetSubsystem,
 			&i.TargetParameter,
 			&i.CounterpartClass,
+			&i.ReasonCode,
+			&i.PolicyVersion,
+			&i.Actor,
+			&i.CausedBy,
+			&i.Corrects,
+			&i.CorrelationID,
+			&i.TraceID,
+			&i.SpanID,
+			&i.Details,
+			&i.SourceID,
+			&i.SourceSeq,
 		); err != nil {
 			return nil, err
 		}
@@ -271,23 +356,31 @@ func (q *Queries) ListFilteredRecordsNewestFirst(ctx context.Context, db DBTX, a
 }
 
 const ListFilteredRecordsOldestFirst = `-- name: ListFilteredRecordsOldestFirst :many
-SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
 FROM coordination_audit_records
-WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::text)
-    AND (cardinality($3::text[]) = 0 OR envelope_id = ANY ($3::text[]))
-    AND (cardinality($4::text[]) = 0 OR envelope_class = ANY ($4::text[]))
-    AND (cardinality($5::text[]) = 0 OR decision = ANY ($5::text[]))
-    AND ($6::text = '' OR conflicting_envelope_id = $6::text)
-    AND ($7::text = '' OR preempting_envelope_id = $7::text)
-    AND ($8::text = '' OR target_subsystem = $8::text)
-    AND ($9::text = '' OR target_parameter = $9::text)
-    AND ($10::text = '' OR strpos(reason, $10::text) > 0)
-    AND decision_timestamp < $11::timestamptz
-    AND (decision_timestamp, seq) > ($12::timestamptz, $13::bigint)
+WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::pg_catalog.text)
+    AND (cardinality($3::pg_catalog.text[]) = 0 OR envelope_id = ANY ($3::pg_catalog.text[]))
+    AND (cardinality($4::pg_catalog.text[]) = 0 OR envelope_class = ANY ($4::pg_catalog.text[]))
+    AND (cardinality($5::pg_catalog.text[]) = 0 OR decision = ANY ($5::pg_catalog.text[]))
+    AND ($6::pg_catalog.text = '' OR conflicting_envelope_id = $6::pg_catalog.text)
+    AND ($7::pg_catalog.text = '' OR preempting_envelope_id = $7::pg_catalog.text)
+    AND ($8::pg_catalog.text = '' OR target_subsystem = $8::pg_catalog.text)
+    AND ($9::pg_catalog.text = '' OR target_parameter = $9::pg_catalog.text)
+    AND ($10::pg_catalog.text = '' OR strpos(reason, $10::pg_catalog.text) > 0)
+    AND ($11::pg_catalog.text = '' OR reason_code = $11::pg_catalog.text)
+    AND ($12::pg_catalog.text = '' OR policy_version = $12::pg_catalog.text)
+    AND ($13::pg_catalog.text = '' OR actor = $13::pg_catalog.text)
+    AND ($14::pg_catalog.uuid = '00000000-0000-0000-0000-000000000000' OR caused_by = $14::pg_catalog.uuid)
+    AND ($15::pg_catalog.uuid = '00000000-0000-0000-0000-000000000000' OR corrects = $15::pg_catalog.uuid)
+    AND ($16::pg_catalog.text = '' OR correlation_id = $16::pg_catalog.text)
+    AND ($17::pg_catalog.bytea = '' OR trace_id = $17::pg_catalog.bytea)
+    AND decision_timestamp <= $18::pg_catalog.timestamptz
+    AND (decision_timestamp, seq, audit_id) >= ($19::pg_catalog.timestamptz, $20::bigint, $21::pg_catalog.uuid)
 ORDER BY
     decision_timestamp,
-    seq
-LIMIT $14::integer
+    seq,
+    audit_id
+LIMIT $22::integer
 `
 
 type ListFilteredRecordsOldestFirstParams struct {
@@ -301,14 +394,22 @@ type ListFilteredRecordsOldestFirstParams struct {
 	TargetSubsystem       string
 	TargetParameter       string
 	ReasonContains        string
-	EndTimestamp          time.Time
-	FromTimestamp         time.Time
+	ReasonCode            string
+	PolicyVersion         string
+	Actor                 string
+	CausedBy              pgtype.UUID
+	Corrects              pgtype.UUID
+	CorrelationID         string
+	TraceID               []byte
+	EndTimestamp          pgtype.Timestamptz
+	FromTimestamp         pgtype.Timestamptz
 	FromSeq               int64
+	FromAuditID           pgtype.UUID
 	PageSize              int32
 }
 
-// Lists a page of the records that pass every filter, oldest first, between a
-// position and an end as above. An empty filter lets all pass.
+// Lists a page of the records that pass every filter, oldest first, from a position up to an end. An
+// empty filter passes all records.
 func (q *Queries) ListFilteredRecordsOldestFirst(ctx context.Context, db DBTX, arg ListFilteredRecordsOldestFirstParams) ([]AuditRecord, error) {
 	rows, err := db.Query(ctx, ListFilteredRecordsOldestFirst,
 		arg.AllTenants,
@@ -321,9 +422,17 @@ func (q *Queries) ListFilteredRecordsOldestFirst(ctx context.Context, db DBTX, a
 		arg.TargetSubsystem,
 		arg.TargetParameter,
 		arg.ReasonContains,
+		arg.ReasonCode,
+		arg.PolicyVersion,
+		arg.Actor,
+		arg.CausedBy,
+		arg.Corrects,
+		arg.CorrelationID,
+		arg.TraceID,
 		arg.EndTimestamp,
 		arg.FromTimestamp,
 		arg.FromSeq,
+		arg.FromAuditID,
 		arg.PageSize,
 	)
 	if err != nil {
@@ -349,6 +458,17 @@ func (q *Queries) ListFilteredRecordsOldestFirst(ctx context.Context, db DBTX, a
 			&i.TargetSubsystem,
 			&i.TargetParameter,
 			&i.CounterpartClass,
+			&i.ReasonCode,
+			&i.PolicyVersion,
+			&i.Actor,
+			&i.CausedBy,
+			&i.Corrects,
+			&i.CorrelationID,
+			&i.TraceID,
+			&i.SpanID,
+			&i.Details,
+			&i.SourceID,
+			&i.SourceSeq,
 		); err != nil {
 			return nil, err
 		}
@@ -362,48 +482,58 @@ func (q *Queries) ListFilteredRecordsOldestFirst(ctx context.Context, db DBTX, a
 
 const ListTenantRecordsNewestFirst = `-- name: ListTenantRecordsNewestFirst :many
 
-SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
 FROM coordination_audit_records
-WHERE coalesce(tenant_id, '') = ANY (ARRAY[$1::text])
-    AND decision_timestamp >= $2::timestamptz
-    AND (decision_timestamp, seq) < ($3::timestamptz, $4::bigint)
+WHERE coalesce(tenant_id, '') = ANY (ARRAY[$1::pg_catalog.text])
+    AND decision_timestamp >= $2::pg_catalog.timestamptz
+    AND (decision_timestamp, seq, audit_id) <= ($3::pg_catalog.timestamptz, $4::bigint, $5::pg_catalog.uuid)
 ORDER BY
     coalesce(tenant_id, '') DESC,
     decision_timestamp DESC,
-    seq DESC
-LIMIT $5::integer
+    seq DESC,
+    audit_id DESC
+LIMIT $6::integer
 `
 
 type ListTenantRecordsNewestFirstParams struct {
 	TenantID      string
-	EndTimestamp  time.Time
-	FromTimestamp time.Time
+	EndTimestamp  pgtype.Timestamptz
+	FromTimestamp pgtype.Timestamptz
 	FromSeq       int64
+	FromAuditID   pgtype.UUID
 	PageSize      int32
 }
 
-// The pages of a listing are keyset pages: (decision_timestamp, seq) is a total order, and a page
-// begins where the last one ended. A bound that is not wanted is passed as one that no row
-// reaches.
+// The pages of a listing are keyset pages. (decision_timestamp, seq, audit_id) is a total order, and
+// a page begins after the last record of the previous one. seq alone does not make the order total:
+// a restore or a failover can set the sequence back, and then it repeats numbers. The indexes end
+// with seq. The server reads its range from an index, and sorts by audit_id only where the columns
+// before it are equal.
+//
+// A range includes both ends, and an open end is infinite. With an exclusive end, an open range would
+// hide the rows at 'infinity', which is not less than itself.
 //
 // There are three kinds of listing, each in both directions:
 //
-//   - One tenant's (or no tenant's: the empty text). It is to cost the same for a rare tenant as for
-//     a frequent one, whatever plan the server has cached. With "=" the time index could serve the
-//     order as well, and a generic plan, which does not know how rare the tenant is, would then walk
-//     through everyone's records to find one. Equality by ANY and the tenant in ORDER BY leave one
-//     index that serves both; internal/auditdriver tests it.
-//   - All tenants'. Only the time index fits.
-//   - Filtered, under any scope. Which index is best depends on the values, so the driver sends
-//     these in a mode in which each execution is planned for its values.
+//   - The records of one tenant (or of no tenant, the empty text). It must cost the same for a rare
+//     tenant as for a frequent one, regardless of the plan that the server has cached. With "=" the
+//     time index could serve the order as well. A generic plan does not know how rare the tenant is,
+//     so it would walk through everyone's records to find one. Equality by ANY, and the tenant in
+//     ORDER BY, leave one index that serves both. internal/auditdriver tests it.
+//   - The records of all tenants. Only the time index fits.
+//   - Filtered records, under any scope. The best index depends on the values, so the driver sends
+//     these queries in a mode in which the server plans each execution for its values. Then a filter
+//     that is not set folds to true, and "column = value" is left of one that is set. That equality
+//     proves the column not NULL, so the partial indexes fit.
 //
-// Lists a page of one tenant's records, newest first: those below a position, down to an end, which is included.
+// Lists a page of one tenant's records, newest first: from a position down to an end.
 func (q *Queries) ListTenantRecordsNewestFirst(ctx context.Context, db DBTX, arg ListTenantRecordsNewestFirstParams) ([]AuditRecord, error) {
 	rows, err := db.Query(ctx, ListTenantRecordsNewestFirst,
 		arg.TenantID,
 		arg.EndTimestamp,
 		arg.FromTimestamp,
 		arg.FromSeq,
+		arg.FromAuditID,
 		arg.PageSize,
 	)
 	if err != nil {
@@ -429,6 +559,17 @@ func (q *Queries) ListTenantRecordsNewestFirst(ctx context.Context, db DBTX, arg
 			&i.TargetSubsystem,
 			&i.TargetParameter,
 			&i.CounterpartClass,
+			&i.ReasonCode,
+			&i.PolicyVersion,
+			&i.Actor,
+			&i.CausedBy,
+			&i.Corrects,
+			&i.CorrelationID,
+			&i.TraceID,
+			&i.SpanID,
+			&i.Details,
+			&i.SourceID,
+			&i.SourceSeq,
 		); err != nil {
 			return nil, err
 		}
@@ -441,33 +582,36 @@ func (q *Queries) ListTenantRecordsNewestFirst(ctx context.Context, db DBTX, arg
 }
 
 const ListTenantRecordsOldestFirst = `-- name: ListTenantRecordsOldestFirst :many
-SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
 FROM coordination_audit_records
-WHERE coalesce(tenant_id, '') = ANY (ARRAY[$1::text])
-    AND decision_timestamp < $2::timestamptz
-    AND (decision_timestamp, seq) > ($3::timestamptz, $4::bigint)
+WHERE coalesce(tenant_id, '') = ANY (ARRAY[$1::pg_catalog.text])
+    AND decision_timestamp <= $2::pg_catalog.timestamptz
+    AND (decision_timestamp, seq, audit_id) >= ($3::pg_catalog.timestamptz, $4::bigint, $5::pg_catalog.uuid)
 ORDER BY
     coalesce(tenant_id, ''),
     decision_timestamp,
-    seq
-LIMIT $5::integer
+    seq,
+    audit_id
+LIMIT $6::integer
 `
 
 type ListTenantRecordsOldestFirstParams struct {
 	TenantID      string
-	EndTimestamp  time.Time
-	FromTimestamp time.Time
+	EndTimestamp  pgtype.Timestamptz
+	FromTimestamp pgtype.Timestamptz
 	FromSeq       int64
+	FromAuditID   pgtype.UUID
 	PageSize      int32
 }
 
-// Lists a page of one tenant's records, oldest first: those above a position, up to an end, which is left out.
+// Lists a page of one tenant's records, oldest first: from a position up to an end.
 func (q *Queries) ListTenantRecordsOldestFirst(ctx context.Context, db DBTX, arg ListTenantRecordsOldestFirstParams) ([]AuditRecord, error) {
 	rows, err := db.Query(ctx, ListTenantRecordsOldestFirst,
 		arg.TenantID,
 		arg.EndTimestamp,
 		arg.FromTimestamp,
 		arg.FromSeq,
+		arg.FromAuditID,
 		arg.PageSize,
 	)
 	if err != nil {
@@ -493,6 +637,17 @@ func (q *Queries) ListTenantRecordsOldestFirst(ctx context.Context, db DBTX, arg
 			&i.TargetSubsystem,
 			&i.TargetParameter,
 			&i.CounterpartClass,
+			&i.ReasonCode,
+			&i.PolicyVersion,
+			&i.Actor,
+			&i.CausedBy,
+			&i.Corrects,
+			&i.CorrelationID,
+			&i.TraceID,
+			&i.SpanID,
+			&i.Details,
+			&i.SourceID,
+			&i.SourceSeq,
 		); err != nil {
 			return nil, err
 		}

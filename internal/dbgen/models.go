@@ -3,9 +3,8 @@
 package dbgen
 
 import (
-	"time"
-
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/bytea"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -19,10 +18,10 @@ type AuditGap struct {
 	DroppedUnknown     int64
 	FirstAuditID       pgtype.UUID
 	LastAuditID        pgtype.UUID
-	LostFrom           time.Time
-	LostUntil          time.Time
+	LostFrom           pgtype.Timestamptz
+	LostUntil          pgtype.Timestamptz
 	Cause              string
-	RecordedAt         time.Time
+	RecordedAt         pgtype.Timestamptz
 }
 
 type AuditRecord struct {
@@ -31,8 +30,8 @@ type AuditRecord struct {
 	EnvelopeClass         audit.EnvelopeClass
 	Decision              audit.Decision
 	Reason                string
-	DecisionTimestamp     time.Time
-	CreatedAt             time.Time
+	DecisionTimestamp     pgtype.Timestamptz
+	CreatedAt             pgtype.Timestamptz
 	ConflictingEnvelopeID *string
 	PreemptingEnvelopeID  *string
 	ActiveEnvelopesCount  int32
@@ -41,4 +40,15 @@ type AuditRecord struct {
 	TargetSubsystem       *string
 	TargetParameter       *string
 	CounterpartClass      *audit.EnvelopeClass
+	ReasonCode            *string
+	PolicyVersion         *string
+	Actor                 *string
+	CausedBy              pgtype.UUID
+	Corrects              pgtype.UUID
+	CorrelationID         *string
+	TraceID               bytea.Bytes
+	SpanID                bytea.Bytes
+	Details               []byte
+	SourceID              pgtype.UUID
+	SourceSeq             *int64
 }

@@ -5,7 +5,6 @@ package dbgen
 
 import (
 	"context"
-	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -25,7 +24,18 @@ INSERT INTO coordination_audit_records (
     tenant_id,
     target_subsystem,
     target_parameter,
-    counterpart_class
+    counterpart_class,
+    reason_code,
+    policy_version,
+    actor,
+    caused_by,
+    corrects,
+    correlation_id,
+    trace_id,
+    span_id,
+    details,
+    source_id,
+    source_seq
 )
 VALUES (
     $1,
@@ -40,12 +50,24 @@ VALUES (
     $10,
     $11,
     $12,
-    $13
+    $13,
+    $14,
+    $15,
+    $16,
+    $17,
+    $18,
+    $19,
+    $20::pg_catalog.bytea,
+    $21::pg_catalog.bytea,
+    $22::pg_catalog.text::pg_catalog.jsonb,
+    $23,
+    $24
 )
 ON CONFLICT (audit_id) DO NOTHING
 RETURNING
     seq,
-    created_at
+    created_at,
+    (current_setting('client_min_messages') || '/' || current_setting('synchronous_commit'))::pg_catalog.text AS session
 `
 
 type PersistAuditRecordParams struct {
@@ -54,7 +76,7 @@ type PersistAuditRecordParams struct {
 	EnvelopeClass         audit.EnvelopeClass
 	Decision              audit.Decision
 	Reason                string
-	DecisionTimestamp     time.Time
+	DecisionTimestamp     pgtype.Timestamptz
 	ConflictingEnvelopeID *string
 	PreemptingEnvelopeID  *string
 	ActiveEnvelopesCount  int32
@@ -62,14 +84,28 @@ type PersistAuditRecordParams struct {
 	TargetSubsystem       *string
 	TargetParameter       *string
 	CounterpartClass      *audit.EnvelopeClass
+	ReasonCode            *string
+	PolicyVersion         *string
+	Actor                 *string
+	CausedBy              pgtype.UUID
+	Corrects              pgtype.UUID
+	CorrelationID         *string
+	TraceID               []byte
+	SpanID                []byte
+	Details               *string
+	SourceID              pgtype.UUID
+	SourceSeq             *int64
 }
 
 type PersistAuditRecordRow struct {
 	Seq       int64
-	CreatedAt time.Time
+	CreatedAt pgtype.Timestamptz
+	Session   string
 }
 
-// Stores one record. No row comes back if the id is taken, by this record or by another.
+// Stores one record. It returns no row if the id is taken, by this record or by another, or if a
+// trigger discarded the row. Session is the settings of this very moment that an acknowledgement
+// rests on. Any user of the connection may have changed them since they were last asked for.
 func (q *Queries) PersistAuditRecord(ctx context.Context, db DBTX, arg PersistAuditRecordParams) (PersistAuditRecordRow, error) {
 	row := db.QueryRow(ctx, PersistAuditRecord,
 		arg.AuditID,
@@ -85,9 +121,20 @@ func (q *Queries) PersistAuditRecord(ctx context.Context, db DBTX, arg PersistAu
 		arg.TargetSubsystem,
 		arg.TargetParameter,
 		arg.CounterpartClass,
+		arg.ReasonCode,
+		arg.PolicyVersion,
+		arg.Actor,
+		arg.CausedBy,
+		arg.Corrects,
+		arg.CorrelationID,
+		arg.TraceID,
+		arg.SpanID,
+		arg.Details,
+		arg.SourceID,
+		arg.SourceSeq,
 	)
 	var i PersistAuditRecordRow
-	err := row.Scan(&i.Seq, &i.CreatedAt)
+	err := row.Scan(&i.Seq, &i.CreatedAt, &i.Session)
 	return i, err
 }
 
@@ -105,27 +152,50 @@ INSERT INTO coordination_audit_records (
     tenant_id,
     target_subsystem,
     target_parameter,
-    counterpart_class
+    counterpart_class,
+    reason_code,
+    policy_version,
+    actor,
+    caused_by,
+    corrects,
+    correlation_id,
+    trace_id,
+    span_id,
+    details,
+    source_id,
+    source_seq
 )
 SELECT
-    unnest($1::uuid[]),
-    unnest($2::text[]),
-    unnest($3::text[]),
-    unnest($4::text[]),
-    unnest($5::text[]),
-    unnest($6::timestamptz[]),
-    nullif(unnest($7::text[]), ''),
-    nullif(unnest($8::text[]), ''),
+    unnest($1::pg_catalog.uuid[]),
+    unnest($2::pg_catalog.text[]),
+    unnest($3::pg_catalog.text[]),
+    unnest($4::pg_catalog.text[]),
+    unnest($5::pg_catalog.text[]),
+    unnest($6::pg_catalog.timestamptz[]),
+    nullif(unnest($7::pg_catalog.text[]), ''),
+    nullif(unnest($8::pg_catalog.text[]), ''),
     unnest($9::integer[]),
-    nullif(unnest($10::text[]), ''),
-    nullif(unnest($11::text[]), ''),
-    nullif(unnest($12::text[]), ''),
-    nullif(unnest($13::text[]), '')
+    nullif(unnest($10::pg_catalog.text[]), ''),
+    nullif(unnest($11::pg_catalog.text[]), ''),
+    nullif(unnest($12::pg_catalog.text[]), ''),
+    nullif(unnest($13::pg_catalog.text[]), ''),
+    nullif(unnest($14::pg_catalog.text[]), ''),
+    nullif(unnest($15::pg_catalog.text[]), ''),
+    nullif(unnest($16::pg_catalog.text[]), ''),
+    nullif(unnest($17::pg_catalog.uuid[]), '00000000-0000-0000-0000-000000000000'),
+    nullif(unnest($18::pg_catalog.uuid[]), '00000000-0000-0000-0000-000000000000'),
+    nullif(unnest($19::pg_catalog.text[]), ''),
+    nullif(unnest($20::pg_catalog.bytea[]), ''),
+    nullif(unnest($21::pg_catalog.bytea[]), ''),
+    nullif(unnest($22::pg_catalog.text[]), '')::pg_catalog.jsonb,
+    nullif(unnest($23::pg_catalog.uuid[]), '00000000-0000-0000-0000-000000000000'),
+    nullif(unnest($24::bigint[]), 0)
 ON CONFLICT (audit_id) DO NOTHING
 RETURNING
     audit_id,
     seq,
-    created_at
+    created_at,
+    (SELECT current_setting('client_min_messages') || '/' || current_setting('synchronous_commit'))::pg_catalog.text AS session
 `
 
 type PersistAuditRecordsParams struct {
@@ -134,7 +204,7 @@ type PersistAuditRecordsParams struct {
 	EnvelopeClasses        []string
 	Decisions              []string
 	Reasons                []string
-	DecisionTimestamps     []time.Time
+	DecisionTimestamps     []pgtype.Timestamptz
 	ConflictingEnvelopeIDs []string
 	PreemptingEnvelopeIDs  []string
 	ActiveEnvelopesCounts  []int32
@@ -142,17 +212,32 @@ type PersistAuditRecordsParams struct {
 	TargetSubsystems       []string
 	TargetParameters       []string
 	CounterpartClasses     []string
+	ReasonCodes            []string
+	PolicyVersions         []string
+	Actors                 []string
+	Causes                 []pgtype.UUID
+	Corrections            []pgtype.UUID
+	CorrelationIDs         []string
+	TraceIDs               [][]byte
+	SpanIDs                [][]byte
+	Details                []string
+	SourceIDs              []pgtype.UUID
+	SourceSeqs             []int64
 }
 
 type PersistAuditRecordsRow struct {
 	AuditID   pgtype.UUID
 	Seq       int64
-	CreatedAt time.Time
+	CreatedAt pgtype.Timestamptz
+	Session   string
 }
 
-// Stores a batch in one statement, in the order of the arrays, which must be of equal length.
-// Ids that are taken are left out of the rows that come back. An array cannot hold a typed
-// NULL here, so an empty text stands for none.
+// Stores a batch in one statement, in the order of the arrays. It returns no row for an id that is
+// taken. An array cannot hold a typed NULL here, so an empty or zero value stands for none. The
+// arrays up to counterpart_classes must be of equal length. Each later one may be empty instead,
+// which means none for the whole batch: where the arrays of a SELECT list differ in length, the
+// server fills up the shorter ones with NULL. So a batch that does not state a column does not send
+// it. Session is that of PersistAuditRecord, evaluated once.
 func (q *Queries) PersistAuditRecords(ctx context.Context, db DBTX, arg PersistAuditRecordsParams) ([]PersistAuditRecordsRow, error) {
 	rows, err := db.Query(ctx, PersistAuditRecords,
 		arg.AuditIDs,
@@ -168,6 +253,17 @@ func (q *Queries) PersistAuditRecords(ctx context.Context, db DBTX, arg PersistA
 		arg.TargetSubsystems,
 		arg.TargetParameters,
 		arg.CounterpartClasses,
+		arg.ReasonCodes,
+		arg.PolicyVersions,
+		arg.Actors,
+		arg.Causes,
+		arg.Corrections,
+		arg.CorrelationIDs,
+		arg.TraceIDs,
+		arg.SpanIDs,
+		arg.Details,
+		arg.SourceIDs,
+		arg.SourceSeqs,
 	)
 	if err != nil {
 		return nil, err
@@ -176,7 +272,12 @@ func (q *Queries) PersistAuditRecords(ctx context.Context, db DBTX, arg PersistA
 	items := []PersistAuditRecordsRow{}
 	for rows.Next() {
 		var i PersistAuditRecordsRow
-		if err := rows.Scan(&i.AuditID, &i.Seq, &i.CreatedAt); err != nil {
+		if err := rows.Scan(
+			&i.AuditID,
+			&i.Seq,
+			&i.CreatedAt,
+			&i.Session,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

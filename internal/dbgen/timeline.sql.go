@@ -5,79 +5,87 @@ package dbgen
 
 import (
 	"context"
-	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const ListTimeline = `-- name: ListTimeline :many
-SELECT DISTINCT ON (decision_timestamp, seq) audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+SELECT DISTINCT ON (decision_timestamp, seq, audit_id) audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
 FROM (
     (
-        SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+        SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
         FROM coordination_audit_records
-        WHERE envelope_id = $1::text
-            AND ($2::boolean OR coalesce(tenant_id, '') = $3::text)
-            AND decision_timestamp < $4::timestamptz
-            AND (decision_timestamp, seq) > ($5::timestamptz, $6::bigint)
+        WHERE envelope_id = $1::pg_catalog.text
+            AND ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
+            AND decision_timestamp <= $4::pg_catalog.timestamptz
+            AND (decision_timestamp, seq, audit_id) >= ($5::pg_catalog.timestamptz, $6::bigint, $7::pg_catalog.uuid)
         ORDER BY
             decision_timestamp,
-            seq
-        LIMIT $7::integer
+            seq,
+            audit_id
+        LIMIT $8::integer
     )
     UNION ALL
     (
-        SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+        SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
         FROM coordination_audit_records
-        WHERE conflicting_envelope_id = $1::text
-            AND ($2::boolean OR coalesce(tenant_id, '') = $3::text)
-            AND decision_timestamp < $4::timestamptz
-            AND (decision_timestamp, seq) > ($5::timestamptz, $6::bigint)
+        WHERE conflicting_envelope_id = $1::pg_catalog.text
+            AND ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
+            AND decision_timestamp <= $4::pg_catalog.timestamptz
+            AND (decision_timestamp, seq, audit_id) >= ($5::pg_catalog.timestamptz, $6::bigint, $7::pg_catalog.uuid)
         ORDER BY
             decision_timestamp,
-            seq
-        LIMIT $7::integer
+            seq,
+            audit_id
+        LIMIT $8::integer
     )
     UNION ALL
     (
-        SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class
+        SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
         FROM coordination_audit_records
-        WHERE preempting_envelope_id = $1::text
-            AND ($2::boolean OR coalesce(tenant_id, '') = $3::text)
-            AND decision_timestamp < $4::timestamptz
-            AND (decision_timestamp, seq) > ($5::timestamptz, $6::bigint)
+        WHERE preempting_envelope_id = $1::pg_catalog.text
+            AND ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
+            AND decision_timestamp <= $4::pg_catalog.timestamptz
+            AND (decision_timestamp, seq, audit_id) >= ($5::pg_catalog.timestamptz, $6::bigint, $7::pg_catalog.uuid)
         ORDER BY
             decision_timestamp,
-            seq
-        LIMIT $7::integer
+            seq,
+            audit_id
+        LIMIT $8::integer
     )
 ) AS named
 ORDER BY
     decision_timestamp,
-    seq
-LIMIT $7::integer
+    seq,
+    audit_id
+LIMIT $8::integer
 `
 
 type ListTimelineParams struct {
 	EnvelopeID    string
 	AllTenants    bool
 	TenantID      string
-	Until         time.Time
-	FromTimestamp time.Time
+	Last          pgtype.Timestamptz
+	FromTimestamp pgtype.Timestamptz
 	FromSeq       int64
+	FromAuditID   pgtype.UUID
 	PageSize      int32
 }
 
 // Lists a page of an envelope's timeline, oldest first: its own records, and those that name it as
-// the conflicting or the preempting envelope. Each branch reads a page from an index of its own; a
-// record that names the envelope twice is in two of them and comes once. To leave it out of the
-// second branch would be to read past all of them: an envelope may be rejected by itself for months.
+// the conflicting envelope or the preemptor. Each branch reads a page from an index of its own. A
+// record that names the envelope twice is in two branches and is returned once. Excluding it from
+// the second branch would mean reading past all such records, and an envelope may be rejected by
+// itself for months.
 func (q *Queries) ListTimeline(ctx context.Context, db DBTX, arg ListTimelineParams) ([]AuditRecord, error) {
 	rows, err := db.Query(ctx, ListTimeline,
 		arg.EnvelopeID,
 		arg.AllTenants,
 		arg.TenantID,
-		arg.Until,
+		arg.Last,
 		arg.FromTimestamp,
 		arg.FromSeq,
+		arg.FromAuditID,
 		arg.PageSize,
 	)
 	if err != nil {
@@ -103,6 +111,17 @@ func (q *Queries) ListTimeline(ctx context.Context, db DBTX, arg ListTimelinePar
 			&i.TargetSubsystem,
 			&i.TargetParameter,
 			&i.CounterpartClass,
+			&i.ReasonCode,
+			&i.PolicyVersion,
+			&i.Actor,
+			&i.CausedBy,
+			&i.Corrects,
+			&i.CorrelationID,
+			&i.TraceID,
+			&i.SpanID,
+			&i.Details,
+			&i.SourceID,
+			&i.SourceSeq,
 		); err != nil {
 			return nil, err
 		}

@@ -13,8 +13,8 @@ import (
 	"syscall"
 )
 
-// account is the user that runs the server: this process's own, or another for root,
-// whom PostgreSQL refuses.
+// account is the user that runs the server. It is this process's user, or another one if
+// that is root, since PostgreSQL refuses to run as root.
 type account struct {
 	switched bool
 	uid, gid uint32 // if switched
@@ -36,12 +36,12 @@ func serverAccount() (account, error) {
 		}
 		return account{switched: true, uid: uint32(uid), gid: uint32(gid)}, nil
 	}
-	return account{}, errors.New("choosing its user: PostgreSQL refuses to run as root, and there is no user postgres or nobody; " +
+	return account{}, errors.New("choosing its user: PostgreSQL refuses to run as root, and there is no user \"postgres\" or \"nobody\"; " +
 		"add one (adduser --system postgres) or run this as an ordinary user")
 }
 
-// processAttributes give the server a process group of its own, so that Ctrl-C
-// reaches the caller first, who may still want to ask it something.
+// processAttributes puts the server into its own process group. So Ctrl-C reaches only the
+// caller, which may still need the server.
 func (a account) processAttributes() *syscall.SysProcAttr {
 	attributes := &syscall.SysProcAttr{Setpgid: true}
 	if a.switched {
@@ -50,8 +50,8 @@ func (a account) processAttributes() *syscall.SysProcAttr {
 	return attributes
 }
 
-// mayEnter is asked before anything is started, because initdb's own "permission
-// denied" names neither the user nor the folder that bars it.
+// mayEnter is called before anything is started, because initdb's own "permission denied"
+// names neither the user nor the folder.
 func (a account) mayEnter(dir string) error {
 	if !a.switched {
 		return nil
@@ -81,8 +81,8 @@ func (a account) mayEnter(dir string) error {
 	}
 }
 
-// environment is this process's without what the server programs would read as their
-// own settings. LC_ALL=C keeps their messages in English.
+// environment returns this process's environment without the variables that the server
+// programs would read as settings. LC_ALL=C keeps their messages in English.
 func environment() []string {
 	var kept []string
 	for _, entry := range os.Environ() {

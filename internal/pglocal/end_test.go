@@ -59,10 +59,10 @@ func TestWatchdogFollowsARestart(t *testing.T) {
 	eventuallyGone(t, dir, helper.mark)
 }
 
-func TestNextStartSweepsWhatAKilledWatchdogLeft(t *testing.T) {
+func TestStartSweepsLeftovers(t *testing.T) {
 	t.Parallel()
 	base := shortTemp(t)
-	unborn := filepath.Join(base, "new-coordaudit-pg-1") // its maker died before it had a lock
+	unborn := filepath.Join(base, "new-coordaudit-pg-1") // its process died before it was locked
 	old := time.Now().Add(-time.Hour)
 	if err := errors.Join(os.Mkdir(unborn, 0o700), os.Chtimes(unborn, old, old)); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestNextStartSweepsWhatAKilledWatchdogLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	startHelper(t, nil, executable(t), "TMPDIR="+base)
-	connect(t, first.answer) // its parent holds the lock still
+	connect(t, first.answer) // its parent still holds the lock
 	first.kill(t)
 	connect(t, first.answer)
 	startHelper(t, nil, executable(t), "TMPDIR="+base)
@@ -90,7 +90,7 @@ func TestNextStartSweepsWhatAKilledWatchdogLeft(t *testing.T) {
 	eventuallyGone(t, unborn, first.mark)
 }
 
-func TestDurableServerKeepsACommittedRow(t *testing.T) {
+func TestDurableServerKeepsRows(t *testing.T) {
 	t.Parallel()
 	mark := mark(t)
 	server := start(t, pglocal.Config{Durable: true, Settings: map[string]string{"cluster_name": mark}})
@@ -126,7 +126,7 @@ func TestDurableServerKeepsACommittedRow(t *testing.T) {
 		if err := server.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		// One more may have been committed than its writer was told.
+		// One more row may have been committed than was acknowledged.
 		rows, err := strconv.Atoi(ask(t, connect(t, server.URL()), "SELECT count(DISTINCT n)::text FROM kept"))
 		if err != nil || rows < acknowledged || acknowledged == 0 {
 			t.Fatalf("got %d rows, %v, want the %d acknowledged", rows, err, acknowledged)

@@ -1,4 +1,4 @@
 package pglocal
 
-// FindIn lets a test look where nothing is installed.
+// FindIn lets a test search places where nothing is installed.
 func FindIn(path, patterns []string) (string, error) { return findIn(path, patterns) }

@@ -12,29 +12,30 @@ import (
 	"strings"
 )
 
-// ErrNoPrograms means that no PostgreSQL server is installed where Find looks. The
-// error that wraps it lists what gives one.
+// ErrNoPrograms means that Find found no installed PostgreSQL server. The error that wraps
+// it lists ways to get one.
 var ErrNoPrograms = errors.New("no PostgreSQL server programs (initdb, postgres) found")
 
 const (
 	binVariable = "COORDAUDIT_PG_BIN"
 
-	waysToGetOne = `Any one of these gives a server:
+	waysToGetOne = `Each of these gives you a server:
   apt-get install postgresql        (Debian, Ubuntu; it need not run)
   brew install postgresql@17        (macOS)
   export COORDAUDIT_PG_BIN=/path/to/bin   (the folder with initdb and postgres)
   export COORDAUDIT_TEST_DATABASE_URL=postgres://postgres:secret@localhost:5432/postgres   (for the tests)`
 )
 
-// Find names the folder with initdb and postgres: COORDAUDIT_PG_BIN, which must be
-// right if it is set; else the first on PATH; else the newest major among the places
-// where Debian, PGDG's RPMs, Alpine, Homebrew, Postgres.app, MacPorts and EDB
-// install it. Without any, the error wraps ErrNoPrograms.
+// Find returns the folder with initdb and postgres. It is COORDAUDIT_PG_BIN, which must be
+// right if it is set. Otherwise it is the first such folder on PATH. Otherwise it is the
+// newest major version in the places where Debian, PGDG's RPMs, Alpine, Homebrew,
+// Postgres.app, MacPorts and EDB install it. If there is none, the error wraps
+// ErrNoPrograms.
 func Find() (binDir string, err error) {
 	if dir := os.Getenv(binVariable); dir != "" {
 		if dir, err = checkPrograms(dir); err != nil {
-			// ErrNoPrograms is not in here: a caller that goes on without a server must
-			// not do so over a wrong setting.
+			// This does not wrap ErrNoPrograms: a caller that can go on without a server
+			// must not ignore a wrong setting.
 			return "", fmt.Errorf("finding postgres by %s: %w; set it to the folder with initdb and postgres, or unset it", binVariable, err)
 		}
 		return dir, nil
@@ -62,7 +63,7 @@ func (c Config) binDir() (string, error) {
 
 func findIn(path, patterns []string) (string, error) {
 	for _, dir := range path {
-		// A link's folder may hold initdb alone; the programs are together where it points.
+		// A link's folder may hold only initdb. The programs are together in the link's target.
 		initdb, err := filepath.EvalSymlinks(filepath.Join(dir, "initdb"))
 		if err != nil || dir == "" {
 			continue
@@ -89,8 +90,8 @@ func findIn(path, patterns []string) (string, error) {
 	return slices.MaxFunc(found, func(a, b string) int { return cmp.Compare(majorIn(a), majorIn(b)) }), nil
 }
 
-// checkPrograms answers with an absolute path, because the server runs in another
-// working directory.
+// checkPrograms returns an absolute path, because the server runs in another working
+// directory.
 func checkPrograms(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -104,8 +105,8 @@ func checkPrograms(dir string) (string, error) {
 	return dir, nil
 }
 
-// majorIn reads 17 out of …/postgresql@17/bin and 9.6 out of …/9.6/bin; a folder
-// without a number comes last.
+// majorIn returns 17 for …/postgresql@17/bin and 9.6 for …/9.6/bin. A folder without a
+// number comes last.
 func majorIn(dir string) float64 {
 	dir = strings.TrimRightFunc(dir, func(r rune) bool { return r < '0' || r > '9' })
 	number, err := strconv.ParseFloat(dir[strings.LastIndexFunc(dir, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })+1:], 64)

@@ -12,7 +12,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 )
 
-func TestWrongBinFolderFailsLoudly(t *testing.T) {
+func TestWrongBinFolderIsNamed(t *testing.T) {
 	t.Parallel()
 	helper := startHelper(t, nil, executable(t), "COORDAUDIT_PG_BIN=/wrong/folder")
 	for _, want := range []string{"starting postgres", "COORDAUDIT_PG_BIN", "/wrong/folder", "unset it"} {
@@ -26,7 +26,7 @@ func TestWrongBinFolderFailsLoudly(t *testing.T) {
 	}
 }
 
-func TestMissingProgramsNameTheWaysToGetThem(t *testing.T) {
+func TestMissingProgramsAreExplained(t *testing.T) {
 	t.Parallel()
 	_, err := pglocal.FindIn([]string{"", t.TempDir()}, []string{t.TempDir() + "/*"})
 	if !errors.Is(err, pglocal.ErrNoPrograms) {
@@ -39,7 +39,7 @@ func TestMissingProgramsNameTheWaysToGetThem(t *testing.T) {
 	}
 }
 
-func TestFindPrefersPathThenTheNewestMajor(t *testing.T) {
+func TestFindPrefersPath(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
 	for _, dir := range []string{"9.6/bin", "15/bin", "14/bin", "own"} {

@@ -27,7 +27,7 @@ const (
 	restartVariable = "PGLOCAL_TEST_RESTART"
 )
 
-// TestMain lets this binary be the process that starts a server and is killed.
+// TestMain lets this binary act as the process that starts a server and is killed.
 func TestMain(m *testing.M) {
 	if os.Getenv(helperVariable) == "" {
 		os.Exit(m.Run())
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// serve has a server until the test closes our input or kills us.
+// serve runs a server until the test closes our input or kills us.
 func serve() error {
 	server, err := pglocal.Start(context.Background(), pglocal.Config{Settings: map[string]string{"cluster_name": os.Getenv(helperVariable)}})
 	if err != nil {
@@ -54,7 +54,7 @@ func serve() error {
 	return server.Stop()
 }
 
-// helper is a process of its own with a server.
+// helper is another process, with a server.
 type helper struct {
 	cmd    *exec.Cmd
 	stdin  io.Closer
@@ -106,7 +106,8 @@ func executable(t *testing.T) string {
 	return program
 }
 
-// shortTemp has a name short enough for a socket, and lets PostgreSQL's user in.
+// shortTemp makes a directory whose name is short enough for a socket, and which
+// PostgreSQL's user may enter.
 func shortTemp(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "pglocal") //nolint:usetesting // t.TempDir is neither
@@ -185,7 +186,7 @@ func processes(t *testing.T, words ...string) (found []string) {
 	return found
 }
 
-// eventuallyGone fails if the directory or a process of it outlives ten seconds.
+// eventuallyGone fails if the directory or one of its processes is left after ten seconds.
 func eventuallyGone(t *testing.T, dir, mark string) {
 	t.Helper()
 	var left []string

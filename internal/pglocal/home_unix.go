@@ -18,8 +18,8 @@ const (
 	socketName = ".s.PGSQL.5432"
 )
 
-// home is a server's directory: socket, log, settings and data, locked for as long
-// as this process or its watchdog lives.
+// home is a server's directory, with its socket, log, settings and data. It is locked as
+// long as this process or its watchdog lives.
 type home struct {
 	dir       string
 	log, lock *os.File
@@ -44,7 +44,7 @@ func newHomeIn(ctx context.Context, base string, who account, settings string) (
 	if err != nil {
 		return nil, fmt.Errorf("resolving %s: %w", base, err)
 	}
-	// The kernel takes 103 to 107 bytes; pgx and PostgreSQL split a socket directory at
+	// The kernel allows 103 to 107 bytes. pgx and PostgreSQL split a socket directory at
 	// commas.
 	if len(filepath.Join(base, homePrefix+"4294967295", socketName)) >= 100 || strings.ContainsAny(base, `,"`) {
 		return nil, fmt.Errorf("using %s: too long for a socket's path, or with a comma or quote in it", base)
@@ -53,8 +53,8 @@ func newHomeIn(ctx context.Context, base string, who account, settings string) (
 		return nil, err
 	}
 	sweep(ctx, base, who)
-	// Locked under a name that no sweep looks at for a minute, and renamed then: a
-	// sweep never sees it unlocked.
+	// The directory is locked under a name that no sweep touches for a minute, and then
+	// renamed. So a sweep never sees it unlocked.
 	building, err := os.MkdirTemp(base, newPrefix+homePrefix)
 	if err != nil {
 		return nil, fmt.Errorf("using %s: %w", base, err)
@@ -74,8 +74,8 @@ func newHomeIn(ctx context.Context, base string, who account, settings string) (
 	return h, nil
 }
 
-// furnish makes our own files while the directory is still ours alone: as root,
-// later, the server's user could swap a path for a link.
+// furnish creates our own files while only we own the directory. Later, if we are root, the
+// server's user could swap a path for a link.
 func (h *home) furnish(who account, settings string) (err error) {
 	if h.lock, err = lockDirectory(h.dir); err != nil {
 		return err
@@ -93,13 +93,13 @@ func (h *home) furnish(who account, settings string) (err error) {
 	return errors.Join(os.Chown(conf, int(who.uid), int(who.gid)), os.Chown(h.dir, int(who.uid), int(who.gid)))
 }
 
-// remove is for when the server has ended. The watchdog then finds nothing to do,
-// and is waited for.
+// remove is called after the server has ended. It waits for the watchdog, which finds
+// nothing to do.
 func (h *home) remove() error {
 	err := os.RemoveAll(h.dir)
 	if h.watchdog != nil {
 		err = errors.Join(err, h.pipe.Close())
-		_ = h.watchdog.Wait() // how it ended changes nothing for the caller: the directory is gone
+		_ = h.watchdog.Wait() // its result does not matter: the directory is gone
 	}
 	for _, file := range []*os.File{h.log, h.lock} {
 		if file != nil {
@@ -111,7 +111,7 @@ func (h *home) remove() error {
 
 func (h *home) data() string { return filepath.Join(h.dir, "data") }
 
-// logged is how long the log is now, for a later tail.
+// logged returns the current length of the log, for a later tail.
 func (h *home) logged() int64 {
 	info, err := h.log.Stat()
 	if err != nil {
@@ -120,8 +120,8 @@ func (h *home) logged() int64 {
 	return info.Size()
 }
 
-// tail is what the log says since then, at most its last 2,000 bytes, as the end of
-// an error's text.
+// tail returns the log from an offset on, at most its last 2,000 bytes, as the end of an
+// error's text.
 func (h *home) tail(since int64) string {
 	text := make([]byte, 2000)
 	n, _ := h.log.ReadAt(text, max(since, h.logged()-int64(len(text))))

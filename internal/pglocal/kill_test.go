@@ -11,9 +11,9 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 )
 
-// A child that the postmaster forked while it was being stopped once outlived the
-// kill, and kept the shared memory that the next postmaster needs.
-func TestKillLeavesNoProcessOfAServerThatIsBeingConnectedTo(t *testing.T) {
+// Once a child that the postmaster forked while it was being stopped outlived the kill, and
+// kept the shared memory that the next postmaster needs.
+func TestKillLeavesNoProcess(t *testing.T) {
 	t.Parallel()
 	mark := mark(t)
 	server := start(t, pglocal.Config{Settings: map[string]string{"cluster_name": mark}})
@@ -21,7 +21,7 @@ func TestKillLeavesNoProcessOfAServerThatIsBeingConnectedTo(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop)
 	for range 2 {
-		go connectAgainAndAgain(ctx, filepath.Join(dir, ".s.PGSQL.5432"))
+		go connectRepeatedly(ctx, filepath.Join(dir, ".s.PGSQL.5432"))
 	}
 	for range 5 {
 		if err := server.Kill(); err != nil {
@@ -36,8 +36,8 @@ func TestKillLeavesNoProcessOfAServerThatIsBeingConnectedTo(t *testing.T) {
 	}
 }
 
-// connectAgainAndAgain makes the postmaster fork all the time.
-func connectAgainAndAgain(ctx context.Context, socket string) {
+// connectRepeatedly makes the postmaster fork all the time.
+func connectRepeatedly(ctx context.Context, socket string) {
 	var dialer net.Dialer
 	for ctx.Err() == nil {
 		if conn, err := dialer.DialContext(ctx, "unix", socket); err == nil {
@@ -46,7 +46,7 @@ func connectAgainAndAgain(ctx context.Context, socket string) {
 	}
 }
 
-// workingIn are the processes in a directory: all of a postmaster's stay in its data.
+// workingIn lists the processes in a directory. All of a postmaster's are in its data.
 func workingIn(t *testing.T, dir string) []string {
 	t.Helper()
 	links, err := filepath.Glob("/proc/[0-9]*/cwd")

@@ -1,9 +1,9 @@
-// Package pglocal runs a private PostgreSQL from the server programs installed on
-// this machine, for the demo and for the tests.
+// Package pglocal runs a private PostgreSQL with the server programs installed on this
+// machine, for the demo and the tests.
 //
-// A server lives in a temporary directory of its own and listens on a Unix socket
-// there, nowhere else. Stop ends it. Should this process die first, even by kill -9,
-// a watchdog ends it instead, so that no test needs a TestMain for it.
+// A server has its own temporary directory and listens only on a Unix socket there. Stop
+// ends it. If this process dies first, even by kill -9, a watchdog ends it. So no test needs
+// a TestMain.
 package pglocal
 
 import (
@@ -13,33 +13,42 @@ import (
 	"strings"
 )
 
-// Config of a server; the zero value is a fast, temporary one for tests.
+// Config is a server's configuration. The zero value makes a fast, temporary server for
+// tests.
 type Config struct {
-	// Durable keeps fsync, full_page_writes and synchronous_commit on, so that a kill
-	// -9 loses nothing acknowledged. Default false (fsync off).
+	// Durable keeps fsync, full_page_writes and synchronous_commit on, so that a crash
+	// loses nothing that was acknowledged. Defaults to false (fsync off).
 	Durable bool
-	// Settings are further postgresql.conf settings (name → value). The socket, the
-	// port and listen_addresses stay as they are. Default none.
+	// Settings are more postgresql.conf settings, by name. They cannot change the socket,
+	// the port and listen_addresses. Defaults to none.
 	Settings map[string]string
-	// BinDir is the folder with initdb and postgres. Default: searched for (newest
-	// major first).
+	// BinDir is the folder with initdb and postgres. Defaults to the result of [Find].
 	BinDir string
 }
 
-// file is the text of the server's postgresql.conf; what initdb found out about the
-// machine is kept.
+// Replicating returns the settings that a server needs for standbys.
+func Replicating() map[string]string {
+	return map[string]string{
+		"hot_standby":     "on",
+		"max_wal_senders": "10",
+		"wal_level":       "replica",
+	}
+}
+
+// file returns the text of the server's postgresql.conf. It keeps what initdb found out
+// about the machine.
 func (c Config) file() string {
 	settings := map[string]string{
-		// Files that go with the directory; in /dev/shm, what a killed process had just
-		// made would stay for good.
+		// These files are removed with the directory. In /dev/shm, a file that a killed
+		// process had just made would stay.
 		"dynamic_shared_memory_type": "mmap",
 
 		"jit":             "off",
 		"max_connections": "200",
 		"max_wal_senders": "0", // wal_level=minimal refuses to start with any
 		"shared_buffers":  "64MB",
-		// On for tests too: off gains little on one connection, costs throughput on
-		// eight, and makes kill -9 lose rows.
+		// Tests have it on, too. With off, one connection is hardly faster, eight are
+		// slower, and kill -9 loses rows.
 		"synchronous_commit": "on",
 		"wal_level":          "minimal",
 	}

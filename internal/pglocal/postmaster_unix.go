@@ -16,19 +16,19 @@ import (
 	"time"
 )
 
-// launch runs a postmaster on the data directory and waits until it takes
-// connections; one that does not is gone when launch returns.
+// launch runs a postmaster on the data directory and waits until it accepts connections. If
+// it fails, no postmaster is left.
 func (s *Server) launch(ctx context.Context) error {
 	logged := s.home.logged()
-	// The absolute data directory is what the watchdog knows the process by. What URL
-	// promises is given here, where no setting overrides it.
+	// The watchdog identifies the process by the absolute data directory. The settings
+	// behind URL are given as options, which no other setting overrides.
 	cmd := s.command(context.WithoutCancel(ctx), "postgres", "-D", s.home.data(), "--config-file="+filepath.Join(s.home.dir, "postgresql.conf"),
 		"--listen_addresses=", "--unix_socket_directories="+s.home.dir, "--port=5432")
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("running %s: %w", cmd.Path, err)
 	}
 	exited := make(chan struct{})
-	go func() { // ends with the postmaster, which Stop, Kill or a failed launch waits for
+	go func() { // Stop, Kill and a failed launch wait for its end
 		defer close(exited)
 		_ = cmd.Wait()
 	}()
@@ -48,8 +48,8 @@ func (s *Server) launch(ctx context.Context) error {
 	return nil
 }
 
-// ready reads the status line, which exists since PostgreSQL 10; after a kill the
-// file is still the one of the postmaster before.
+// ready reads the status line, which exists since PostgreSQL 10. After a kill, the file of
+// the previous postmaster is still there.
 func (s *Server) ready() bool {
 	text, err := os.ReadFile(filepath.Join(s.home.data(), "postmaster.pid"))
 	lines := strings.Split(string(text), "\n")
@@ -68,16 +68,16 @@ func (s *Server) running() bool {
 	}
 }
 
-// quit asks the postmaster to end itself and its children at once, and waits for it.
+// quit makes the postmaster end itself and its children at once, and waits for it.
 func (s *Server) quit() error {
 	if !s.running() {
 		return nil
 	}
-	_ = s.postmaster.Process.Signal(syscall.SIGQUIT) // if this cannot be, kill says why
+	_ = s.postmaster.Process.Signal(syscall.SIGQUIT) // if this fails, so does kill
 	select {
 	case <-s.exited:
 		return nil
-	case <-time.After(10 * time.Second): // it kills its own stragglers after 5
+	case <-time.After(10 * time.Second): // it kills its remaining children after 5 s
 		return s.kill()
 	}
 }
@@ -87,9 +87,9 @@ func (s *Server) kill() error {
 		return nil
 	}
 	process := s.postmaster.Process
-	// Stopped first: it can neither fork a child that we would not see, nor clean up
-	// after one that we have killed. The signal takes effect only once the process is
-	// scheduled, which on a busy machine takes time enough for a fork.
+	// Stop it first, so that it can neither fork a child that we do not see, nor clean up
+	// after one that we have killed. The signal takes effect only when the process is
+	// scheduled. On a busy machine it may fork before that.
 	err := process.Signal(syscall.SIGSTOP)
 	children, listErr := stoppedWithChildren(process.Pid)
 	for _, child := range children {
@@ -104,8 +104,8 @@ func (s *Server) kill() error {
 	return nil
 }
 
-// stoppedWithChildren waits until a process has stopped (or ended), and then lists its
-// children. The wait is bounded: where the system shows no states, it is as long as that.
+// stoppedWithChildren waits until a process has stopped or ended, and then lists its
+// children. It fails after a second.
 func stoppedWithChildren(parent int) (children []int, err error) {
 	for range 500 {
 		all, err := processes()
@@ -115,7 +115,7 @@ func stoppedWithChildren(parent int) (children []int, err error) {
 		i := slices.IndexFunc(all, func(p process) bool { return p.pid == parent })
 		if i < 0 || all[i].state == 'T' || all[i].state == 'Z' {
 			for _, p := range all {
-				// By parent, as each child of a postmaster has a process group of its own.
+				// Each child of a postmaster has its own process group, so compare parents.
 				if p.parent == parent {
 					children = append(children, p.pid)
 				}
@@ -124,10 +124,10 @@ func stoppedWithChildren(parent int) (children []int, err error) {
 		}
 		<-time.After(2 * time.Millisecond)
 	}
-	return nil, fmt.Errorf("waiting until process %d has stopped: it goes on", parent)
+	return nil, fmt.Errorf("waiting until process %d has stopped: it still runs", parent)
 }
 
-// process is one of this machine's. Its state is the first letter that ps shows.
+// process is a process of this machine. Its state is the first letter that ps shows.
 type process struct {
 	pid, parent int
 	state       byte

@@ -17,9 +17,8 @@ import (
 	"time"
 )
 
-// Server is a running PostgreSQL of our own. Its methods may be called from several
-// goroutines. Keep it as long as the server is needed: when nothing refers to it any
-// more, its watchdog ends the server.
+// Server is a running private PostgreSQL. Its methods are safe for concurrent use. Keep a
+// reference while the server is needed: when there is none, its watchdog ends the server.
 type Server struct {
 	account account
 	binDir  string
@@ -28,12 +27,13 @@ type Server struct {
 
 	mu         sync.Mutex // one of Stop, Kill and Restart at a time
 	stopped    bool
+	frozen     bool
 	postmaster *exec.Cmd
 	exited     chan struct{} // closed once the postmaster is reaped
 }
 
-// Start makes a temporary cluster with the superuser "postgres" and the database
-// "postgres" and waits until it answers; ctx bounds the start alone.
+// Start creates a temporary cluster with the superuser "postgres" and the database
+// "postgres", and waits until it answers. ctx bounds only the start.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{}
 	if err := s.start(ctx, cfg); err != nil {
@@ -42,21 +42,21 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// URL is the address of database "postgres", for pgx and psql.
+// URL returns the URL of database "postgres", for pgx and psql.
 func (s *Server) URL() string { return s.DatabaseURL("postgres") }
 
-// DatabaseURL is the address of a database of this server.
+// DatabaseURL returns the URL of a database of this server.
 func (s *Server) DatabaseURL(name string) string {
-	// Newer pgx takes a plus in an address literally.
+	// Newer versions of pgx take a plus in a URL literally.
 	host := strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(s.home.dir))
 	return "postgres:///" + url.PathEscape(name) + "?host=" + host + "&port=5432&user=postgres&sslmode=disable"
 }
 
-// Version is the server's major version, as in "15".
+// Version returns the server's major version, such as "15".
 func (s *Server) Version() string { return s.version }
 
-// Stop ends the server without a checkpoint, as nobody reads its data again, and
-// removes its directory. A second call does nothing.
+// Stop ends the server without a checkpoint and removes its directory. A second call does
+// nothing.
 func (s *Server) Stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,21 +65,21 @@ func (s *Server) Stop() error {
 	}
 	s.stopped = true
 	if s.postmaster != nil && !s.running() {
-		// Only the next postmaster gives back the shared memory that a killed one
-		// leaves; machines have room for few thousand such pieces.
+		// Only the next postmaster releases the shared memory that a killed one leaves. A
+		// machine has room for a few thousand such segments.
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		_ = s.launch(ctx) // or not, where the data is beyond recovery: it is removed anyway
+		_ = s.launch(ctx) // it may fail if the data cannot be recovered, which is removed anyway
 	}
-	err := s.quit()
+	err := errors.Join(s.thaw(), s.quit())
 	if err = errors.Join(err, s.home.remove()); err != nil {
 		return fmt.Errorf("stopping postgres: %w", err)
 	}
 	return nil
 }
 
-// Kill ends all of the server's processes by SIGKILL, as a power cut would, and
-// keeps its data for Restart.
+// Kill ends all of the server's processes with SIGKILL, as a power cut would. It keeps the
+// data for Restart.
 func (s *Server) Kill() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,8 +89,8 @@ func (s *Server) Kill() error {
 	return nil
 }
 
-// ShutDown ends the server as an administrator would: sessions are ended, a
-// checkpoint is made. Its data is kept for Restart.
+// ShutDown ends the server as an administrator would: it ends the sessions and makes a
+// checkpoint. It keeps the data for Restart.
 func (s *Server) ShutDown() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,13 +108,13 @@ func (s *Server) ShutDown() error {
 	}
 }
 
-// Restart starts a server that was killed or shut down again, at the same address; crash recovery is done
-// when it returns.
+// Restart starts a server again that was killed or shut down, with the same URL. Crash
+// recovery is complete when it returns.
 func (s *Server) Restart(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
-		return errors.New("restarting postgres: its directory went with Stop; start another one")
+		return errors.New("restarting postgres: Stop has removed its directory; start another server")
 	}
 	if s.running() {
 		return errors.New("restarting postgres: it is still running; kill it first")
@@ -124,8 +124,8 @@ func (s *Server) Restart(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		// The kernel frees the memory only when the last killed child is gone; LC_ALL=C
-		// keeps this message as it is.
+		// The kernel releases the memory only when the last killed child is gone. With
+		// LC_ALL=C the message is always in English.
 		if attempt == 600 || !strings.Contains(err.Error(), "pre-existing shared memory block") {
 			return fmt.Errorf("restarting postgres: %w", err)
 		}
@@ -158,8 +158,8 @@ func (s *Server) start(ctx context.Context, cfg Config) (err error) {
 		args = append(args, "--no-sync")
 	}
 	initdb := s.command(ctx, "initdb", args...)
-	// As long as it holds the pipe open the watchdog waits: data removed under initdb
-	// would make it abort and leave its shared memory to the machine.
+	// The watchdog waits while initdb holds the pipe open. If the data were removed while
+	// initdb runs, it would abort and leave its shared memory behind.
 	initdb.ExtraFiles = []*os.File{s.home.pipe}
 	if err := initdb.Run(); err != nil {
 		return fmt.Errorf("running initdb: %w%s", errors.Join(err, ctx.Err()), s.home.tail(0))
@@ -181,15 +181,15 @@ func (s *Server) askVersion(ctx context.Context) (string, error) {
 	return strconv.Itoa(major), nil
 }
 
-// command prepares a server program; cancelling ctx ends it.
+// command prepares a server program. Cancelling ctx ends it.
 func (s *Server) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.binDir, program), args...)
-	// Not the group: initdb lets the server that it runs end in order.
+	// Do not signal the group: initdb ends the server that it runs in order.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Dir = s.home.dir
 	cmd.Env = environment()
-	cmd.Stdout, cmd.Stderr = s.home.log, s.home.log // a file: go test would wait for whoever holds its own output
+	cmd.Stdout, cmd.Stderr = s.home.log, s.home.log // a file, since go test waits for every process that holds its output
 	cmd.SysProcAttr = s.account.processAttributes()
 	return cmd
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 )
 
-func TestServerAnswersOverItsSocketOnly(t *testing.T) {
+func TestServerUsesSocketOnly(t *testing.T) {
 	t.Parallel()
 	server := start(t, pglocal.Config{Settings: map[string]string{"application_name": `it's a \ test`, "listen_addresses": "*", "port": "1"}})
 	conn := connect(t, server.URL())
@@ -62,12 +62,12 @@ func TestOrdinaryUserStartsAServer(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("this is not root: every other test here starts servers as an ordinary user")
 	}
-	nobody, err := user.Lookup("nobody")
+	account, err := user.Lookup("nobody")
 	if err != nil {
-		t.Skip("there is no user nobody: ", err)
+		t.Skip("there is no user \"nobody\": ", err)
 	}
-	uid, _ := strconv.Atoi(nobody.Uid)
-	gid, _ := strconv.Atoi(nobody.Gid)
+	uid, _ := strconv.Atoi(account.Uid)
+	gid, _ := strconv.Atoi(account.Gid)
 	base := shortTemp(t)
 	program := filepath.Join(base, "helper") // go test keeps its own copy where only root may enter
 	binary, err := os.ReadFile(executable(t))
@@ -117,7 +117,7 @@ func TestEightConcurrentStartsWork(t *testing.T) {
 	group.Wait()
 }
 
-func TestFailedStartSaysWhyAndLeavesNothing(t *testing.T) {
+func TestFailedStartLeavesNothing(t *testing.T) {
 	t.Parallel()
 	mark := mark(t)
 	_, err := pglocal.Start(t.Context(), pglocal.Config{Settings: map[string]string{"cluster_name": mark, "no_such_setting": "1"}})

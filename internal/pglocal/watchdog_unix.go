@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// watchdogScript waits until its pipe closes, which the kernel sees to however the
-// parent dies, then ends the server of directory $1 and removes it. The pid is read
-// only then, as a Restart changes it, and counts only with the directory in its
-// command line: pids are reused.
+// watchdogScript waits until its pipe closes. The kernel closes it when the parent dies, for
+// any reason. Then it ends the server in directory $1 and removes the directory. It reads
+// the pid only then, since a Restart changes it. Pids are reused, so the pid counts only if
+// its command line has the directory.
 const watchdogScript = `
 trap '' HUP INT TERM
 PATH=/usr/bin:/bin:$PATH
@@ -67,8 +67,8 @@ func watchdogOver(ctx context.Context, dir string, lock *os.File) *exec.Cmd {
 	return cmd
 }
 
-// sweep ends and removes what processes left whose watchdog was killed with them. It
-// is a courtesy: what it cannot remove must not keep a server from starting.
+// sweep ends and removes servers whose process and watchdog were both killed. It ignores
+// errors: a leftover that it cannot remove must not keep a server from starting.
 func sweep(ctx context.Context, base string, who account) {
 	entries, _ := os.ReadDir(base)
 	for _, entry := range entries {
@@ -76,19 +76,19 @@ func sweep(ctx context.Context, base string, who account) {
 		if err != nil || !entry.IsDir() {
 			continue
 		}
-		// One under its first name is not locked yet, or its maker died in that moment.
+		// A directory with its first name is not locked yet, or its process has just died.
 		name, unnamed := strings.CutPrefix(entry.Name(), newPrefix)
 		if !strings.HasPrefix(name, homePrefix) || unnamed && time.Since(info.ModTime()) < time.Minute {
 			continue
 		}
-		// Others' directories are not ours to judge, even for root: a planted pid file
-		// would aim our kill.
+		// Never touch another user's directory, even as root: a planted pid file could
+		// direct our kill at any process.
 		if stat, ok := info.Sys().(*syscall.Stat_t); !ok || (int(stat.Uid) != os.Geteuid() && (!who.switched || stat.Uid != who.uid)) {
 			continue
 		}
 		dir := filepath.Join(base, entry.Name())
 		if lock, err := lockDirectory(dir); err == nil {
-			_ = watchdogOver(ctx, dir, lock).Run() // without a pipe it starts at once
+			_ = watchdogOver(ctx, dir, lock).Run() // without a pipe it does not wait
 			_ = lock.Close()
 		}
 	}

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// backoff is a capped exponential one with full jitter in its upper half: recorders
-// that failed together do not come back together. Own code, since the few lines
-// are not worth a module in every importer's graph.
+// backoff is exponential and capped. The upper half of each delay is random, so that
+// recorders that failed together do not return together. These few lines are not worth a
+// module in every importer's graph.
 type backoff struct {
-	first, most time.Duration
-	failures    int
+	first, max time.Duration
+	failures   int
 }
 
 func (b *backoff) reset() { b.failures = 0 }
 
 // next returns how long to wait after one more failure.
 func (b *backoff) next() time.Duration {
-	delay := b.most
+	delay := b.max
 	if b.failures < 20 { // beyond, the shift would overflow
-		delay = min(b.most, b.first<<b.failures)
+		delay = min(b.max, b.first<<b.failures)
 	}
 	b.failures++
 	return delay/2 + rand.N(delay/2+1) //nolint:gosec // no secret
 }
 
-// pause waits, at most until early is closed, and reports false if ctx ended.
+// pause waits for d, or less if early is closed. It reports false if ctx has ended.
 func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -50,5 +50,13 @@ func awaken(ctx context.Context, wake <-chan struct{}) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// signal leaves a token where none is.
+func signal(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
 	}
 }

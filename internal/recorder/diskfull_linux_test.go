@@ -9,12 +9,12 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/faultproxy"
-	"github.com/hoc-analytics/coordaudit/internal/load"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/faultproxy"
+	"github.com/hoc-analytics/coordaudit/internal/test/loadgen"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-// smallDisk is a directory with a file system of its own, of 256 KiB.
+// smallDisk returns a directory with a file system of its own, of 256 KiB.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -34,9 +34,9 @@ func smallDisk(t *testing.T) string {
 	return dir
 }
 
-// The database falls silent, the disk is full, and so is the queue: what is
-// accepted stays accepted, and what is dropped is on record afterwards.
-func TestAFullDiskDropsOnlyWhatItTells(t *testing.T) {
+// The database does not answer, the disk is full, and so is the queue. Accepted records stay
+// accepted, and dropped records are on record afterwards.
+func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	dir := smallDisk(t)
@@ -49,24 +49,24 @@ func TestAFullDiskDropsOnlyWhatItTells(t *testing.T) {
 	}
 	t.Cleanup(store.Close)
 	recorder := newRecorder(t, store, coordaudit.RecorderConfig{
-		DeadLetterDir: dir, RetryBudget: 100 * time.Millisecond, MaxRetryDelay: 200 * time.Millisecond, MaxQueuedRecords: 500,
+		SpoolDir: dir, RetryBudget: 100 * time.Millisecond, MaxRetryDelay: 200 * time.Millisecond, MaxQueuedRecords: 500,
 	})
-	producers := load.Start(t, recorder, load.Config{Producers: 8, Every: time.Millisecond})
+	producers := loadgen.Start(t, recorder, loadgen.Config{Producers: 8, Every: time.Millisecond})
 	eventually(t, 30*time.Second, func() bool { return recorder.Stats().Total().Persisted > 0 })
 
 	proxy.Stall()
 	eventually(t, time.Minute, func() bool { return recorder.Stats().Total().Dropped > 100 })
-	if kept := recorder.Stats().Total().DeadLettered; kept == 0 {
-		t.Error("the disk took nothing at all")
+	if kept := recorder.Stats().Total().Spooled; kept == 0 {
+		t.Error("the disk took no record")
 	}
-	// Beside a full disk nothing else is refused: what was accepted before waits in memory.
+	// A full disk changes no other error, and records that were accepted before wait in memory.
 	if err := recorder.Enqueue(audit.Record{}); !errors.Is(err, audit.ErrInvalidRecord) {
 		t.Errorf("%v, want ErrInvalidRecord", err)
 	}
 	producers.Stop()
 	stats := recorder.Stats()
 	proxy.Resume()
-	eventually(t, time.Minute, func() bool { total := recorder.Stats().Total(); return total.Queued == 0 && total.DeadLettered == 0 })
+	eventually(t, time.Minute, func() bool { total := recorder.Stats().Total(); return total.Queued == 0 && total.Spooled == 0 })
 	requireGaps(t, store, stats.Total().Dropped)
 	if err := recorder.Close(t.Context()); err != nil {
 		t.Error(err)

@@ -7,51 +7,83 @@ import (
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/deadletter"
+	"github.com/hoc-analytics/coordaudit/internal/recorder/spool"
 )
 
-// maxYield is how long a batch of dead letters gives way to a crowd that waits to
+// maxYield is how long a batch of spooled records waits while a crowd of records waits to
 // be stored for the first time.
 const maxYield = 100 * time.Millisecond
 
-// drainer takes dead letters back in, in their order, and records gaps. Its
-// attempts are also what finds out that the database is back.
+// maxHeld is how many batches' worth of refused records the drainer holds. It is also how
+// often the drainer takes more at once, to look behind them for a record that the database
+// accepts.
+const maxHeld = 4
+
+// drainer sends spooled records to the database, in their order, and records gaps. Its
+// attempts also find out that the database is back.
 type drainer struct {
-	*sender
-	inHand *deadletter.Batch // taken and not done
-	sent   int               // how many of its records are
+	files    spoolReader
+	sender   *sender
+	trial    *trial
+	delay    backoff
+	maxBatch int
+	wake     <-chan struct{}
+
+	queue   *queue
+	ledger  *ledger
+	health  *health
+	losses  *losses
+	book    *book
+	gaps    *gapWriter
+	reports *reports
+	log     *slog.Logger
+
+	held    []*heldBatch // taken and not done, oldest first
+	refused bool         // the last batch was
+	lost    error        // what was lost at the end; read it after run
 }
 
-func (r *Recorder) drainLetters(ctx context.Context) {
-	d := drainer{sender: r.newSender(true)}
-	delay := backoff{first: r.config.FirstDelay, most: r.config.MaxDelay}
+// spoolReader gives the spooled records back. Append and RejectAll keep those that their
+// files cannot keep.
+type spoolReader interface {
+	spoolWriter
+	rejectStore
+	Empty() bool
+	Next(limit int) (*spool.Batch, error)
+	Done(batch *spool.Batch) error
+	Stale(batch *spool.Batch) bool
+	KeepForLater(lines []spool.BadLine) error
+}
+
+func (d *drainer) run(ctx context.Context) {
+	defer func() { d.lost = d.release(context.WithoutCancel(ctx)) }()
 	for d.await(ctx) {
-		if err := d.drainOnce(ctx); err == nil {
-			delay.reset()
-			continue
+		progress, err := d.drain(ctx)
+		if progress {
+			d.delay.reset()
 		}
-		if !pause(ctx, delay.next(), r.health.nextAnswer()) {
+		if err != nil && !pause(ctx, d.delay.next(), d.health.nextAnswer()) {
 			return
 		}
 	}
 }
 
-// await waits until there is something to take in or to record, and reports false
-// when the machine ends.
+// await waits until there is a record to send or a gap to record. It reports false when the
+// machine ends.
 func (d *drainer) await(ctx context.Context) bool {
 	for {
 		due, pending := d.gaps.due()
 		switch {
 		case ctx.Err() != nil:
 			return false
-		case !d.letters.Empty(), pending && due <= 0:
+		case !d.files.Empty(), pending && due <= 0:
 			return true
 		case !pending:
-			due = time.Hour // nothing is due: whoever leaves something wakes us
+			due = time.Hour // nothing is due, and who adds something wakes the drainer
 		}
 		timer := time.NewTimer(due)
 		select {
-		case <-d.drain:
+		case <-d.wake:
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -59,32 +91,45 @@ func (d *drainer) await(ctx context.Context) bool {
 	}
 }
 
-func (d *drainer) drainOnce(ctx context.Context) (err error) {
-	if err := d.recordGaps(ctx, false); err != nil && !errors.Is(err, errGapRefused) {
-		return err
+// drain sends what is held, or takes more. It reports whether any record was decided.
+func (d *drainer) drain(ctx context.Context) (progress bool, err error) {
+	if err := d.gaps.record(ctx, false); err != nil && !errors.Is(err, errGapRefused) {
+		return false, err
+	}
+	if err := d.keepStale(ctx); err != nil {
+		return false, err
 	}
 	d.yield(ctx)
-	if d.inHand == nil {
-		d.sent = 0
-		if d.inHand, err = d.letters.Next(d.limit); err != nil {
-			d.log.LogAttrs(ctx, slog.LevelError, "audit_dead_letters_unreadable", slog.String("error", err.Error()))
-			return err
+	if err := d.applyTrial(ctx); err != nil {
+		return false, err
+	}
+	if len(d.held) == 0 {
+		if _, err := d.take(ctx); err != nil {
+			return false, err
 		}
 	}
-	if d.inHand == nil {
-		return ctx.Err()
+	for range maxHeld {
+		before := d.undecided()
+		err = d.sendHeld(ctx)
+		if keepErr := d.finishHeld(ctx); keepErr != nil {
+			return true, errors.Join(err, keepErr)
+		}
+		progress = progress || err == nil || d.undecided() < before
+		if d.refused = errors.Is(err, audit.ErrRefused); !d.refused || d.undecided() > maxHeld*d.maxBatch {
+			break
+		}
+		// Only a record that is accepted can show which of the refused ones are at fault.
+		if took, takeErr := d.take(ctx); takeErr != nil || !took {
+			return progress, errors.Join(err, takeErr)
+		}
 	}
-	for class, n := range d.inHand.Miscounted { // somebody else has been at the file
-		d.ledger.acceptMany(class, deadLettered, n)
-	}
-	d.inHand.Miscounted = nil
-	return d.drainBatch(ctx)
+	return progress, err
 }
 
-// yield lets records that were never sent go first: they are in memory still.
+// yield lets records that were never sent go first, because they are only in memory.
 func (d *drainer) yield(ctx context.Context) {
 	for end := time.Now().Add(maxYield); time.Now().Before(end); {
-		if waiting, _ := d.queue.waits(); waiting <= d.config.MaxBatch || d.health.isAway() {
+		if waiting, _ := d.queue.waits(); waiting <= d.maxBatch || d.health.isAway() {
 			return
 		}
 		if !pause(ctx, maxYield/20, nil) {
@@ -93,61 +138,55 @@ func (d *drainer) yield(ctx context.Context) {
 	}
 }
 
-// drainBatch stores the batch in hand. It is removed from the directory only when
-// each of its records is stored or rejected; until then any of them may be sent
-// again, which is safe.
-func (d *drainer) drainBatch(ctx context.Context) error {
-	for d.sent < len(d.inHand.Records) {
-		part := d.inHand.Records[d.sent:]
-		part = part[:min(len(part), d.limit)]
-		verdicts, err := d.send(ctx, part)
-		if err != nil {
-			return err
+// take adds the spool's next batch to what is held.
+func (d *drainer) take(ctx context.Context) (took bool, err error) {
+	batch, err := d.files.Next(d.sender.limit)
+	if err != nil {
+		if gone, ok := errors.AsType[*spool.UnreadableError](err); ok && gone.Gone {
+			return false, errors.Join(err, d.losses.addSpooled(ctx, gone))
 		}
-		if err := d.settle(ctx, part, verdicts); err != nil {
-			return err
-		}
-		d.sent += len(part)
+		d.log.LogAttrs(ctx, slog.LevelError, "audit_spool_unreadable", slog.String("error", err.Error()))
+		return false, err
 	}
-	for len(d.inHand.Bad) > 0 {
-		bad := d.inHand.Bad[0]
-		if err := d.letters.RejectLine(bad); err != nil {
-			return d.keepingFailed(ctx, err)
-		}
-		d.ledger.move(bad.Class, deadLettered, rejected)
-		d.log.LogAttrs(ctx, slog.LevelError, "audit_dead_letter_damaged", slog.String("error", bad.Reason))
-		d.inHand.Bad = d.inHand.Bad[1:]
+	if batch == nil {
+		return false, ctx.Err()
 	}
-	err := d.letters.Done(d.inHand)
-	d.inHand = nil
-	if err != nil { // its records will be sent again by the next process, which is safe
-		return d.keepingFailed(ctx, err)
+	for class, n := range batch.Miscounted { // someone else has changed the file
+		d.ledger.acceptMany(class, spooled, n)
 	}
-	return nil
+	d.held = append(d.held, newHeldBatch(batch))
+	return true, nil
 }
 
-// settle keeps the refused ones first: one that cannot be kept stays where it is,
-// and all of them are sent again.
-func (d *drainer) settle(ctx context.Context, recs []audit.Record, verdicts []verdict) error {
-	for i := range verdicts {
-		if v := &verdicts[i]; v.refused != nil {
-			if err := d.letters.Reject(&recs[i], v.refused.Error(), sqlState(v.refused)); err != nil {
-				return d.keepingFailed(ctx, err)
-			}
-		}
+// sendHeld sends one batch of the records that are held, the oldest first. After a refusal
+// it sends the newest, because those before them were already refused.
+func (d *drainer) sendHeld(ctx context.Context) error {
+	records := d.heldRecords()
+	if len(records) == 0 {
+		return nil
 	}
+	limit := d.sender.limit
+	if d.refused {
+		records = records[max(0, len(records)-limit):]
+	}
+	records = records[:min(len(records), limit)]
+	recs := contentOf(records)
+	sent, err := d.sender.send(ctx, recs, nil)
+	d.trial.offer(sent.suspects[:min(maxTried, len(sent.suspects))])
+	return errors.Join(err, d.finish(ctx, records, recs, sent.verdicts))
+}
+
+// applyTrial finishes the records that the flusher has proven to be at fault, or stored.
+func (d *drainer) applyTrial(ctx context.Context) error {
+	decided := d.trial.decided()
+	if decided == nil {
+		return nil
+	}
+	records := d.heldRecords()
+	recs := contentOf(records)
+	verdicts := make([]verdict, len(records))
 	for i := range recs {
-		v, to := &verdicts[i], rejected
-		if v.refused == nil {
-			to = stored(v.receipt)
-		}
-		d.ledger.move(recs[i].EnvelopeClass, deadLettered, to)
-		d.hooks.settled(ctx, &recs[i], v.receipt, v.refused, 0)
+		verdicts[i] = decided[recs[i].AuditID]
 	}
-	return nil
-}
-
-func (d *drainer) keepingFailed(ctx context.Context, err error) error {
-	d.log.LogAttrs(ctx, slog.LevelError, "audit_dead_letters_failing", slog.String("error", err.Error()))
-	return err
+	return errors.Join(d.finish(ctx, records, recs, verdicts), d.finishHeld(ctx))
 }

@@ -2,99 +2,136 @@ package recorder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/internal/recorder/spool"
 )
 
 // maxBatchBytes keeps a batch of large records below what one statement should carry.
 const maxBatchBytes = 16 << 20
 
-// flush is the flusher: it takes what waits, sends it as one batch, and meanwhile
-// the next one gathers (group commit). A lone record is sent at once.
-func (r *Recorder) flush(ctx context.Context) {
-	sender := r.newSender(false)
-	company := company{queue: r.queue}
-	delay := backoff{first: r.config.FirstDelay, most: r.config.MaxDelay}
-	for awaken(ctx, r.queue.ready) {
-		company.await(ctx)
-		batch := r.queue.take(flusherHand, sender.limit, maxBatchBytes)
+// flusher takes what waits in the queue and sends it as one batch, while the next batch
+// gathers (group commit). A lone record is sent at once.
+type flusher struct {
+	queue   *queue
+	ledger  *ledger
+	sender  *sender
+	trial   *trial
+	group   groupCommit
+	delay   backoff
+	health  *health
+	rejects rejectStore
+	losses  *losses
+	book    *book
+	reports *reports
+}
+
+// rejectStore keeps records that the database refuses for their own sake.
+type rejectStore interface {
+	RejectAll(rejections []spool.Rejection) (kept int, err error)
+}
+
+func (f *flusher) run(ctx context.Context) {
+	for awaken(ctx, f.queue.ready) {
+		f.group.wait(ctx)
+		batch := f.queue.take(byFlusher, f.sender.limit, maxBatchBytes)
 		if len(batch) == 0 {
 			continue
 		}
-		rest, err := r.flushBatch(ctx, sender, &company, batch)
-		r.queue.settle(flusherHand, rest)
+		rest, err := f.flush(ctx, batch)
+		f.queue.finish(byFlusher, rest)
 		if err == nil {
-			delay.reset()
+			f.delay.reset()
 			continue
 		}
-		if !pause(ctx, delay.next(), r.health.nextAnswer()) {
+		if len(rest) < len(batch) { // the database answers, only not for all of them
+			f.delay.reset()
+		}
+		if !pause(ctx, f.delay.next(), f.health.nextAnswer()) {
 			return
 		}
 	}
 }
 
-// flushBatch sends a batch, answers for what was decided, and returns the rest.
-func (r *Recorder) flushBatch(ctx context.Context, sender *sender, company *company, batch []*entry) (rest []*entry, err error) {
+// flush sends a batch, answers for the records that are decided, and returns the rest. It
+// answers for stored records first, because they need not wait for the disk.
+func (f *flusher) flush(ctx context.Context, batch []*entry) (rest []*entry, err error) {
 	recs := make([]audit.Record, len(batch))
 	for i, e := range batch {
 		recs[i] = e.rec
 	}
+	suspects := f.trial.take()
 	start := time.Now()
-	verdicts, err := sender.send(ctx, recs)
-	company.met(batch, time.Since(start))
+	sent, err := f.sender.send(ctx, recs, suspects)
+	f.trial.decide(suspects, sent.others)
+	f.group.observe(batch, time.Since(start))
+	unknown := errors.Is(err, audit.ErrOutcomeUnknown)
+	var decided fates
+	var refused, done []*entry
+	var rejections []spool.Rejection
+	var ends []report
 	for i, e := range batch {
-		v := &verdicts[i]
+		v := &sent.verdicts[i]
 		switch {
 		case v.open():
+			e.inDoubt = e.inDoubt || unknown
 			rest = append(rest, e)
 		case v.refused != nil:
-			r.end(ctx, e, r.reject(ctx, &e.rec, v.refused))
+			refused = append(refused, e)
+			rejections = append(rejections, rejection(&e.rec, v.refused))
 		default:
-			r.ledger.move(e.rec.EnvelopeClass, queued, stored(v.receipt))
-			r.hooks.settled(e.context(ctx), &e.rec, v.receipt, nil, time.Since(e.accepted))
-			e.reply(answer{receipt: v.receipt})
+			f.ledger.move(e.rec.EnvelopeClass, queued, stored(v.result))
+			decided.add(e.rec.Origin, v.fate())
+			done = append(done, e)
+			ends = append(ends, e.report(ctx, v.result, nil))
 		}
 	}
+	decided.enter(f.book)
+	f.reports.answer(done, ends)
+	f.reject(ctx, refused, rejections)
 	return rest, err
 }
 
-// stored is the state of a record with a receipt.
-func stored(receipt audit.Receipt) state {
-	if receipt.Outcome == audit.AlreadyPersisted {
+// reject keeps the records that the database refuses for their own sake. A record that
+// cannot be kept is lost: the other records do not wait for it.
+func (f *flusher) reject(ctx context.Context, entries []*entry, rejections []spool.Rejection) {
+	if len(entries) == 0 {
+		return
+	}
+	kept, failed := f.rejects.RejectAll(rejections)
+	ends := make([]report, len(entries))
+	for i, e := range entries {
+		err, to := rejections[i].Err, rejected
+		if i >= kept {
+			to = dropped
+			err = f.losses.add(ctx, &e.rec, fmt.Errorf("refused by the database, and %w", failed))
+		} else {
+			f.book.decide(e.rec.Origin, completeness.Rejected)
+		}
+		f.ledger.move(e.rec.EnvelopeClass, queued, to)
+		ends[i] = e.report(ctx, audit.Result{}, err)
+	}
+	f.reports.answer(entries, ends)
+}
+
+// stored is the state of a record with a result.
+func stored(result audit.Result) state {
+	if result.Outcome == audit.AlreadyPersisted {
 		return alreadyPersisted
 	}
 	return persisted
 }
 
-// reject keeps a record that the database refuses for good. One that cannot be
-// kept is lost, which is not the other records' to wait for.
-func (r *Recorder) reject(ctx context.Context, rec *audit.Record, refused error) error {
-	if err := r.letters.Reject(rec, refused.Error(), sqlState(refused)); err != nil {
-		r.ledger.move(rec.EnvelopeClass, queued, dropped)
-		return r.lost(ctx, rec, fmt.Errorf("refused by the database, and %w", err))
-	}
-	r.ledger.move(rec.EnvelopeClass, queued, rejected)
-	return refused
-}
-
-// end tells of a record that is not stored and never will be.
-func (r *Recorder) end(ctx context.Context, e *entry, err error) {
-	r.hooks.settled(e.context(ctx), &e.rec, audit.Receipt{}, err, time.Since(e.accepted))
-	e.reply(answer{err: err})
-}
-
-// context is the caller's, for whom the record's end is told, or the machine's own.
-func (e *entry) context(own context.Context) context.Context {
-	if e.caller != nil {
-		return e.caller
-	}
-	return own
-}
-
-func (e *entry) reply(a answer) {
-	if e.answer != nil {
-		e.answer <- a
-	}
+// rejection keeps a record without its ordinal, which will never come: a later import of the
+// file gives it another one.
+func rejection(rec *audit.Record, refused error) spool.Rejection {
+	unnumbered := *rec
+	unnumbered.Origin.SourceID, unnumbered.Origin.SourceSeq = uuid.Nil, 0
+	return spool.Rejection{Record: &unnumbered, Err: refused, SQLState: sqlState(refused)}
 }

@@ -6,12 +6,12 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// state is what an accepted record is in at one moment.
+// state is where an accepted record is at one moment.
 type state int
 
 const (
 	queued state = iota
-	deadLettered
+	spooled
 	persisted
 	alreadyPersisted
 	skipped
@@ -20,9 +20,8 @@ const (
 	states
 )
 
-// ledger counts accepted records and where each is. Accepting and moving are
-// counted apart, under one lock: that the two agree is what the identity of
-// [audit.RecorderCounts] checks.
+// ledger counts accepted records and where each of them is. It counts accepting and moving
+// separately, under one lock. The identity of [audit.RecorderCounts] checks that they agree.
 type ledger struct {
 	mu       sync.Mutex
 	accepted [classes]int64
@@ -31,8 +30,8 @@ type ledger struct {
 
 const classes = 5
 
-// classIndex is a class's place in [audit.EnvelopeClasses]. An accepted record has
-// one of the five.
+// classIndex is a class's index in [audit.EnvelopeClasses]. An accepted record has one of
+// the five.
 func classIndex(class audit.EnvelopeClass) int {
 	switch class {
 	case audit.Safety:
@@ -57,11 +56,13 @@ func (l *ledger) acceptMany(class audit.EnvelopeClass, in state, n int64) {
 	l.in[classIndex(class)][in] += n
 }
 
-func (l *ledger) move(class audit.EnvelopeClass, from, to state) {
+func (l *ledger) move(class audit.EnvelopeClass, from, to state) { l.moveMany(class, from, to, 1) }
+
+func (l *ledger) moveMany(class audit.EnvelopeClass, from, to state, n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.in[classIndex(class)][from]--
-	l.in[classIndex(class)][to]++
+	l.in[classIndex(class)][from] -= n
+	l.in[classIndex(class)][to] += n
 }
 
 func (l *ledger) counts() map[audit.EnvelopeClass]audit.RecorderCounts {
@@ -75,7 +76,7 @@ func (l *ledger) counts() map[audit.EnvelopeClass]audit.RecorderCounts {
 			AlreadyPersisted: l.in[i][alreadyPersisted],
 			Skipped:          l.in[i][skipped],
 			Queued:           l.in[i][queued],
-			DeadLettered:     l.in[i][deadLettered],
+			Spooled:          l.in[i][spooled],
 			Rejected:         l.in[i][rejected],
 			Dropped:          l.in[i][dropped],
 		}

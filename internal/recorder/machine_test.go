@@ -12,35 +12,37 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
-	"github.com/hoc-analytics/coordaudit/internal/deadletter"
-	"github.com/hoc-analytics/coordaudit/internal/load"
 	"github.com/hoc-analytics/coordaudit/internal/recorder"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/recorder/spool"
+	"github.com/hoc-analytics/coordaudit/internal/test/loadgen"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-// deaf is told and does not listen.
+// deaf ignores every report.
 type deaf struct{}
 
-func (deaf) Settled(context.Context, *audit.Record, audit.Receipt, error, time.Duration) {}
+func (deaf) Finished(context.Context, *audit.Record, audit.Result, error, time.Duration) {}
 func (deaf) Flushed(context.Context, audit.Flush)                                        {}
 
-func TestAClockThatStepsBackAnHourChangesNothing(t *testing.T) {
+func TestClockStepsBack(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	letters, found, err := deadletter.Open(deadletter.Config{Path: t.TempDir(), MaxBytes: 1})
+	dir, found, err := spool.Open(spool.Config{Path: t.TempDir(), MaxBytes: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var back atomic.Int64 // nanoseconds
 	machine := recorder.Start(recorder.Config{
-		MaxRecords: 10, MaxBytes: 1 << 20, MaxBatch: 10,
+		Source: uuid.New(), MaxRecords: 10, MaxBytes: 1 << 20, MaxBatch: 10,
 		AttemptTimeout: time.Second, RetryBudget: time.Second, FirstDelay: 10 * time.Millisecond, MaxDelay: 100 * time.Millisecond,
 		Now:    func() time.Time { return time.Now().Add(-time.Duration(back.Load())) },
 		Logger: slog.New(slog.DiscardHandler),
-	}, auditdriver.New(db.Pool), letters, found, deaf{})
+	}, auditdriver.New(db.Pool), dir, found, deaf{})
 	t.Cleanup(func() { _ = machine.Close(context.Background()) })
 
 	lock, err := db.Pool.Begin(t.Context())
@@ -53,7 +55,7 @@ func TestAClockThatStepsBackAnHourChangesNothing(t *testing.T) {
 	}
 	fill := func() {
 		for range 20 {
-			rec := load.NewRecord()
+			rec := loadgen.NewRecord()
 			if err := machine.Enqueue(t.Context(), &rec); err != nil && !errors.Is(err, audit.ErrDropped) {
 				t.Fatal(err)
 			}
@@ -75,29 +77,29 @@ func TestAClockThatStepsBackAnHourChangesNothing(t *testing.T) {
 	}
 }
 
-// A goroutine inherits the labels of the one that started it, so those of this
-// test can be told from those of the tests beside it.
+// A goroutine inherits the labels of the goroutine that started it. So this test can tell
+// its own goroutines from those of other tests.
 func TestCloseLeavesNoGoroutine(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	away, err := coordaudit.Open(t.Context(), "postgres://nobody@127.0.0.1:1/none?sslmode=disable", quiet())
+	away, err := coordaudit.Open(t.Context(), "postgres://none@127.0.0.1:1/none?sslmode=disable", quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(away.Close)
 	pprof.Do(t.Context(), pprof.Labels("of", label), func(ctx context.Context) {
 		for _, store := range []*coordaudit.Store{coordaudit.New(db.Pool, quiet()), away} {
-			r := newRecorder(t, store, coordaudit.RecorderConfig{DeadLetterDir: t.TempDir(), WaitTimeout: 100 * time.Millisecond})
+			r := newRecorder(t, store, coordaudit.RecorderConfig{SpoolDir: t.TempDir(), WaitTimeout: 100 * time.Millisecond})
 			var callers sync.WaitGroup
 			for range 10 {
 				callers.Go(func() {
-					_, _ = r.Record(ctx, load.NewRecord()) // pending, where the database is away
-					_ = r.Enqueue(load.NewRecord())
+					_, _ = r.Record(ctx, loadgen.NewRecord()) // pending, where the database is away
+					_ = r.Enqueue(loadgen.NewRecord())
 				})
 			}
 			callers.Wait()
 			if n := labelled(t); n == 0 {
-				t.Error("the label is on no goroutine: this test would see no leak")
+				t.Error("no goroutine has the label, so this test would miss a leak")
 			}
 			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			if err := r.Close(ctx); err != nil {
@@ -106,7 +108,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 			cancel()
 		}
 	})
-	// A connection that pgx gives up is closed by a goroutine of pgx's own.
+	// pgx closes a connection that it gives up in a goroutine of its own.
 	eventually(t, 20*time.Second, func() bool { return labelled(t) == 0 })
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit"
-	"github.com/hoc-analytics/coordaudit/internal/load"
-	"github.com/hoc-analytics/coordaudit/internal/testdb"
+	"github.com/hoc-analytics/coordaudit/internal/test/loadgen"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 const (
@@ -24,8 +24,8 @@ const (
 	childDir = "COORDAUDIT_TEST_RECORDER_DIR"
 )
 
-// TestMain makes the test binary its own victim: started with a database's URL and
-// a directory it records until it is killed.
+// TestMain makes the test binary its own victim. Started with a database's URL and a
+// directory, it records until it is killed.
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childURL); url != "" {
 		if err := recordAndPrint(context.Background(), url, os.Getenv(childDir)); err != nil {
@@ -36,8 +36,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// recordAndPrint prints each id that is durable by contract: committed, or in the
-// dead-letter directory, which a Flush says of all that was accepted before it.
+// recordAndPrint prints each id that is durable by contract: Record has returned nil, or a
+// Flush has returned nil after Enqueue.
 func recordAndPrint(ctx context.Context, url, dir string) error {
 	config := quiet()
 	config.Timeout = 200 * time.Millisecond
@@ -46,13 +46,13 @@ func recordAndPrint(ctx context.Context, url, dir string) error {
 		return err
 	}
 	recorder, err := store.NewRecorder(coordaudit.RecorderConfig{
-		DeadLetterDir: dir, RetryBudget: 50 * time.Millisecond, MaxRetryDelay: 100 * time.Millisecond, SegmentBytes: 20_000,
+		SpoolDir: dir, RetryBudget: 50 * time.Millisecond, MaxRetryDelay: 100 * time.Millisecond, SegmentBytes: 20_000,
 	})
 	if err != nil {
 		return err
 	}
 	var printing sync.Mutex
-	say := func(ids ...uuid.UUID) {
+	report := func(ids ...uuid.UUID) {
 		printing.Lock()
 		defer printing.Unlock()
 		for _, id := range ids {
@@ -64,21 +64,21 @@ func recordAndPrint(ctx context.Context, url, dir string) error {
 		writers.Go(func() {
 			for {
 				if i%2 == 0 {
-					rec := load.NewRecord()
+					rec := loadgen.NewRecord()
 					if _, err := recorder.Record(ctx, rec); err == nil {
-						say(rec.AuditID)
+						report(rec.AuditID)
 					}
 					continue
 				}
 				var ids []uuid.UUID
 				for range 50 {
-					rec := load.NewRecord()
+					rec := loadgen.NewRecord()
 					if recorder.Enqueue(rec) == nil {
 						ids = append(ids, rec.AuditID)
 					}
 				}
 				if recorder.Flush(ctx) == nil {
-					say(ids...)
+					report(ids...)
 				}
 			}
 		})
@@ -87,9 +87,9 @@ func recordAndPrint(ctx context.Context, url, dir string) error {
 	return nil
 }
 
-// Half of the victims have no database, so that their directory fills. Each finds
-// what those before it left, and at the end one more takes all of it in.
-func TestAKilledProcessLosesNothingThatWasDurable(t *testing.T) {
+// Half of the victims have no database, so that their spool fills. Each of them finds what
+// the earlier ones left. At the end one more recorder stores all of it.
+func TestKilledProcess(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	dir := t.TempDir()
@@ -97,20 +97,20 @@ func TestAKilledProcessLosesNothingThatWasDurable(t *testing.T) {
 	for i := range 20 {
 		url := db.URL
 		if i%2 == 1 {
-			url = "postgres://nobody@127.0.0.1:1/none?sslmode=disable"
+			url = "postgres://none@127.0.0.1:1/none?sslmode=disable"
 		}
 		durable = append(durable, victim(t, url, dir)...)
 	}
 	if len(durable) < 200 {
-		t.Fatalf("only %d records were durable over 20 kills, which proves nothing", len(durable))
+		t.Fatalf("only %d records were durable over 20 kills, too few to prove anything", len(durable))
 	}
 	left := segments(t, dir)
-	last := newRecorder(t, coordaudit.New(db.Pool, quiet()), coordaudit.RecorderConfig{DeadLetterDir: dir})
+	last := newRecorder(t, coordaudit.New(db.Pool, quiet()), coordaudit.RecorderConfig{SpoolDir: dir})
 	found := last.Stats().Total().Accepted
 	if found == 0 || len(left) == 0 {
-		t.Errorf("the last victim left %d records in %d segments, which proves nothing", found, len(left))
+		t.Errorf("the last victim left %d records in %d segments, too few to prove anything", found, len(left))
 	}
-	eventually(t, time.Minute, func() bool { return last.Stats().Total().DeadLettered == 0 })
+	eventually(t, time.Minute, func() bool { return last.Stats().Total().Spooled == 0 })
 	if err := last.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -127,7 +127,7 @@ func TestAKilledProcessLosesNothingThatWasDurable(t *testing.T) {
 	if left := segments(t, dir); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	t.Logf("%d durable records, all stored once, over 20 kills; %d of them and others by way of the directory", len(durable), found)
+	t.Logf("%d durable records over 20 kills, all stored once; the last recorder found %d in the spool", len(durable), found)
 }
 
 func segments(t *testing.T, dir string) []string {
@@ -144,8 +144,8 @@ func victim(t *testing.T, url, dir string) (ids []uuid.UUID) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), childURL+"="+url, childDir+"="+dir)
-	var complaints strings.Builder
-	child.Stderr = &complaints
+	var stderr strings.Builder
+	child.Stderr = &stderr
 	stdout, err := child.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func victim(t *testing.T, url, dir string) (ids []uuid.UUID) {
 	printed := bufio.NewScanner(stdout)
 	if !printed.Scan() {
 		_ = child.Wait()
-		t.Fatalf("the child found nothing durable: %s", complaints.String())
+		t.Fatalf("the child printed no durable record: %s", stderr.String())
 	}
 	killer := time.AfterFunc(100*time.Millisecond, func() { _ = child.Process.Kill() })
 	for more := true; more; more = printed.Scan() {

@@ -1,70 +1,34 @@
 package recorder
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// errFull: the queue's bounds are reached.
+// errFull means that the queue has reached one of its bounds.
 var errFull = errors.New("the queue is full")
 
-// What a queued record counts: twice what it takes, for the garbage collector lets
-// the heap grow to twice what lives. So the bound is one of the process's memory.
-const (
-	entryOverhead  = 640 // twice an entry, its size class included
-	bytesOfOneByte = 2
-)
-
-// entry is one accepted record until it is settled.
-type entry struct {
-	rec      audit.Record
-	size     int64
-	ticket   int64 // rises in the order of acceptance
-	accepted time.Time
-
-	// Of a caller that waits, else nil. The channel takes one answer without
-	// blocking; of the context only the values are used.
-	answer chan answer
-	caller context.Context //nolint:containedctx // observers are told of the record's end in its caller's name
-}
-
-// answer is how a record's time in the queue ended.
-type answer struct {
-	receipt audit.Receipt
-	err     error
-}
-
-func newEntry(rec *audit.Record) *entry {
-	texts := len(rec.EnvelopeID) + len(rec.Reason) + len(rec.ConflictingEnvelopeID) + len(rec.PreemptingEnvelopeID) +
-		len(rec.TenantID) + len(rec.TargetSubsystem) + len(rec.TargetParameter)
-	return &entry{rec: *rec, size: entryOverhead + bytesOfOneByte*int64(texts)}
-}
-
-// hand is who holds entries that are taken and not settled.
-type hand int
-
-const (
-	flusherHand hand = iota
-	spillerHand
-	hands
-)
-
-// queue holds accepted records in their order. What a hand has taken still counts
-// against the bounds: it still takes memory.
+// queue holds accepted records in their order. What an owner has taken still counts against
+// the bounds, because it still takes memory.
 type queue struct {
 	maxRecords int
 	maxBytes   int64
 	ledger     *ledger
+	source     uuid.UUID // what the tickets are ordinals of
 
-	// ready and crowded wake the flusher and the spiller: a token says that there may
-	// be something to do.
+	// ready and crowded wake the flusher and the spiller. A token means that there may be
+	// something to do.
 	ready, crowded chan struct{}
 
-	// gathered tells the flusher that as many wait as it expects.
+	// short gets a token when the reserved ordinals run short.
+	short chan struct{}
+
+	// gathered gets a token when the number of entries that the flusher expects wait.
 	gathered chan struct{}
 
 	mu           sync.Mutex
@@ -73,25 +37,28 @@ type queue struct {
 	waitingBytes int64
 	heldRecords  int
 	heldBytes    int64
-	inHand       [hands][]*entry
+	taken        [owners][]*entry
 	lastTicket   int64
+	shortAt      int64 // the ticket from which short gets a token
 	closed       bool
-	urgent       bool          // the database is away: nothing is to stay in memory
-	settled      chan struct{} // closed at the next settling, where somebody waits for one
+	urgent       bool          // the database is away, so nothing is to stay in memory
+	finished     chan struct{} // closed by the next finish; nil if no one waits for it
 }
 
-func newQueue(maxRecords int, maxBytes int64, ledger *ledger) *queue {
+func newQueue(maxRecords int, maxBytes int64, ledger *ledger, source uuid.UUID) *queue {
 	return &queue{
 		maxRecords: maxRecords,
 		maxBytes:   maxBytes,
 		ledger:     ledger,
+		source:     source,
 		ready:      make(chan struct{}, 1),
 		crowded:    make(chan struct{}, 1),
 		gathered:   make(chan struct{}, 1),
+		short:      make(chan struct{}, 1),
 	}
 }
 
-// push accepts an entry, or says why not: errFull or audit.ErrClosed.
+// push accepts an entry, or returns errFull or audit.ErrClosed.
 func (q *queue) push(e *entry) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -101,7 +68,7 @@ func (q *queue) push(e *entry) error {
 	case q.heldRecords >= q.maxRecords, q.heldBytes+e.size > q.maxBytes:
 		return errFull
 	}
-	q.lastTicket++
+	q.number(&e.rec)
 	e.ticket, e.accepted = q.lastTicket, time.Now()
 	q.ledger.accept(e.rec.EnvelopeClass, queued)
 	q.waiting.pushBack(e)
@@ -119,13 +86,37 @@ func (q *queue) push(e *entry) error {
 	return nil
 }
 
-// isCrowded: half of the room is taken by records that nobody has in hand. The
-// other half is for what comes while the dead-letter file is written.
+// number gives a record the next ordinal. The caller holds mu.
+func (q *queue) number(rec *audit.Record) {
+	q.lastTicket++
+	rec.Origin.SourceID, rec.Origin.SourceSeq = q.source, q.lastTicket
+	if q.lastTicket >= q.shortAt {
+		signal(q.short)
+	}
+}
+
+// setShort sets the ordinal from which the reserved ones run short.
+func (q *queue) setShort(from int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.shortAt = from
+}
+
+// numberDropped gives an ordinal to a record that finds no room. So the account shows it.
+func (q *queue) numberDropped(rec *audit.Record) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.number(rec)
+}
+
+// isCrowded reports whether records that wait take half of the room. The other half is for
+// records that arrive while a file of the spool is written.
 func (q *queue) isCrowded() bool {
 	return q.waiting.len() > q.maxRecords/2 || q.waitingBytes > q.maxBytes/2 || (q.urgent && q.waiting.len() > 0)
 }
 
-// gather reports whether so many wait; if not, gathered gets a token when they do.
+// gather reports whether the expected number of entries wait. If not, gathered gets a token
+// when they do.
 func (q *queue) gather(expected int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -133,14 +124,14 @@ func (q *queue) gather(expected int) bool {
 		return true
 	}
 	q.expected = expected
-	select { // a token of an earlier time, when the timer came first
+	select { // drop a token from an earlier time, when the timer came first
 	case <-q.gathered:
 	default:
 	}
 	return false
 }
 
-// setUrgent makes whatever waits a crowd, or no longer.
+// setUrgent makes a single waiting entry count as a crowd, or no longer.
 func (q *queue) setUrgent(urgent bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -150,9 +141,9 @@ func (q *queue) setUrgent(urgent bool) {
 	}
 }
 
-// take gives up to maxRecords of the oldest entries into an empty hand, fewer if
-// they are larger than maxBytes, but one at least where there is one.
-func (q *queue) take(by hand, maxRecords int, maxBytes int64) []*entry {
+// take gives up to maxRecords of the oldest entries to an owner that has none: fewer if they
+// are larger than maxBytes together, but at least one if there is one.
+func (q *queue) take(by owner, maxRecords int, maxBytes int64) []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := min(maxRecords, q.waiting.len())
@@ -167,16 +158,15 @@ func (q *queue) take(by hand, maxRecords int, maxBytes int64) []*entry {
 		q.waitingBytes -= e.size
 		taken = append(taken, e)
 	}
-	q.inHand[by] = taken
+	q.taken[by] = taken
 	return taken
 }
 
-// settle lets go of what a hand has taken, except the rest, which goes back to
-// its place.
-func (q *queue) settle(by hand, rest []*entry) {
+// finish removes what an owner has taken, except the rest, which returns to its place.
+func (q *queue) finish(by owner, rest []*entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, e := range q.inHand[by] {
+	for _, e := range q.taken[by] {
 		q.heldRecords--
 		q.heldBytes -= e.size
 	}
@@ -186,7 +176,7 @@ func (q *queue) settle(by hand, rest []*entry) {
 		q.heldBytes += e.size
 	}
 	q.waiting.putBack(rest)
-	q.inHand[by] = nil
+	q.taken[by] = nil
 	q.wakeWaiting()
 	if q.waiting.len() > 0 {
 		signal(q.ready)
@@ -197,25 +187,25 @@ func (q *queue) settle(by hand, rest []*entry) {
 }
 
 func (q *queue) wakeWaiting() {
-	if q.settled != nil {
-		close(q.settled)
-		q.settled = nil
+	if q.finished != nil {
+		close(q.finished)
+		q.finished = nil
 	}
 }
 
-// nextSettling returns a channel that is closed when entries are settled next, and
-// when the queue is closed.
-func (q *queue) nextSettling() <-chan struct{} {
+// nextFinish returns a channel that is closed by the next finish, and when the queue is
+// closed.
+func (q *queue) nextFinish() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.settled == nil {
-		q.settled = make(chan struct{})
+	if q.finished == nil {
+		q.finished = make(chan struct{})
 	}
-	return q.settled
+	return q.finished
 }
 
-// oldest returns the ticket of the oldest entry that is not settled, and when it
-// was accepted; ok is false if there is none.
+// oldest returns the ticket of the oldest entry that is not finished, and the time when it
+// was accepted. ok is false if there is none.
 func (q *queue) oldest() (ticket int64, accepted time.Time, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -224,7 +214,7 @@ func (q *queue) oldest() (ticket int64, accepted time.Time, ok bool) {
 			ticket, accepted, ok = e.ticket, e.accepted, true
 		}
 	}
-	for _, taken := range q.inHand {
+	for _, taken := range q.taken {
 		if len(taken) > 0 {
 			consider(taken[0])
 		}
@@ -235,7 +225,7 @@ func (q *queue) oldest() (ticket int64, accepted time.Time, ok bool) {
 	return ticket, accepted, ok
 }
 
-// oldestWaiting returns the ticket of the oldest entry that nobody has in hand.
+// oldestWaiting returns the ticket of the oldest entry that no owner has taken.
 func (q *queue) oldestWaiting() (ticket int64, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -245,14 +235,14 @@ func (q *queue) oldestWaiting() (ticket int64, ok bool) {
 	return q.waiting.front().ticket, true
 }
 
-// newest returns the ticket that was given last.
+// newest returns the last ticket.
 func (q *queue) newest() int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.lastTicket
 }
 
-// waits returns how many entries nobody has in hand, and whether they are a crowd.
+// waits returns the number of entries that no owner has taken, and whether they are a crowd.
 func (q *queue) waits() (records int, crowded bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -265,18 +255,10 @@ func (q *queue) bytes() int64 {
 	return q.heldBytes
 }
 
-// close refuses what comes from now on.
+// close makes push refuse every entry from now on.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
 	q.wakeWaiting()
-}
-
-// signal leaves a token where none is.
-func signal(wake chan struct{}) {
-	select {
-	case wake <- struct{}{}:
-	default:
-	}
 }

@@ -1,15 +1,19 @@
-// Package recorder is the machine behind coordaudit.Recorder: a bounded queue, a
-// flusher that brings it to the database in batches, a spiller that brings what
-// the database does not take to the dead-letter directory, and a drainer that
-// takes it back in.
+// Package recorder is the machine behind coordaudit.Recorder. A bounded queue takes
+// records. The flusher sends them to the database in batches. The spiller writes to the
+// spool what the database does not take. The drainer sends spooled records to the database.
 //
-//	push ─▶ queue ─▶ flusher ─▶ database
-//	          │                    ▲
-//	          └─▶ spiller ─▶ dead letters ─▶ drainer
+//	Record, Enqueue ─▶ queue ─▶ flusher ─▶ sender ─▶ database
+//	                     │                   ▲
+//	                     └─▶ spiller ─▶ spool ─▶ drainer
 //
-// The flusher gives what it could not store back to the queue, so that a record
-// is always in one place: queue, dead-letter directory or database. The spiller
-// takes from the queue while the database is away, and while the queue is crowded.
+// The flusher returns to the queue what it could not store, so that a record is always in
+// one place: queue, spool or database. The spiller takes from the queue while the database
+// is away, and while the queue is crowded.
+//
+// Read a record's way in this order: recorder.go accepts it, queue.go holds it, flush.go
+// and send.go store it, spill.go and drain.go take the detour over the disk. If the
+// database refuses it, bisection.go and proof.go find out whether the record is at fault.
+// If it can be kept nowhere, losses.go counts it and gaps.go puts it on record.
 package recorder
 
 import (
@@ -18,12 +22,13 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
-	"github.com/hoc-analytics/coordaudit/internal/deadletter"
+	callerhooks "github.com/hoc-analytics/coordaudit/internal/hooks"
+	"github.com/hoc-analytics/coordaudit/internal/recorder/spool"
 )
 
 // Config sets the machine's bounds. It has no defaults: the caller has decided.
@@ -32,7 +37,7 @@ type Config struct {
 	MaxBytes   int64
 	MaxBatch   int
 
-	// AttemptTimeout bounds one batch's way to the database.
+	// AttemptTimeout bounds one attempt to store a batch.
 	AttemptTimeout time.Duration
 
 	// RetryBudget is how long batches may fail before the database counts as away.
@@ -41,35 +46,42 @@ type Config struct {
 	// FirstDelay and MaxDelay bound the back-off.
 	FirstDelay, MaxDelay time.Duration
 
-	// Now is the clock of what is stored: a gap's times.
+	// Source is the id of this run, and Label says who it is.
+	Source uuid.UUID
+	Label  string
+
+	// Now is the clock for the times of a gap, which are stored.
 	Now func() time.Time
 
 	Logger *slog.Logger
+
+	// Hooks guards the calls of Logger's handler and of the Reporter. Nil means one of its own.
+	Hooks *callerhooks.Guard
 }
 
-// Database is what the machine asks of one. Each call is one attempt.
+// Database is what the machine needs of the database. Each call is one attempt.
 type Database interface {
-	Persist(ctx context.Context, rec *audit.Record) (audit.Receipt, error)
-	PersistMany(ctx context.Context, recs []audit.Record) ([]auditdriver.Result, error)
-	PersistGap(ctx context.Context, gap *audit.Gap) error
+	recordStore
+	gapStore
+	statementStore
 }
 
 // Recorder is the running machine.
 type Recorder struct {
-	config   Config
-	database Database
-	letters  *deadletter.Directory
-	hooks    hooks
-	log      *slog.Logger
-	queue    *queue
-	ledger   ledger
-	health   *health
-	gaps     *gaps
+	hooks   *callerhooks.Guard
+	reports *reports
+	queue   *queue
+	ledger  *ledger
+	health  *health
+	meters  *meters
+	losses  *losses
+	gaps    *gapWriter
+	spool   *spool.Directory
 
-	spilling sync.Mutex    // guards spillerHand: the spiller's, or whoever evacuates
-	drain    chan struct{} // wakes the drainer
+	statements *statements
 
-	batchedRecords, flushNanos, retries atomic.Int64
+	spiller *spiller
+	drainer *drainer
 
 	closing sync.Once
 	quit    context.CancelFunc
@@ -78,33 +90,66 @@ type Recorder struct {
 	ending  error // what Close returns, once closed
 }
 
-// Start starts the machine on an opened dead-letter directory, which it closes.
-func Start(config Config, database Database, letters *deadletter.Directory, found deadletter.Found, tell Teller) *Recorder {
-	log := slog.New(calm{config.Logger.Handler()})
-	r := &Recorder{
-		config:   config,
-		database: database,
-		letters:  letters,
-		hooks:    hooks{Teller: tell, log: log},
-		log:      log,
-		gaps:     newGaps(config.Now, found.Gaps),
-		drain:    make(chan struct{}, 1),
-		closed:   make(chan struct{}),
+// Start starts the machine on an open spool. The machine closes the spool.
+func Start(config Config, database Database, dir *spool.Directory, found spool.Found, reporter Reporter) *Recorder {
+	if config.Hooks == nil {
+		config.Hooks = &callerhooks.Guard{}
 	}
-	r.queue = newQueue(config.MaxRecords, config.MaxBytes, &r.ledger)
-	r.health = newHealth(config.RetryBudget, r.queue.setUrgent)
+	r, flusher := assemble(config, database, dir, found, reporter)
 	for class, n := range found.Records {
-		r.ledger.acceptMany(class, deadLettered, n)
+		r.ledger.acceptMany(class, spooled, n)
 	}
 	ctx, quit := context.WithCancel(context.Background())
 	r.quit = quit
-	r.running.Go(func() { r.flush(ctx) })
-	r.running.Go(func() { r.spill(ctx) })
-	r.running.Go(func() { r.drainLetters(ctx) })
+	r.running.Go(func() { flusher.run(ctx) })
+	r.running.Go(func() { r.spiller.run(ctx) })
+	r.running.Go(func() { r.drainer.run(ctx) })
+	r.running.Go(func() { r.statements.run(ctx) })
 	return r
 }
 
-// Enqueue accepts a valid record without waiting for anything but a lock.
+// assemble gives each part what it needs, and no more.
+func assemble(config Config, database Database, dir *spool.Directory, found spool.Found, reporter Reporter) (*Recorder, *flusher) {
+	log := callerhooks.NewLogger(config.Logger, config.Hooks)
+	ledger, meters, trial := &ledger{}, &meters{}, newTrial()
+	queue := newQueue(config.MaxRecords, config.MaxBytes, ledger, config.Source)
+	last := lastStatements(found)
+	book := newBook(config, queue, last, found.Ordinals)
+	statements := newStatements(config, book, queue, database, dir, found.Statements, last, log)
+	health := newHealth(config.RetryBudget, queue.setUrgent, log)
+	reports := &reports{to: reporter, guard: config.Hooks, log: config.Logger}
+	delay := backoff{first: config.FirstDelay, max: config.MaxDelay}
+	wakeDrainer := make(chan struct{}, 1)
+
+	gaps := newGaps(config.Now, found.Gaps)
+	losses := &losses{ledger: ledger, gaps: gaps, book: book, files: dir, log: log, wake: wakeDrainer}
+	gapWriter := &gapWriter{
+		gaps: gaps, database: database, files: dir, health: health, log: log,
+		timeout: config.AttemptTimeout, maxDelay: config.MaxDelay,
+	}
+	senderFor := func(fromSpool bool) *sender {
+		attempts := &attempts{
+			database: database, timeout: config.AttemptTimeout, fromSpool: fromSpool,
+			cover: statements.cover, source: config.Source, health: health, reports: reports, meters: meters,
+		}
+		return newSender(attempts, config.MaxBatch)
+	}
+	flusher := &flusher{
+		queue: queue, ledger: ledger, sender: senderFor(false), trial: trial, delay: delay, health: health,
+		group: groupCommit{queue: queue}, rejects: dir, losses: losses, book: book, reports: reports,
+	}
+	spiller := &spiller{queue: queue, ledger: ledger, health: health, files: dir, statements: statements, delay: delay, log: log, wakeDrainer: wakeDrainer}
+	drainer := &drainer{
+		files: dir, sender: senderFor(true), trial: trial, delay: delay, maxBatch: config.MaxBatch, wake: wakeDrainer,
+		queue: queue, ledger: ledger, health: health, losses: losses, book: book, gaps: gapWriter, reports: reports, log: log,
+	}
+	return &Recorder{
+		hooks: config.Hooks, reports: reports, queue: queue, ledger: ledger, health: health, meters: meters,
+		losses: losses, gaps: gapWriter, spool: dir, statements: statements, spiller: spiller, drainer: drainer, closed: make(chan struct{}),
+	}, flusher
+}
+
+// Enqueue accepts a valid record. It waits for a lock, and for nothing else.
 func (r *Recorder) Enqueue(ctx context.Context, rec *audit.Record) error {
 	err := r.queue.push(newEntry(rec))
 	if errors.Is(err, errFull) {
@@ -113,83 +158,61 @@ func (r *Recorder) Enqueue(ctx context.Context, rec *audit.Record) error {
 	return err
 }
 
-// Record accepts a valid record and waits for its commit, up to ctx's end. A full
-// queue is waited for, too.
-func (r *Recorder) Record(ctx context.Context, rec *audit.Record) (audit.Receipt, error) {
+// Record accepts a valid record and waits for its commit until ctx ends. It also waits
+// for room while the queue is full.
+func (r *Recorder) Record(ctx context.Context, rec *audit.Record) (audit.Result, error) {
 	e := newEntry(rec)
 	e.answer, e.caller = make(chan answer, 1), context.WithoutCancel(ctx)
 	if err := r.pushWaiting(ctx, e); err != nil {
 		if errors.Is(err, errFull) {
 			err = r.drop(ctx, rec, err)
 		}
-		return audit.Receipt{}, err
+		return audit.Result{}, err
 	}
 	select {
 	case a := <-e.answer:
-		return a.receipt, a.err
+		return a.result, a.err
 	case <-ctx.Done():
-		return audit.Receipt{}, fmt.Errorf("%w: it waits in the queue: %w", audit.ErrPending, context.Cause(ctx))
+		return audit.Result{}, fmt.Errorf("%w: it waits in the queue: %w", audit.ErrPending, context.Cause(ctx))
 	}
 }
 
 func (r *Recorder) pushWaiting(ctx context.Context, e *entry) error {
 	for {
-		settling := r.queue.nextSettling()
+		finish := r.queue.nextFinish()
 		err := r.queue.push(e)
 		if !errors.Is(err, errFull) {
 			return err
 		}
 		select {
-		case <-settling:
+		case <-finish:
 		case <-ctx.Done():
 			return err
 		}
 	}
 }
 
-// Flush waits until every record that was accepted before it is durable: stored,
-// in the dead-letter directory, or rejected. At ctx's end what is left goes to the
-// directory.
-func (r *Recorder) Flush(ctx context.Context) error {
-	last := r.queue.newest()
-	for {
-		settling := r.queue.nextSettling()
-		if oldest, _, ok := r.queue.oldest(); !ok || oldest > last {
-			return nil
-		}
-		select {
-		case <-settling:
-		case <-r.closed:
-			return r.ending
-		case <-ctx.Done():
-			return r.flushToDirectory(context.WithoutCancel(ctx), last)
-		}
-	}
-}
-
-// flushToDirectory brings what waits to the directory. A batch that is under way
-// may end either way.
-func (r *Recorder) flushToDirectory(ctx context.Context, last int64) error {
-	if err := r.evacuate(ctx, last); err != nil {
-		return fmt.Errorf("%w: flushing the queue: %w", audit.ErrPending, err)
-	}
-	if oldest, _, ok := r.queue.oldest(); ok && oldest <= last {
-		return fmt.Errorf("%w: a batch is on its way to the database: %w", audit.ErrPending, context.DeadlineExceeded)
-	}
-	return nil
+// drop records the loss of a record for which there is no room.
+func (r *Recorder) drop(ctx context.Context, rec *audit.Record, cause error) error {
+	r.ledger.accept(rec.EnvelopeClass, dropped)
+	r.queue.numberDropped(rec)
+	err := r.losses.add(ctx, rec, cause)
+	r.reports.finished(report{ctx: ctx, rec: rec, err: err})
+	return err
 }
 
 // Stats returns the counts and gauges of this moment.
 func (r *Recorder) Stats() audit.RecorderStats {
 	stats := audit.RecorderStats{
-		ByClass:         r.ledger.counts(),
-		QueueBytes:      r.queue.bytes(),
-		Available:       r.health.answers(),
-		Batches:         r.health.storedBatches(),
-		BatchedRecords:  r.batchedRecords.Load(),
-		FlushDuration:   time.Duration(r.flushNanos.Load()),
-		Retries:         r.retries.Load(),
-		DeadLetterBytes: r.letters.Bytes(),
+		ByClass:        r.ledger.counts(),
+		QueueBytes:     r.queue.bytes(),
+		Available:      r.health.answers(),
+		Batches:        r.health.storedBatches(),
+		BatchedRecords: r.meters.batchedRecords.Load(),
+		FlushDuration:  time.Duration(r.meters.flushNanos.Load()),
+		Retries:        r.meters.retries.Load(),
+		SpoolBytes:     r.spool.Bytes(),
+		SkippedHooks:   r.hooks.Skipped(),
 	}
 	if _, accepted, ok := r.queue.oldest(); ok {
 		stats.OldestAge = time.Since(accepted)

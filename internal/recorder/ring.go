@@ -25,8 +25,8 @@ func (r *ring) pushFront(e *entry) {
 	r.count++
 }
 
-// putBack puts entries, which stand in the order of their tickets, back to where
-// they were. What the other hand has put back before may be older than they.
+// putBack returns entries, which are in the order of their tickets, to their places. What
+// the other owner returned earlier may be older.
 func (r *ring) putBack(entries []*entry) {
 	i := len(entries) - 1
 	if i < 0 {
@@ -49,7 +49,7 @@ func (r *ring) putBack(entries []*entry) {
 }
 
 func (r *ring) popFront() {
-	r.slots[r.head] = nil // or the ring keeps it from being collected
+	r.slots[r.head] = nil // or the ring would keep it from being collected
 	r.head = r.at(1)
 	r.count--
 }

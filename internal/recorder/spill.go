@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -15,54 +16,70 @@ const (
 	maxGroupBytes = 8 << 20
 )
 
-// gathering is how long a group gathers while the database is away, after the one
-// before it: that many fsyncs are enough, and a push need not wake the spiller.
+// gathering is how long a group gathers after the one before it while the database is away.
+// More fsyncs than that are not needed, and a push need not wake the spiller.
 const gathering = 5 * time.Millisecond
 
-// spill is the spiller: it brings records to the dead-letter directory while the
-// database is away, and while the queue is crowded.
-func (r *Recorder) spill(ctx context.Context) {
-	delay := backoff{first: r.config.FirstDelay, most: r.config.MaxDelay}
+// spiller writes records to the spool while the database is away, and while the queue is
+// crowded. Flush and Close use it for what is left.
+type spiller struct {
+	queue       *queue
+	ledger      *ledger
+	health      *health
+	files       spoolWriter
+	statements  *statements
+	delay       backoff
+	log         *slog.Logger
+	wakeDrainer chan<- struct{}
+
+	// writing guards what the queue counts as taken bySpiller.
+	writing sync.Mutex
+}
+
+// spoolWriter makes records durable on disk.
+type spoolWriter interface {
+	Append(recs []audit.Record) error
+}
+
+func (s *spiller) run(ctx context.Context) {
 	failing := false
-	for r.awaitSpill(ctx) {
-		err := r.spillGroup(ctx)
+	for s.await(ctx) {
+		err := s.spill(ctx)
 		switch {
 		case err == nil:
-			delay.reset()
+			s.delay.reset()
 			failing = false
-			if r.health.isAway() && !pause(ctx, gathering, nil) {
+			if s.health.isAway() && !pause(ctx, gathering, nil) {
 				return
 			}
 			continue
-		case !failing: // once, not at every attempt
+		case !failing: // logged once, not at every attempt
 			failing = true
-			r.log.LogAttrs(ctx, slog.LevelError, "audit_dead_letters_failing", slog.String("error", err.Error()))
+			s.log.LogAttrs(ctx, slog.LevelError, "audit_spool_failing", slog.String("error", err.Error()))
 		}
-		if !pause(ctx, delay.next(), nil) {
+		if !pause(ctx, s.delay.next(), nil) {
 			return
 		}
 	}
 }
 
-// awaitSpill waits until there is something to spill, and reports false when the
-// machine ends.
-func (r *Recorder) awaitSpill(ctx context.Context) bool {
+// await waits until there is something to spill. It reports false when the machine ends.
+func (s *spiller) await(ctx context.Context) bool {
 	for {
-		if _, crowded := r.queue.waits(); crowded {
+		if _, crowded := s.queue.waits(); crowded {
 			return ctx.Err() == nil
 		}
-		if !awaken(ctx, r.queue.crowded) {
+		if !awaken(ctx, s.queue.crowded) {
 			return false
 		}
 	}
 }
 
-// spillGroup writes the oldest waiting records to the directory and answers those
-// who wait for them.
-func (r *Recorder) spillGroup(ctx context.Context) error {
-	r.spilling.Lock()
-	defer r.spilling.Unlock()
-	group := r.queue.take(spillerHand, maxGroup, maxGroupBytes)
+// spill writes the oldest waiting records to the spool and answers their callers.
+func (s *spiller) spill(ctx context.Context) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	group := s.queue.take(bySpiller, maxGroup, maxGroupBytes)
 	recs := make([]audit.Record, len(group))
 	for i, e := range group {
 		recs[i] = e.rec
@@ -70,16 +87,45 @@ func (r *Recorder) spillGroup(ctx context.Context) error {
 	if len(recs) == 0 {
 		return nil
 	}
-	if err := r.letters.Append(recs); err != nil {
-		r.queue.settle(spillerHand, group)
+	s.statements.keep(ctx)
+	if err := s.files.Append(recs); err != nil {
+		s.queue.finish(bySpiller, group)
 		return err
 	}
 	for _, e := range group {
-		r.ledger.move(e.rec.EnvelopeClass, queued, deadLettered)
-		e.reply(answer{err: fmt.Errorf("%w: it is in the dead-letter directory", audit.ErrPending)})
+		s.ledger.move(e.rec.EnvelopeClass, queued, spooled)
+		e.reply(answer{err: fmt.Errorf("%w: it is in the spool", audit.ErrPending)})
 	}
-	r.queue.settle(spillerHand, nil)
-	r.log.LogAttrs(ctx, slog.LevelDebug, "audit_dead_lettered", slog.Int("records", len(group)))
-	signal(r.drain)
+	s.queue.finish(bySpiller, nil)
+	s.log.LogAttrs(ctx, slog.LevelDebug, "audit_spooled", slog.Int("records", len(group)))
+	signal(s.wakeDrainer)
 	return nil
+}
+
+// evacuate spills what waits, up to and including the ticket last.
+func (s *spiller) evacuate(ctx context.Context, last int64) error {
+	for {
+		oldest, waits := s.queue.oldestWaiting()
+		if !waits || oldest > last {
+			return nil
+		}
+		if err := s.spill(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// abandon passes everything that waits to lose, in groups, and returns the number of records.
+func (s *spiller) abandon(lose func(rest []*entry)) (records int) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	for {
+		rest := s.queue.take(bySpiller, maxGroup, maxGroupBytes)
+		if len(rest) == 0 {
+			return records
+		}
+		lose(rest)
+		records += len(rest)
+		s.queue.finish(bySpiller, nil)
+	}
 }

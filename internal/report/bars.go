@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 func (b bin) bar(left, slot, width, top float64, unit int64) bar {
@@ -40,17 +42,18 @@ func (b bin) name(unit int64) string {
 	}
 }
 
-// Tooltip says the bar's numbers.
+// Tooltip has the numbers of the bar.
 func (b bar) Tooltip() string {
 	parts := make([]string, len(b.ByClass))
 	for i, of := range b.ByClass {
-		parts[i] = fmt.Sprintf("%s %s", of.Class, number(of.Count))
+		parts[i] = fmt.Sprintf("%s %s", of.Class, format.Thousands(of.Count))
 	}
-	return b.Name + ": " + plural(b.Total, "decision") + "\n" + strings.Join(parts, "\n")
+	return b.Name + ": " + format.Plural(b.Total, "decision") + "\n" + strings.Join(parts, "\n")
 }
 
-// niceScale returns the distance of the grid's lines and the highest one, at or
-// above the most: 1, 2 or 5 times a power of ten, four or so of them.
+// niceScale returns the distance between the lines of the grid and the highest line, which
+// is at or above the highest value. The distance is 1, 2 or 5 times a power of ten, for
+// about four lines.
 func niceScale(most float64) (step, top float64) {
 	most = max(most, 1)
 	power := math.Pow(10, math.Floor(math.Log10(most/4)))
@@ -61,13 +64,13 @@ func niceScale(most float64) (step, top float64) {
 			break
 		}
 	}
-	step = max(step, 1) // records come whole
+	step = max(step, 1) // there are no parts of a record
 	return step, step * math.Ceil(most/step)
 }
 
 func pixels(y float64) string { return strconv.FormatFloat(y, 'f', 2, 64) }
 
-// hourLabels name the day where it begins, and hours between.
+// hourLabels name a day at its beginning, and hours in between.
 func hourLabels(bins []bin) []tick {
 	every := max(1, (len(bins)+7)/8)
 	for _, round := range []int{1, 2, 3, 6, 12} {

@@ -5,27 +5,31 @@ import (
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
-// The drawing's measures, in pixels. Widths are shares of what there is.
+// The sizes of the drawing in pixels. Widths are shares of the whole width.
 const (
 	plotTop    = 12
 	plotHeight = 200
 	plotBase   = plotTop + plotHeight
 
-	// maxBars is how many bars can still be told apart.
+	// maxBars is how many bars a person can still distinguish.
 	maxBars = 120
 )
 
 // timing is the chart of the decisions over time.
 type timing struct {
-	// Unit is what one bar stands for: "hour", "day", "7 days".
+	// Unit is the time that one bar covers: "hour", "day", "7 days".
 	Unit    string
 	Bars    []bar
 	Grid    []gridLine
 	Labels  []tick
 	Classes []classTotal
 	Cut     bool
+
+	// Undrawn is how many records have a time that is not drawn.
+	Undrawn int64
 }
 
 type classTotal struct {
@@ -34,7 +38,7 @@ type classTotal struct {
 }
 
 type bar struct {
-	// Slot is the bar's share of the width, with the space around it.
+	// Slot is the share of the width that the bar and the space around it take.
 	Slot, SlotWidth string
 	X, Width        string
 	Name            string
@@ -54,7 +58,7 @@ type gridLine struct{ Y, TextY, Text string }
 type bin struct {
 	from, to int64
 	byClass  map[audit.EnvelopeClass]int64
-	total    float64 // a sum of large counts must not wrap around
+	total    float64 // a float, because the sum of large counts must not overflow
 }
 
 func newTiming(data Data, s span) timing {
@@ -64,7 +68,12 @@ func newTiming(data Data, s span) timing {
 	}
 	bins := makeBins(s, unit*step)
 	totals := make(map[audit.EnvelopeClass]int64)
+	var undrawn int64
 	add := func(at time.Time, byClass map[audit.EnvelopeClass]int64) {
+		if !isDrawn(at) {
+			undrawn += audit.DayCount{ByClass: byClass}.Total()
+			return
+		}
 		i := floorDiv(at.Unix()-bins[0].from, unit*step)
 		i = min(max(i, 0), int64(len(bins)-1)) // an hour or a day may begin before the window
 		for class, n := range byClass {
@@ -82,7 +91,7 @@ func newTiming(data Data, s span) timing {
 			add(count.Day, count.ByClass)
 		}
 	}
-	t := timing{Unit: unitName(unit, step), Cut: s.cut}
+	t := timing{Unit: unitName(unit, step), Cut: s.cut, Undrawn: undrawn}
 	for _, class := range classesOf(totals) {
 		t.Classes = append(t.Classes, classTotal{class, totals[class]})
 	}
@@ -97,11 +106,11 @@ func stepDays(s span) int64 {
 			return step
 		}
 	}
-	return 36500 // 9,999 years are 101 of them
+	return 36500 // 9,999 years have 101 such bins
 }
 
 func makeBins(s span, size int64) []bin {
-	align := min(size, day) // a bin of days begins at a midnight
+	align := min(size, day) // a bin of days begins at midnight
 	var bins []bin
 	for from := floorDiv(s.from, align) * align; from < s.to; from += size {
 		bins = append(bins, bin{from: from, to: from + size, byClass: make(map[audit.EnvelopeClass]int64)})
@@ -109,7 +118,7 @@ func makeBins(s span, size int64) []bin {
 	return bins
 }
 
-// floorDiv is a division that rounds down: there are years before 1970.
+// floorDiv divides and rounds down, also for years before 1970.
 func floorDiv(a, b int64) int64 {
 	q := a / b
 	if a%b < 0 {
@@ -125,7 +134,7 @@ func unitName(unit, step int64) string {
 	case step == 1:
 		return "day"
 	default:
-		return number(step) + " days"
+		return format.Thousands(step) + " days"
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/report"
 )
 
-func TestALaneIsActiveFromAppliedToPreempted(t *testing.T) {
+func TestLane(t *testing.T) {
 	t.Parallel()
 	page := written(t, filled("harmless"))
 	_, lanes, _ := strings.Cut(page, `<ol class="lanes">`)
@@ -32,10 +32,10 @@ func TestALaneIsActiveFromAppliedToPreempted(t *testing.T) {
 	mustContain(t, lanes,
 		"preempted 2026-01-02 01:00:00 UTC by harmless",
 		"rejected 2026-01-04 03:00:00 UTC, in conflict with harmless",
-		"put out by <bdi>harmless ×1, harmless2 ×1</bdi>")
+		"preempted by <bdi>harmless ×1, harmless2 ×1</bdi>")
 }
 
-func TestALaneThatBeginsWithPreemptedWasActiveBefore(t *testing.T) {
+func TestLaneOpenAtItsStart(t *testing.T) {
 	t.Parallel()
 	data := filled("harmless")
 	data.Lanes[0].Records = data.Lanes[0].Records[1:]
@@ -46,14 +46,14 @@ func TestALaneThatBeginsWithPreemptedWasActiveBefore(t *testing.T) {
 		"earlier records are not drawn")
 }
 
-func TestTheHeatMapHasTheClassesThatOccur(t *testing.T) {
+func TestHeatmap(t *testing.T) {
 	t.Parallel()
 	_, table, _ := strings.Cut(written(t, filled("harmless")), `<table class="heat">`)
 	table, _, _ = strings.Cut(table, "</table>")
 	mustContain(t, table,
 		`<th scope="col">UNKNOWN</th><th scope="col">UNRESOLVED</th></tr>`,
-		`title="COST gave way to SAFETY: 3 rejected + 2 preempted">5</td>`,
-		`title="SAFETY gave way to UNRESOLVED: 2 rejected + 0 preempted">2</td>`)
+		`title="COST lost to SAFETY: 3 rejected + 2 preempted">5</td>`,
+		`title="SAFETY lost to UNRESOLVED: 2 rejected + 0 preempted">2</td>`)
 	if rows := strings.Count(table, `<th scope="row">`); rows != 4 {
 		t.Errorf("%d rows, want 4", rows)
 	}
@@ -62,7 +62,7 @@ func TestTheHeatMapHasTheClassesThatOccur(t *testing.T) {
 	}
 }
 
-func TestHoursAreDrawnWhereTheyAreGiven(t *testing.T) {
+func TestHours(t *testing.T) {
 	t.Parallel()
 	data := filled("harmless")
 	since := data.Query.Window.Since
@@ -75,7 +75,7 @@ func TestHoursAreDrawnWhereTheyAreGiven(t *testing.T) {
 		"2026-01-01 00:00 to 01:00: 2 decisions\nCOST 2", "2026-01-02 23:00 to 00:00: 1 decision\nSAFETY 1")
 }
 
-func TestALongWindowThatIsMostlyEmptyIsDrawnFromFirstToLast(t *testing.T) {
+func TestMostlyEmptyWindow(t *testing.T) {
 	t.Parallel()
 	data := filled("harmless")
 	const note = "Most of the window is empty"
@@ -92,7 +92,7 @@ func TestALongWindowThatIsMostlyEmptyIsDrawnFromFirstToLast(t *testing.T) {
 	}
 }
 
-func TestMoreThanIsShownIsSaid(t *testing.T) {
+func TestMoreThanIsShown(t *testing.T) {
 	t.Parallel()
 	data := filled("harmless")
 	for range 29 {

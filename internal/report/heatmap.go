@@ -6,7 +6,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// heatLevels is how many shades there are, beside none.
+// heatLevels is the number of shades, without the one for no conflict.
 const heatLevels = 6
 
 // heatmap is the friction between the classes.
@@ -16,7 +16,7 @@ type heatmap struct {
 	Most    int64
 	Levels  []int
 
-	// Unresolved says that there is a column of that name, which needs a word.
+	// Unresolved means that there is a column of that name, which the page must explain.
 	Unresolved bool
 }
 
@@ -28,8 +28,8 @@ type heatRow struct {
 type heatCell struct {
 	Friction audit.Friction
 
-	// Level is 0 for none, 1 to heatLevels by the number's square root: classes
-	// differ by orders of magnitude, and few conflicts must not look like none.
+	// Level is 0 for no conflict, else 1 to heatLevels by the square root of the number.
+	// Classes differ by orders of magnitude, and few conflicts must not look like none.
 	Level int
 }
 

@@ -15,7 +15,7 @@ import (
 func at(text string) time.Time {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{} // and the test that asked for it fails by its text
+		return time.Time{} // the test that asked for it then fails by its text
 	}
 	return t
 }
@@ -37,7 +37,7 @@ func empty() report.Data {
 	}
 }
 
-// filled has something in every part, all of its texts of one kind.
+// filled has something in every part. All its texts are of one kind.
 func filled(text string) report.Data {
 	since, until := at("2026-01-01T00:00:00Z"), at("2026-01-08T00:00:00Z")
 	data := empty()
@@ -57,6 +57,12 @@ func filled(text string) report.Data {
 			TenantID:          text,
 			TargetSubsystem:   text,
 			TargetParameter:   text,
+			ReasonCode:        text,
+			PolicyVersion:     text,
+			Actor:             text,
+			Links:             audit.Links{CausedBy: uuid.Max, Corrects: uuid.Max, CorrelationID: text},
+			Details:           audit.Details(text),
+			Origin:            audit.Origin{TraceID: audit.TraceID{1}, SpanID: audit.SpanID{2}, SourceID: uuid.Max, SourceSeq: 3},
 		}
 		if decision == audit.Preempted {
 			rec.PreemptingEnvelopeID, rec.CounterpartClass = text, audit.Safety
@@ -84,12 +90,17 @@ func filled(text string) report.Data {
 			ByClass: map[audit.EnvelopeClass]int64{audit.Cost: 1},
 		})
 	}
+	data.Breakdown.ByReasonCode = map[string]map[audit.Decision]int64{
+		text:       {audit.Applied: 3, audit.Rejected: 1},
+		text + "2": {audit.Preempted: 2, audit.Decision(text): 1},
+	}
 	oscillation := audit.Oscillation{
 		TenantID: text, EnvelopeID: text, Cycles: 2, FirstPreempted: first, LastReapplied: last,
 		PreemptingEnvelopes: map[string]int64{text: 1, text + "2": 1},
 	}
 	data.Lanes = []report.Lane{{Oscillation: oscillation, Records: recs}}
 	data.Signals = signals(text, first, last)
+	data.Completeness = accountOf(text, first, last)
 	data.Signals.Oscillations = []audit.Oscillation{oscillation}
 	return data
 }

@@ -8,26 +8,27 @@ import (
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // laneView is a lane as it is drawn.
 type laneView struct {
 	Lane
-	Class    audit.EnvelopeClass
-	Segments []segment
-	Marks    []mark
-	PutOutBy string
+	Class       audit.EnvelopeClass
+	Segments    []segment
+	Marks       []mark
+	PreemptedBy string
 
-	// Unseen, if not empty, is the part before the records that are drawn.
+	// Unseen is the part before the records that are drawn. It may be empty.
 	Unseen string
 }
 
-// segment is a time in which the envelope was active.
+// segment is a span of time in which the envelope was active.
 type segment struct {
 	X, Width string
 
-	// Open ones have no record at one end: it was active before the window, or
-	// nothing is recorded of its end.
+	// Open segments have no record at one end: the envelope was active before the window,
+	// or no record shows its end.
 	Open bool
 	Text string
 }
@@ -39,8 +40,8 @@ type mark struct {
 	Text     string
 }
 
-// Path draws a triangle over the segments or a cross under them: the marks do not
-// rely on their colours.
+// Path draws a triangle over the segments or a cross under them, so that the marks do not
+// depend on their colours.
 func (m mark) Path() string {
 	if m.Decision == audit.Preempted {
 		return "M-4 2H4L0 9Z"
@@ -57,7 +58,7 @@ func laneViews(lanes []Lane, s span) []laneView {
 }
 
 func newLaneView(lane Lane, s span) laneView {
-	view := laneView{Lane: lane, Class: audit.Unknown, PutOutBy: putOutBy(lane.Oscillation)}
+	view := laneView{Lane: lane, Class: audit.Unknown, PreemptedBy: preemptedBy(lane.Oscillation)}
 	begin := 0.0
 	if n := len(lane.Records); n > 0 {
 		view.Class = latestClass(lane.Records)
@@ -76,8 +77,8 @@ func newLaneView(lane Lane, s span) laneView {
 	return view
 }
 
-// latestClass is what the envelope last declared. A record without a class is a
-// violation of the coordinator's rules, not a change of the envelope's.
+// latestClass is the class that the envelope declared last. A record without a class breaks
+// the rules of the coordinator, and does not change the class of the envelope.
 func latestClass(recs []audit.Record) audit.EnvelopeClass {
 	for _, rec := range slices.Backward(recs) {
 		if class := rec.EnvelopeClass.OrUnknown(); class != audit.Unknown {
@@ -87,14 +88,14 @@ func latestClass(recs []audit.Record) audit.EnvelopeClass {
 	return audit.Unknown
 }
 
-// laneDrawing goes through an envelope's records, the oldest first.
+// laneDrawing draws from the records of an envelope, the oldest first.
 type laneDrawing struct {
 	view   *laneView
 	span   span
-	begin  float64 // of the segment under way
+	begin  float64 // of the current segment
 	since  time.Time
 	active bool
-	known  bool // a record has said whether it is active
+	known  bool // a record has shown whether it is active
 }
 
 func (d *laneDrawing) add(rec *audit.Record) {
@@ -137,8 +138,8 @@ func (d *laneDrawing) mark(at float64, rec *audit.Record, text string) {
 	d.view.Marks = append(d.view.Marks, mark{length(at), rec.Decision, text})
 }
 
-// putOutBy names who put the envelope out, the most frequent first.
-func putOutBy(o audit.Oscillation) string {
+// preemptedBy lists the preemptors of the envelope, the most frequent first.
+func preemptedBy(o audit.Oscillation) string {
 	const named = 3
 	by := o.PreemptingEnvelopes
 	ids := slices.SortedFunc(maps.Keys(by), func(a, b string) int {
@@ -146,10 +147,10 @@ func putOutBy(o audit.Oscillation) string {
 	})
 	var parts []string
 	for _, id := range ids[:min(len(ids), named)] {
-		parts = append(parts, id+" ×"+number(by[id]))
+		parts = append(parts, id+" ×"+format.Thousands(by[id]))
 	}
 	if more := len(ids) - named; more > 0 {
-		parts = append(parts, plural(int64(more), "other"))
+		parts = append(parts, format.Plural(int64(more), "other"))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -9,14 +9,15 @@ import (
 	"strings"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 //go:embed report.css report.js *.html.tmpl
 var files embed.FS
 
-// page is what the templates read. Texts from the trail are in it as they are:
-// html/template escapes them for the place where they come to stand, and the
-// templates pass them through "shown".
+// page is what the templates read. It has the texts of the trail unchanged: html/template
+// escapes them for the place where they appear, and the templates pass them through
+// "shown".
 type page struct {
 	Policy string
 	Style  template.CSS
@@ -34,7 +35,11 @@ type page struct {
 	Ticks      []tick
 	Envelopes  repeated
 	Parameters repeated
+	Codes      codes
 	Shown      int64
+	GapRows    []gapRow
+	MoreGaps   bool
+	Account    account
 }
 
 func newPage(data Data) (page, error) {
@@ -65,19 +70,23 @@ func newPage(data Data) (page, error) {
 		Ticks:         span.ticks(),
 		Envelopes:     repeatedEnvelopes(data.Signals.RepeatedRejections),
 		Parameters:    repeatedParameters(data.Signals.RepeatedParameterRejections),
+		Codes:         reasonCodes(data.Breakdown),
 		Shown:         int64(len(data.Latest)),
+		GapRows:       gapRows(data.Gaps),
+		MoreGaps:      len(data.Gaps) > MaxGaps,
+		Account:       newAccount(data),
 	}, nil
 }
 
-// inline reads a file that goes into the page. A browser hashes what its parser
-// made of it, which has no carriage returns: a checkout may have put some in.
+// inline reads a file that becomes part of the page. A browser hashes the parsed text,
+// which has no carriage returns, but a checkout may have added some.
 func inline(name string) (string, error) {
 	text, err := files.ReadFile(name)
 	return strings.ReplaceAll(string(text), "\r\n", "\n"), err
 }
 
-// policy forbids everything but the page's own style and script. What a record
-// might smuggle in would neither run nor load.
+// policy forbids everything but the style and the script of the page. Anything that a
+// record smuggles in would neither run nor load.
 func policy(style, script string) string {
 	return fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; base-uri 'none'; form-action 'none'",
 		hashSource(style), hashSource(script))
@@ -92,8 +101,8 @@ func parseTemplates() (*template.Template, error) {
 	return template.New("report").Funcs(template.FuncMap{
 		"shown":   shown,
 		"clipped": clipped,
-		"number":  number,
-		"plural":  plural,
+		"number":  format.Thousands,
+		"plural":  format.Plural,
 		"stamp":   stamp,
 		"machine": machine,
 		"key":     classKey,
@@ -103,5 +112,6 @@ func parseTemplates() (*template.Template, error) {
 		"tenant":  tenantText,
 		"bounds":  bounds,
 		"targets": targetText,
+		"facts":   factsOf,
 	}).ParseFS(files, "*.html.tmpl")
 }

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // repeated is a table of repeated rejections.
 type repeated struct {
 	Rows []repeatedRow
 
-	// All is how many there are, shown or not.
+	// All is how many there are, including those not shown.
 	All int64
 }
 
@@ -48,7 +49,7 @@ func repeatedParameters(of []audit.RepeatedParameterRejection) repeated {
 	for _, r := range of[:min(len(of), MaxRepeated)] {
 		var against []string
 		for _, class := range classesOf(r.CounterpartClasses) {
-			against = append(against, string(class)+" ×"+number(r.CounterpartClasses[class]))
+			against = append(against, string(class)+" ×"+format.Thousands(r.CounterpartClasses[class]))
 		}
 		table.Rows = append(table.Rows, repeatedRow{
 			TenantID:   r.TenantID,

@@ -18,7 +18,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/report"
 )
 
-// tags are the elements of a page, with their attributes' names.
+// tags are the elements of a page, with the names of their attributes.
 func tags(page string) []string {
 	var names []string
 	for _, tag := range regexp.MustCompile(`<[a-zA-Z!/][^>]*>`).FindAllString(page, -1) {
@@ -28,7 +28,7 @@ func tags(page string) []string {
 	return names
 }
 
-func TestTextsOfTheTrailStayTexts(t *testing.T) {
+func TestTextsAreEscaped(t *testing.T) {
 	t.Parallel()
 	want := tags(written(t, filled("harmless")))
 	for _, hostile := range []string{
@@ -59,7 +59,7 @@ func TestTextsOfTheTrailStayTexts(t *testing.T) {
 	}
 }
 
-func TestWhatATextHidesIsShown(t *testing.T) {
+func TestHiddenCharacters(t *testing.T) {
 	t.Parallel()
 	page := written(t, filled("a\u202Eb\u200Bc\u0007d"))
 	for _, hidden := range []string{"\u202E", "\u200B", "\u0007"} {
@@ -72,7 +72,7 @@ func TestWhatATextHidesIsShown(t *testing.T) {
 	}
 }
 
-func TestThePageAsksForNothing(t *testing.T) {
+func TestPageLoadsNothing(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string]report.Data{"empty": empty(), "filled": filled("harmless")} {
 		page := written(t, data)
@@ -99,7 +99,7 @@ func inlined(t *testing.T, page, element string) string {
 	return found[0][1]
 }
 
-func TestThePolicyAllowsThePagesOwnStyleAndScriptAlone(t *testing.T) {
+func TestPolicy(t *testing.T) {
 	t.Parallel()
 	page := written(t, filled("</script>"))
 	found := regexp.MustCompile(`<meta http-equiv="Content-Security-Policy" content="([^"]*)">`).FindStringSubmatch(page)
@@ -119,7 +119,7 @@ func TestThePolicyAllowsThePagesOwnStyleAndScriptAlone(t *testing.T) {
 	}
 }
 
-func TestTheSameDataMakesTheSameFile(t *testing.T) {
+func TestSameDataSameFile(t *testing.T) {
 	t.Parallel()
 	first := written(t, filled("harmless"))
 	for range 20 {
@@ -129,7 +129,7 @@ func TestTheSameDataMakesTheSameFile(t *testing.T) {
 	}
 }
 
-func TestAnEmptyTrailIsSaidToBeEmpty(t *testing.T) {
+func TestEmptyTrail(t *testing.T) {
 	t.Parallel()
 	page := written(t, empty())
 	mustContain(t, page, "No decisions in this window", "2026-01-01 00:00:00 UTC until now", "all tenants")
@@ -138,7 +138,7 @@ func TestAnEmptyTrailIsSaidToBeEmpty(t *testing.T) {
 	}
 }
 
-func TestATrailOfOneRecordIsDrawn(t *testing.T) {
+func TestOneRecord(t *testing.T) {
 	t.Parallel()
 	data := filled("harmless")
 	at := data.Latest[3].DecisionTimestamp
@@ -157,7 +157,7 @@ func TestATrailOfOneRecordIsDrawn(t *testing.T) {
 	}
 }
 
-func TestHugeNumbersAndLongTimesAreDrawn(t *testing.T) {
+func TestHugeNumbers(t *testing.T) {
 	t.Parallel()
 	data := filled("harmless")
 	const huge = math.MaxInt64 / 8
@@ -181,7 +181,7 @@ func TestHugeNumbersAndLongTimesAreDrawn(t *testing.T) {
 	}
 }
 
-func TestLongReasonsAreClippedAndSaidToBe(t *testing.T) {
+func TestLongReasons(t *testing.T) {
 	t.Parallel()
 	data := filled("harmless")
 	data.Latest[0].Reason = strings.Repeat("ü", report.MaxReasonLength) + strings.Repeat("x", 64<<10)
@@ -192,7 +192,7 @@ func TestLongReasonsAreClippedAndSaidToBe(t *testing.T) {
 	}
 }
 
-func TestAWriteThatFailsIsReported(t *testing.T) {
+func TestWriteFails(t *testing.T) {
 	t.Parallel()
 	full := errors.New("the disk is full")
 	reader, writer := io.Pipe()
@@ -207,6 +207,32 @@ func mustContain(t *testing.T, page string, parts ...string) {
 	for _, part := range parts {
 		if !strings.Contains(page, part) {
 			t.Errorf("%q is not in the page", part)
+		}
+	}
+}
+
+// An open window may have times that do not fit a chart. Every count includes them, and
+// the chart says how many it leaves out.
+func TestUndrawnRecords(t *testing.T) {
+	t.Parallel()
+	byClass := func(n int64) map[audit.EnvelopeClass]int64 { return map[audit.EnvelopeClass]int64{audit.Cost: n} }
+	data := empty()
+	data.Query.Window = audit.Window{}
+	data.Breakdown = audit.Breakdown{
+		Total: 12, FirstSeen: audit.InfinitePast(), LastSeen: audit.InfiniteFuture(),
+		ByDay: []audit.DayCount{
+			{Day: audit.InfinitePast(), ByClass: byClass(1)},
+			{Day: time.Date(-43, 3, 15, 0, 0, 0, 0, time.UTC), ByClass: byClass(2)},
+			{Day: at("2026-01-02T00:00:00Z"), ByClass: byClass(3)},
+			{Day: at("2026-01-04T00:00:00Z"), ByClass: byClass(1)},
+			{Day: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), ByClass: byClass(2)},
+			{Day: audit.InfiniteFuture(), ByClass: byClass(3)},
+		},
+	}
+	page := written(t, data)
+	for _, want := range []string{"Per day", "or not in the years 1 to 9999, are not drawn: 8.", "2026-01-02: 3 decisions", "-infinity"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is not in the page", want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // tile is one number of the header.
@@ -13,11 +14,11 @@ type tile struct{ Name, Value, Note string }
 
 func tiles(b audit.Breakdown) []tile {
 	counts := byDecision(b)
-	all := []tile{{Name: "records", Value: number(b.Total)}}
+	all := []tile{{Name: "records", Value: format.Thousands(b.Total)}}
 	for _, decision := range audit.Decisions() {
 		all = append(all, tile{
 			Name:  decisionKey(decision),
-			Value: number(counts[decision]),
+			Value: format.Thousands(counts[decision]),
 			Note:  percent(counts[decision], b.Total),
 		})
 	}
@@ -25,11 +26,11 @@ func tiles(b audit.Breakdown) []tile {
 	note := ""
 	if untold > 0 {
 		tenants--
-		note = number(untold) + " of none"
+		note = "and " + format.Plural(untold, "record") + " of no tenant"
 	}
 	return append(all,
-		tile{Name: "tenants", Value: number(tenants), Note: note},
-		tile{Name: "most active at once", Value: number(int64(b.MaxActiveEnvelopes))})
+		tile{Name: "tenants", Value: format.Thousands(tenants), Note: note},
+		tile{Name: "most active at once", Value: format.Thousands(int64(b.MaxActiveEnvelopes))})
 }
 
 func byDecision(b audit.Breakdown) map[audit.Decision]int64 {
@@ -42,7 +43,7 @@ func byDecision(b audit.Breakdown) map[audit.Decision]int64 {
 	return counts
 }
 
-// share is a part of a bar that is divided among all.
+// share is a part of a bar that the decisions divide.
 type share struct {
 	Decision    audit.Decision
 	Count       int64
@@ -82,7 +83,7 @@ func rates(of []audit.RejectionRate) []rate {
 	return all
 }
 
-// classRank is the order of the charts: by priority, and what is not known last.
+// classRank orders the classes of a chart by priority, with unknown ones last.
 func classRank(class audit.EnvelopeClass) int {
 	if i := slices.Index(audit.EnvelopeClasses(), class); i >= 0 {
 		return i

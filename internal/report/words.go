@@ -9,10 +9,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
-// shown makes visible what a text from the trail may hide: characters that turn
-// the line's direction, or that show as nothing. Line breaks and tabs stay.
+// shown makes the hidden characters of a text visible: those that change the direction of
+// a line, and those that are invisible. Line breaks and tabs stay.
 func shown(value any) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && !unicode.IsGraphic(r) {
@@ -22,36 +23,17 @@ func shown(value any) string {
 	}, fmt.Sprint(value))
 }
 
-// clipped is a reason at a length that a table bears.
+// clipped is a reason, cut to the length that fits a table.
 func clipped(reason string) string {
 	runes := []rune(reason)
 	if len(runes) <= MaxReasonLength {
 		return reason
 	}
 	rest := int64(len(runes) - MaxReasonLength)
-	return string(runes[:MaxReasonLength]) + " … (" + plural(rest, "more character") + ")"
+	return string(runes[:MaxReasonLength]) + " … (" + format.Plural(rest, "more character") + ")"
 }
 
-func number(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	var grouped strings.Builder
-	for i, digit := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
-			grouped.WriteByte(',')
-		}
-		grouped.WriteRune(digit)
-	}
-	return grouped.String()
-}
-
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return number(n) + " " + noun + "s"
-}
-
-// compact is a number as an axis bears it.
+// compact is a number short enough for an axis.
 func compact(n float64) string {
 	unit := ""
 	for _, next := range []string{"k", "M", "G", "T", "P", "E"} {
@@ -63,7 +45,7 @@ func compact(n float64) string {
 	return strconv.FormatFloat(n, 'f', -1, 64) + unit
 }
 
-// percent never says none or all where it is not so.
+// percent never rounds to none or to all.
 func percent(part, whole int64) string {
 	switch of := 100 * ratio(part, whole); {
 	case part > 0 && of < 0.1:
@@ -82,7 +64,7 @@ func ratio(part, whole int64) float64 {
 	return float64(part) / float64(whole)
 }
 
-// length is a share of a drawing's width, 0 to 1, as SVG takes it.
+// length is a share of the width of a drawing, 0 to 1, as SVG writes it.
 func length(of float64) string {
 	return strconv.FormatFloat(100*of, 'f', 3, 64) + "%"
 }
@@ -91,10 +73,13 @@ func stamp(at time.Time) string {
 	if at.IsZero() {
 		return "–"
 	}
+	if audit.IsInfinite(at) {
+		return audit.FormatTime(at)
+	}
 	return at.UTC().Format("2006-01-02 15:04:05")
 }
 
-// machine is a time as the attribute datetime takes it.
+// machine is a time as the attribute datetime needs it.
 func machine(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
 
 func bounds(window audit.Window) string {
@@ -117,8 +102,8 @@ func tenantText(id string) string {
 	return id
 }
 
-// targetText is the subsystem and the parameter that a record states; empty if
-// it states none.
+// targetText is the subsystem and the parameter that a record states. It is empty if it
+// states none.
 func targetText(subsystem, parameter string) string {
 	switch {
 	case subsystem == "":
@@ -130,7 +115,7 @@ func targetText(subsystem, parameter string) string {
 	}
 }
 
-// classKey is the class's name in the style sheet, never a text of the trail's.
+// classKey is the name of the class in the style sheet, never a text of the trail.
 func classKey(class audit.EnvelopeClass) string {
 	switch class {
 	case audit.Safety, audit.Reliability, audit.Cost, audit.Performance:

@@ -23,14 +23,14 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/report"
 )
 
-// lifetime bounds the browser, and patience what is asked of one of its tabs.
+// lifetime bounds the browser, and patience a request to one of its tabs.
 const (
 	lifetime = 10 * time.Minute
 	patience = 2 * time.Minute
 )
 
 // findBrowser returns the path of an installed browser. Without one the test is
-// left out, unless COORDAUDIT_REQUIRE_BROWSER is set.
+// skipped, unless COORDAUDIT_REQUIRE_BROWSER is set.
 func findBrowser(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -46,8 +46,8 @@ func findBrowser(t *testing.T) string {
 	return ""
 }
 
-// browser is the one that all tests share, each in tabs of its own: it takes longer
-// to start than they take together.
+// browser is shared by all tests, each in its own tabs. It takes longer to start than all
+// tests take together.
 type browser struct {
 	once sync.Once
 	ctx  context.Context //nolint:containedctx // chromedp's contexts are its browsers and tabs
@@ -92,14 +92,14 @@ func (b *browser) start(path string) {
 	}
 }
 
-// view is how a page is looked at.
+// view is the size and the colour scheme of a page.
 type view struct {
 	width, height int64
 	scheme        string // light or dark
 	scripts       bool
 }
 
-// tab is one page of the browser, and what was heard of it.
+// tab is one page of the browser, with the errors and requests that it reported.
 type tab struct {
 	ctx context.Context //nolint:containedctx // as above
 	url string
@@ -127,7 +127,7 @@ func open(t *testing.T, path string, v view) *tab {
 			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: v.scheme}},
 		}),
 		command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !v.scripts}),
-		command(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}), // tabs are many, the focus is one
+		command(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}), // there are many tabs and only one focus
 		chromedp.EmulateViewport(v.width, v.height),
 		command(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: violations}),
 		chromedp.Navigate(opened.url),
@@ -135,7 +135,7 @@ func open(t *testing.T, path string, v view) *tab {
 	return opened
 }
 
-// command is a command of the browser's protocol whose answer nobody needs.
+// command is a command of the browser's protocol whose answer is not needed.
 func command[P, R any](of cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, of, params)
@@ -158,7 +158,7 @@ func (p *tab) hear(event any) {
 	}
 }
 
-// heard returns what went wrong and what was asked for so far.
+// heard returns the errors and the requests so far.
 func (p *tab) heard() (problems, requests []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -182,7 +182,7 @@ func ask[T any](t *testing.T, p *tab, expression string) T {
 	return answer
 }
 
-// reportFile makes a report on the disk, with something more before its end.
+// reportFile writes a report to disk, with an addition before its end.
 func reportFile(t *testing.T, data report.Data, more string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "trail #1.html")

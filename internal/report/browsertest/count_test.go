@@ -33,8 +33,19 @@ func breakdownOf(recs []audit.Record) audit.Breakdown {
 	return found
 }
 
-// signalsOf finds what the sample shows, by the definitions that package audit
-// gives. It takes an envelope's id to be of one tenant, as the sample's are.
+func codesOf(recs []audit.Record) map[string]map[audit.Decision]int64 {
+	counts := make(map[string]map[audit.Decision]int64)
+	for _, rec := range recs {
+		if counts[rec.ReasonCode] == nil {
+			counts[rec.ReasonCode] = make(map[audit.Decision]int64)
+		}
+		counts[rec.ReasonCode][rec.Decision]++
+	}
+	return counts
+}
+
+// signalsOf finds the signals of the sample by the definitions of package audit. It assumes
+// that each envelope id belongs to one tenant, as in the sample.
 func signalsOf(recs []audit.Record) (audit.Signals, []report.Lane) {
 	rates := make(map[audit.EnvelopeClass]*audit.RejectionRate)
 	friction := make(map[[2]audit.EnvelopeClass]*audit.Friction)
@@ -98,7 +109,7 @@ func entry[K comparable, V any](in map[K]*V, key K) *V {
 	return in[key]
 }
 
-// sorted is the largest first. Ties fall as they may: no test looks at them.
+// sorted puts the largest first. The order of ties is open, because no test needs it.
 func sorted[K comparable, V any](of map[K]*V, number func(V) int64) []V {
 	all := make([]V, 0, len(of))
 	for _, one := range of {

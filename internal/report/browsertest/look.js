@@ -24,7 +24,7 @@
   }
   const within = (e, selector) => Array.from(e.querySelectorAll(selector));
   apart("sections", within(document, "header, section, footer"));
-  apart("texts", within(document, "h1, h2, main p, dt, dd, summary, label, input, select, button, .legend li, .tile, .plot, .scroll, .rates .name, .rates .value, .rates svg, .who, svg.lane, svg.shares"));
+  apart("texts", within(document, "h1, h2, main p, dt, dd, summary:not(.scroll *), label, input, select, button, .legend li, .tile, .plot, .scroll, .rates .name, .rates .value, .rates svg, .who, svg.lane, svg.shares"));
   for (const chart of within(document, ".plot, .lanes")) {
     apart("labels", within(chart, "svg text, .who"));
   }

@@ -25,7 +25,7 @@ const (
 	shownFields = `Array.from(document.querySelectorAll("input, select, button")).filter(e => e.getClientRects().length > 0).length`
 )
 
-func TestTheReportCanBeReadAndAsksForNothing(t *testing.T) {
+func TestLayout(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{
 		"Sample":    reportFile(t, sample(), ""),
@@ -56,8 +56,8 @@ func TestTheReportCanBeReadAndAsksForNothing(t *testing.T) {
 	}
 }
 
-// TestWhatIsWrongWithALayoutIsSeen spoils a page in each way that look.js looks for.
-func TestWhatIsWrongWithALayoutIsSeen(t *testing.T) {
+// TestLayoutFaultsAreFound spoils a page in each way that look.js looks for.
+func TestLayoutFaultsAreFound(t *testing.T) {
 	t.Parallel()
 	opened := open(t, reportFile(t, sample(), ""), view{400, 800, "light", true})
 	for spoiling, want := range map[string]string{
@@ -77,7 +77,8 @@ func TestWhatIsWrongWithALayoutIsSeen(t *testing.T) {
 	}
 }
 
-// mustBeQuiet: no error, no breach of the policy, no request but for the file.
+// mustBeQuiet checks that there was no error, no violation of the policy, and no request
+// but for the file.
 func mustBeQuiet(t *testing.T, opened *tab) {
 	t.Helper()
 	violations := ask[[]string](t, opened, `window.violations`)
@@ -90,7 +91,7 @@ func mustBeQuiet(t *testing.T, opened *tab) {
 	}
 }
 
-func TestAScriptInARecordIsATextAndDoesNotRun(t *testing.T) {
+func TestScriptInARecord(t *testing.T) {
 	t.Parallel()
 	opened := open(t, reportFile(t, hostile(), ""), view{1280, 900, "light", true})
 	if reason := ask[string](t, opened, `document.querySelector("#records .reason").innerText`); !strings.HasPrefix(reason, "<script>window.hacked = true</script>") {
@@ -102,9 +103,9 @@ func TestAScriptInARecordIsATextAndDoesNotRun(t *testing.T) {
 	mustBeQuiet(t, opened)
 }
 
-// TestEvenAnInjectedScriptDoesNotRun also shows that the other tests would hear
-// of a breach.
-func TestEvenAnInjectedScriptDoesNotRun(t *testing.T) {
+// TestInjectedScript also shows that the other tests would notice
+// a violation.
+func TestInjectedScript(t *testing.T) {
 	t.Parallel()
 	const injected = `<script>window.hacked = true</script><img src="https://example.invalid/x.png" onerror="window.hacked = true"><p style="color: red">`
 	opened := open(t, reportFile(t, sample(), injected), view{1280, 900, "light", true})
@@ -122,7 +123,7 @@ func TestEvenAnInjectedScriptDoesNotRun(t *testing.T) {
 	}
 }
 
-func TestTheFilterNarrowsTheRecords(t *testing.T) {
+func TestFilter(t *testing.T) {
 	t.Parallel()
 	opened := open(t, reportFile(t, sample(), ""), view{1280, 900, "light", true})
 	data := sample()
@@ -136,7 +137,7 @@ func TestTheFilterNarrowsTheRecords(t *testing.T) {
 	}
 	mustShow := func(step string, want int) {
 		t.Helper()
-		// The page filters after the event, which a busy machine may take its time for.
+		// The page filters after the event, which may take a while on a busy machine.
 		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 			got := ask[int](t, opened, shownRows)
 			says := ask[string](t, opened, `document.getElementById("filter-count").textContent`)
@@ -175,7 +176,7 @@ func TestTheFilterNarrowsTheRecords(t *testing.T) {
 	mustBeQuiet(t, opened)
 }
 
-func TestTheKeyboardReachesEverything(t *testing.T) {
+func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	opened := open(t, reportFile(t, sample(), ""), view{1280, 900, "light", true})
 	opened.do(t, slash())
@@ -202,7 +203,7 @@ func TestTheKeyboardReachesEverything(t *testing.T) {
 	}
 }
 
-func TestWithoutScriptsTheTableIsWhole(t *testing.T) {
+func TestWithoutScripts(t *testing.T) {
 	t.Parallel()
 	opened := open(t, reportFile(t, sample(), ""), view{1280, 900, "light", false})
 	if rows := ask[int](t, opened, shownRows); rows != 200 {
@@ -213,15 +214,15 @@ func TestWithoutScriptsTheTableIsWhole(t *testing.T) {
 	}
 }
 
-// slash is the key as a keyboard sends it. KeyEvent sends its character apart, so
-// that it would be typed although the page takes the key.
+// slash is the key as a keyboard sends it. KeyEvent sends the character separately, so it
+// would be typed although the page handles the key.
 func slash() chromedp.Action[chromedp.Void] {
 	return command(input.DispatchKeyEvent, input.DispatchKeyEventParams{
 		Type: input.DispatchKeyEventTypeKeyDown, Key: "/", Code: "Slash", Text: "/", WindowsVirtualKeyCode: 191,
 	})
 }
 
-func TestPrintedAllRecordsAreOnPaperAndNoControl(t *testing.T) {
+func TestPrint(t *testing.T) {
 	t.Parallel()
 	opened := open(t, reportFile(t, sample(), ""), view{1280, 900, "light", true})
 	opened.do(t, command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"}))

@@ -14,7 +14,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/report"
 )
 
-// envelope is one that the sample's coordinator decides on.
+// envelope is an envelope that the coordinator of the sample decides on.
 type envelope struct {
 	id, tenant, subsystem, parameter string
 
@@ -43,7 +43,7 @@ const sampleDays = 14
 
 func sampleStart() time.Time { return time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC) }
 
-// sampleRecords is what a coordinator that never existed decided in two weeks.
+// sampleRecords are the decisions of an invented coordinator in two weeks.
 func sampleRecords() []audit.Record {
 	random := rand.New(rand.NewPCG(7, 11))
 	envelopes := sampleEnvelopes()
@@ -72,7 +72,7 @@ func sampleRecords() []audit.Record {
 	}
 }
 
-// decide is a coordinator's decision as it might be.
+// decide makes a plausible decision.
 func decide(random *rand.Rand, e *envelope, all []*envelope, now time.Time, n int) audit.Record {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:8], random.Uint64())
@@ -83,6 +83,7 @@ func decide(random *rand.Rand, e *envelope, all []*envelope, now time.Time, n in
 		TargetSubsystem: e.subsystem, TargetParameter: e.parameter,
 		DecisionTimestamp: now, Seq: int64(n + 1), CreatedAt: now.Add(3 * time.Millisecond),
 		Decision: audit.Applied, Reason: "applied, nothing stood in its way",
+		ReasonCode: "NOTHING_IN_THE_WAY", PolicyVersion: "2026-03", Actor: fmt.Sprintf("coordinator-%d", n%2+1),
 	}
 	var rivals []*envelope
 	for _, other := range all {
@@ -96,11 +97,14 @@ func decide(random *rand.Rand, e *envelope, all []*envelope, now time.Time, n in
 		switch chance := random.IntN(100); {
 		case e.class == audit.Unknown:
 			rec.Decision, rec.Reason, rec.ConflictingEnvelopeID = audit.Rejected, "no class declared", rival.id
+			rec.ReasonCode = "NO_CLASS"
 		case e.active && chance < 32:
 			rec.Decision, rec.PreemptingEnvelopeID = audit.Preempted, rival.id
+			rec.ReasonCode, rec.Links.CausedBy, rec.Details = "OUTRANKED", uuid.NewSHA1(id, nil), `{"own_rank": 3, "rank_of_the_other": 1}`
 			rec.Reason = fmt.Sprintf("preempted: %s holds %s of the %s", rival.id, e.parameter, e.subsystem)
 		case chance < 46:
 			rec.Decision, rec.ConflictingEnvelopeID = audit.Rejected, rival.id
+			rec.ReasonCode = "SAME_PARAMETER"
 			rec.Reason = fmt.Sprintf("%s goes first on %s", rival.id, e.parameter)
 		default:
 			rec.CounterpartClass = ""
@@ -127,25 +131,34 @@ func sample() report.Data {
 			Window: audit.Window{Since: start, Until: start.AddDate(0, 0, sampleDays)},
 		},
 		Made:      start.AddDate(0, 0, sampleDays).Add(6 * time.Hour),
+		Guards:    report.Guards{Checked: true},
 		Breakdown: breakdownOf(recs),
 	}
 	data.Signals, data.Lanes = signalsOf(recs)
+	data.Breakdown.ByReasonCode = codesOf(recs)
+	data.Completeness = sampleAccount(int64(len(recs)), start)
 	latest := slices.Clone(recs[len(recs)-200:])
 	slices.Reverse(latest)
 	data.Latest = latest
 	return data
 }
 
-// hostile is the sample with texts in it that would be elements and scripts.
+// hostile is the sample with texts that would be elements and scripts.
 func hostile() report.Data {
 	data := sample()
 	const script = `<script>window.hacked = true</script>`
 	long := "envelope-with-a-very-long-name-" + longWord(69)
-	data.Latest[0].Reason = script
+	data.Latest[0].Reason, data.Latest[0].ReasonCode = script, ""
 	data.Latest[1].Reason = `"><img src=x onerror="window.hacked = true">`
 	data.Latest[2].EnvelopeID, data.Latest[2].TenantID = long, longWord(100)
 	data.Latest[3].TargetParameter = script
 	data.Latest[4].Reason = longWord(3000)
+	data.Latest[5].ReasonCode, data.Latest[5].Actor, data.Latest[5].Links.CorrelationID = longWord(100), script, longWord(100)
+	data.Latest[5].Details = audit.Details(`{"` + longWord(3000) + `": "` + script + `"}`)
+	data.Breakdown.ByReasonCode[longWord(100)] = map[audit.Decision]int64{audit.Applied: 1, "EXPIRED": 1}
+	data.Breakdown.ByReasonCode[script] = map[audit.Decision]int64{audit.Rejected: 2}
+	data.Completeness.Sources[4].Label, data.Completeness.Sources[12].Label = script, longWord(200)
+	data.Completeness.Sources[13].ReservedThrough, data.Completeness.Sources[13].LastBlock = math.MaxInt64, math.MaxInt64/2
 	data.Lanes[0].Oscillation.EnvelopeID = script
 	data.Lanes[0].Oscillation.PreemptingEnvelopes = map[string]int64{script: 3, long: 2}
 	data.Lanes[1].Oscillation.EnvelopeID, data.Lanes[1].Oscillation.TenantID = long, longWord(100)
@@ -163,7 +176,7 @@ func longWord(length int) string {
 	return string(word)
 }
 
-// hourly is the sample's first two days.
+// hourly is the first two days of the sample.
 func hourly() report.Data {
 	data := sample()
 	start := sampleStart()
@@ -208,7 +221,7 @@ func centuries() report.Data {
 	return data
 }
 
-// years is a window of two years, half of it filled.
+// years is a window of two years of which half has records.
 func years() report.Data {
 	data := sample()
 	start := sampleStart()

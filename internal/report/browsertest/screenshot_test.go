@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestScreenshot makes the picture in docs/ where COORDAUDIT_SCREENSHOT names it.
+// TestScreenshot makes the picture in docs/ if COORDAUDIT_SCREENSHOT names it.
 // COORDAUDIT_SCREENSHOT_VIEW, such as 400-dark, asks for another view.
 func TestScreenshot(t *testing.T) {
 	t.Parallel()
@@ -40,9 +40,9 @@ func TestScreenshot(t *testing.T) {
 	}
 }
 
-// smaller is the picture in 256 colours, which a page like this hardly shows and
-// which takes half the space. Of colours that are nearly the same the most frequent
-// one stays: letters have many at their edges.
+// smaller is the picture in 256 colours. The difference is hardly visible and the file is
+// half as large. Of colours that are nearly the same it keeps the most frequent one,
+// because letters have many at their edges.
 func smaller(t *testing.T, picture []byte) []byte {
 	t.Helper()
 	full, err := png.Decode(bytes.NewReader(picture))

@@ -1,0 +1,164 @@
+package audit
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// CompletenessQuery selects the sources to account for. It has no scope: a source accepts the
+// records of all tenants.
+type CompletenessQuery struct {
+	// Window selects the sources that made a statement in it, or whose rows were inserted in
+	// it. Each of them is accounted for as a whole. Defaults to all of time.
+	Window Window
+}
+
+// Validate reports every fault of the query in one [InvalidQueryError], or returns nil.
+func (q CompletenessQuery) Validate() error {
+	var faults faultList
+	faults.window(q.Window)
+	return faults.queryErr()
+}
+
+// Completeness compares what sources have accepted with what is stored, at one moment. It
+// proves that nothing is missing of what the sources' statements speak of. It says nothing
+// about a writer that numbers nothing.
+type Completeness struct {
+	// At is the database's clock at that moment.
+	At time.Time
+
+	// Sources are in the order of their first statement. Sources without any come last.
+	Sources []SourceAccount
+
+	// Unnumbered is the number of records that no source has numbered: those of Persist,
+	// PersistTx and PersistMany, and those of older releases.
+	Unnumbered int64
+}
+
+// Complete reports whether no ordinal is unexplained and nothing contradicts a statement.
+func (c Completeness) Complete() bool {
+	for i := range c.Sources {
+		if len(c.Sources[i].Unexplained) > 0 || len(c.Sources[i].Findings) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// SourceAccount accounts for each ordinal of one source: AcceptedThrough = present, dropped,
+// rejected, already persisted, waiting and unexplained ones together, as far as they are not
+// beyond AcceptedThrough.
+type SourceAccount struct {
+	SourceID uuid.UUID
+
+	// Label says who the source is: the host, the process and the program.
+	Label string
+
+	// OpenedAt and LastStatementAt are when its first and its last statement were stored, by
+	// the database's clock. They are zero if there is none.
+	OpenedAt, LastStatementAt time.Time
+
+	// Closed means that the source has ended and has said so. A source that is killed does not.
+	Closed bool
+
+	// Imported means that its records came from a file. Its own account is in the trail that
+	// the file was exported from, and nothing is expected here.
+	Imported bool
+
+	// AcceptedThrough is the highest ordinal that a statement speaks of, ReservedThrough the
+	// highest one that may have been given.
+	AcceptedThrough, ReservedThrough int64
+
+	// Present is the number of ordinals that a row carries.
+	Present int64
+
+	// Explained counts the ordinals that will never come, by cause.
+	Explained Explained
+
+	// Waiting is the number of ordinals that were not decided when the last statement was
+	// made: their records are in the source's memory or spool.
+	Waiting int64
+
+	// LastBlock is the number of ordinals beyond AcceptedThrough that no row carries, of a
+	// source that has not closed. No one can tell whether they were given.
+	LastBlock int64
+
+	// Unexplained are the ordinals that were given, are not stored, and that nothing explains:
+	// their records are lost, or were removed.
+	Unexplained []OrdinalRange
+
+	// Findings are contradictions between statements and rows.
+	Findings []Finding
+}
+
+// UnexplainedTotal returns the number of unexplained ordinals.
+func (a SourceAccount) UnexplainedTotal() (ordinals int64) {
+	for _, r := range a.Unexplained {
+		ordinals += r.Total()
+	}
+	return ordinals
+}
+
+// Finished reports whether nothing is left to look at: the source has closed or came with a
+// file, no ordinal waits or is unexplained, and nothing contradicts a statement.
+func (a SourceAccount) Finished() bool {
+	return (a.Closed || a.Imported) && a.Waiting == 0 && len(a.Unexplained) == 0 && len(a.Findings) == 0
+}
+
+// Explained counts ordinals that will never come, by cause.
+type Explained struct {
+	// Dropped records were kept nowhere. Their callers got an error, and a [Gap] counts them.
+	Dropped int64
+
+	// Rejected records were refused by the database for their own sake.
+	Rejected int64
+
+	// AlreadyPersisted records are stored under another source or ordinal.
+	AlreadyPersisted int64
+}
+
+// Total returns the sum of all causes.
+func (e Explained) Total() int64 { return e.Dropped + e.Rejected + e.AlreadyPersisted }
+
+// OrdinalRange holds the ordinals from First to Last, both included. Before is when the first
+// statement that speaks of them reached the database, After when the one before it did, by the
+// database's clock. Their records were accepted before Before, and after After unless that
+// statement had waited in a spool. Either is zero if there is no such statement.
+type OrdinalRange struct {
+	First, Last   int64
+	After, Before time.Time
+}
+
+// Total returns the number of ordinals in the range.
+func (r OrdinalRange) Total() int64 { return r.Last - r.First + 1 }
+
+// Finding is a contradiction between statements and rows.
+type Finding struct {
+	Kind FindingKind
+
+	// First and Last are ordinals, or numbers of statements for [MissingStatement]. They are 0
+	// if the finding is about the source as a whole.
+	First, Last int64
+}
+
+// FindingKind names a contradiction.
+type FindingKind string
+
+// The kinds of findings.
+const (
+	// RepeatedOrdinal: several rows carry the ordinal.
+	RepeatedOrdinal FindingKind = "repeated ordinal"
+
+	// UnexpectedRow: a row carries an ordinal that will never come, as a statement says.
+	UnexpectedRow FindingKind = "unexpected row"
+
+	// UnreservedRow: a row carries an ordinal that no statement has reserved.
+	UnreservedRow FindingKind = "unreserved row"
+
+	// MissingStatement: statements with higher numbers are there, these are not.
+	MissingStatement FindingKind = "missing statement"
+
+	// NoStatements: rows carry the source's id, and it has no statement.
+	NoStatements FindingKind = "no statements"
+)

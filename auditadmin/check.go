@@ -1,0 +1,279 @@
+package auditadmin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hoc-analytics/coordaudit/auditadmin/internal/catalog"
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
+)
+
+const doingCheck = "checking the schema and its guards"
+
+// Check compares the trail that the connection's search_path leads to with what the
+// migrations create, and returns the differences, errors first. An empty result means
+// that every guard exists and is enabled. Check changes nothing, takes no lock that
+// blocks other sessions, and leaves the session unchanged. It also works on a standby
+// and through a pooler.
+//
+// A trail that lacks migrations is reported as an Error on the version table. What
+// those migrations would create is not listed. Differences that a newer program's
+// migrations made are listed as notices.
+func Check(ctx context.Context, conn *pgx.Conn) ([]Difference, error) {
+	found, err := inspect(ctx, conn)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doingCheck, err)
+	}
+	return found.differences, nil
+}
+
+// inspection is the result of a check, also for Repair.
+type inspection struct {
+	differences []Difference
+	stands      bool  // the table of records exists
+	ours        bool  // and it has the column that the migrations add
+	versions    state // the state that the version table records
+	database    catalog.Database
+	schema      string  // the trail's schema, quoted
+	described   []int64 // the versions that this program knows
+}
+
+// state is the schema's version, according to the version table.
+type state int
+
+const (
+	unversioned state = iota // no version table, or an empty one
+	behind
+	current
+	ahead
+	unreadable
+)
+
+func inspect(ctx context.Context, conn *pgx.Conn) (*inspection, error) {
+	described, err := catalog.Described()
+	if err != nil {
+		return nil, err
+	}
+	tx, err := catalog.Begin(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // it only reads
+	i := &inspection{described: described.Versions}
+	if err := i.look(ctx, tx, described); err != nil {
+		return nil, err
+	}
+	for n := range i.differences {
+		i.differences[n] = i.differences[n].printable()
+	}
+	slices.SortStableFunc(i.differences, func(a, b Difference) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
+	return i, nil
+}
+
+func rank(s Severity) int { return slices.Index([]Severity{Error, Unchecked, Notice}, s) }
+
+func (i *inspection) look(ctx context.Context, tx pgx.Tx, described catalog.Schema) (err error) {
+	places, err := catalog.Locate(ctx, tx, append(described.TableNames(), auditmigrate.VersionTable))
+	if err != nil {
+		return err
+	}
+	if err := catalog.Isolate(ctx, tx); err != nil {
+		return err
+	}
+	if i.database, err = catalog.ReadDatabase(ctx, tx); err != nil {
+		return err
+	}
+	i.checkDatabase()
+	trail := i.locate(places)
+	if trail == nil {
+		return nil
+	}
+	i.schema = trail.Quoted
+	if err := i.checkVersions(ctx, tx, *trail, described); err != nil {
+		return err
+	}
+	if !i.stands {
+		i.missingRecords(*trail)
+		return nil
+	}
+	if i.versions == behind {
+		return nil
+	}
+	found, err := readAll(ctx, tx, *trail, described)
+	if err != nil {
+		return err
+	}
+	if records := found.Table(catalog.Records); records != nil {
+		i.ours = slices.ContainsFunc(records.Columns, func(c catalog.Column) bool { return c.Name == "seq" })
+	}
+	if i.versions == unversioned && !i.ours {
+		return nil // the predecessor's table, which migrate up adopts
+	}
+	list := compare(described, found, trail.Quoted)
+	positions, err := comparePositions(ctx, tx, found, trail.Quoted)
+	if err != nil {
+		return err
+	}
+	list = append(list, positions...)
+	if i.versions == ahead {
+		for n := range list {
+			list[n].Automatic, list[n].steps = false, nil
+			if list[n].Severity == Error {
+				list[n].Severity = Notice
+				list[n].Repair = "a newer program has migrated this database: check it with that program's migrate validate"
+			}
+		}
+	}
+	i.differences = append(i.differences, list...)
+	return nil
+}
+
+// readAll reads the trail and what stands around it.
+func readAll(ctx context.Context, tx pgx.Tx, trail catalog.Place, described catalog.Schema) (catalog.Schema, error) {
+	found, err := catalog.Read(ctx, tx, trail.Schema, append(described.TableNames(), auditmigrate.VersionTable), described.FunctionNames())
+	if err != nil {
+		return found, err
+	}
+	if found.Taken, err = catalog.ReadTaken(ctx, tx, trail.Schema, described.TableNames(), givenNames(described)); err != nil {
+		return found, err
+	}
+	found.Members, err = catalog.ReadMembers(ctx, tx, trail.Schema, catalog.Records)
+	return found, err
+}
+
+func (i *inspection) add(d Difference) { i.differences = append(i.differences, d) }
+
+// checkDatabase checks the encoding: texts are compared and counted in characters of
+// UTF-8.
+func (i *inspection) checkDatabase() {
+	if i.database.Encoding != "UTF8" {
+		i.add(Difference{
+			Object: "database " + i.database.Name, Severity: Error, Want: "encoding UTF8", Got: "encoding " + i.database.Encoding,
+			Repair: "cannot be changed: create a database with ENCODING 'UTF8', and move the trail there by pg_dump and pg_restore",
+		})
+	}
+}
+
+// locate finds the one schema that the trail is in.
+func (i *inspection) locate(places []catalog.Place) *catalog.Place {
+	var trail *catalog.Place
+	for n, place := range places {
+		if place.OnPath && (trail == nil || (slices.Contains(place.Tables, catalog.Records) && !slices.Contains(trail.Tables, catalog.Records))) {
+			trail = &places[n]
+		}
+	}
+	if trail == nil {
+		i.nowhere(places)
+		return nil
+	}
+	i.stands = slices.Contains(trail.Tables, catalog.Records)
+	for _, place := range places {
+		if place.OnPath && place.Schema != trail.Schema {
+			for _, table := range place.Tables {
+				i.add(Difference{
+					Object: "table " + place.Quoted + "." + table, Severity: Error,
+					Want: "no second table of this name next to the trail in schema " + trail.Quoted,
+					Got:  "it is there, and the search_path leads to both schemas",
+					Repair: "decide which one is the trail, name it by --schema, and take the other schema off the search_path of every service (in the database URL, or by ALTER ROLE … SET search_path): " +
+						"no row is moved or dropped for you",
+				})
+			}
+		}
+	}
+	return trail
+}
+
+// nowhere reports that there is no trail, and which one the session cannot see.
+func (i *inspection) nowhere(places []catalog.Place) {
+	d := Difference{Object: "table " + catalog.Records, Severity: Error, Want: "a table that the search_path leads to", Got: "missing", Repair: "migrate up"}
+	var elsewhere []string
+	for _, place := range places {
+		if slices.Contains(place.Tables, catalog.Records) {
+			elsewhere = append(elsewhere, place.Quoted)
+		}
+	}
+	if len(elsewhere) > 0 {
+		d.Got = "only in schema " + strings.Join(elsewhere, ", ") + ", which the search_path does not lead to or this role may not use"
+		d.Repair = "name that schema by --schema or by search_path in the database URL, and grant this role USAGE on it"
+	}
+	i.add(d)
+}
+
+func (i *inspection) missingRecords(trail catalog.Place) {
+	d := Difference{Object: "table " + trail.Quoted + "." + catalog.Records, Severity: Error, Want: "a table", Got: "missing", Repair: "migrate up"}
+	if i.versions != unversioned {
+		d.Repair = "cannot be repaired: its content is gone, although the version table records its creation: restore it from a backup"
+	}
+	i.add(d)
+}
+
+// checkVersions compares the version table with the migrations of this program.
+func (i *inspection) checkVersions(ctx context.Context, tx pgx.Tx, trail catalog.Place, described catalog.Schema) error {
+	d := Difference{Object: "table " + trail.Quoted + "." + auditmigrate.VersionTable, Severity: Error, Want: "versions " + list(described.Versions), Got: "missing", Repair: "migrate up"}
+	var versions []int64
+	if slices.Contains(trail.Tables, auditmigrate.VersionTable) {
+		var why string
+		err := attempt(ctx, tx, func(tx pgx.Tx) (err error) {
+			versions, err = catalog.Versions(ctx, tx, trail.Quoted)
+			return err
+		}, &why)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			i.versions = unreadable
+			d.Severity, d.Got, d.Repair = Unchecked, "cannot be checked: "+why, fmt.Sprintf("GRANT SELECT ON %s.%s TO %s;", trail.Quoted, auditmigrate.VersionTable, i.database.Role)
+			i.add(d)
+			return nil
+		}
+		d.Got = "versions " + list(versions)
+	}
+	var missing []int64
+	for _, version := range described.Versions {
+		if !slices.Contains(versions, version) {
+			missing = append(missing, version)
+		}
+	}
+	switch {
+	case len(versions) == 0:
+		i.versions = unversioned
+		if d.Got != "missing" {
+			d.Got = "no version"
+		}
+		i.add(d)
+	case len(missing) > 0:
+		i.versions = behind
+		i.add(d)
+	case slices.Max(versions) > slices.Max(described.Versions):
+		i.versions = ahead
+	default:
+		i.versions = current
+	}
+	return nil
+}
+
+func list(versions []int64) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(versions), " ", ", "), "[]")
+}
+
+// attempt runs a query in a savepoint. If the server refuses it, why is the reason,
+// and the transaction continues.
+func attempt(ctx context.Context, tx pgx.Tx, ask func(pgx.Tx) error, why *string) error {
+	err := pgx.BeginFunc(ctx, tx, ask)
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || strings.HasPrefix(pgErr.Code, "57P") {
+		return err
+	}
+	*why = pgErr.Message
+	if pgErr.Code == "55P03" {
+		*why = "another session has locked it"
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package catalog
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Taken is a name that the migrations give to an index or a constraint of a table, and
+// that something else has.
+type Taken struct {
+	Name string `json:"name"`
+
+	// Kind is pg_class.relkind, or "constraint".
+	Kind string `json:"kind"`
+
+	// Of is the table of the index or constraint, with its schema.
+	Of string `json:"of,omitempty"`
+
+	// Type is pg_constraint.contype.
+	Type string `json:"type,omitempty"`
+}
+
+// ReadTaken lists the relations of these names in a schema, and the constraints of these
+// names on the tables. Names of relations are unique in a schema, names of constraints on
+// a table.
+func ReadTaken(ctx context.Context, tx pgx.Tx, schema string, tables, names []string) ([]Taken, error) {
+	var taken []Taken
+	return taken, query(ctx, tx, "reading the catalogs", &taken, `
+		SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) ORDER BY x.kind, x.of, x.name), '[]')::text
+		FROM (
+			SELECT
+				c.relname AS name,
+				c.relkind::text AS kind,
+				(
+					SELECT pg_catalog.quote_ident(v.nspname) || '.' || pg_catalog.quote_ident(t.relname)
+					FROM pg_catalog.pg_index AS i
+					JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid
+					JOIN pg_catalog.pg_namespace AS v ON v.oid = t.relnamespace
+					WHERE i.indexrelid = c.oid
+				) AS of,
+				NULL AS type
+			FROM pg_catalog.pg_class AS c
+			JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+			WHERE n.nspname = $1::text AND c.relname = ANY ($3::text[])
+			UNION ALL
+			SELECT
+				k.conname,
+				'constraint',
+				pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.relname),
+				k.contype::text
+			FROM pg_catalog.pg_constraint AS k
+			JOIN pg_catalog.pg_class AS t ON t.oid = k.conrelid
+			JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
+			WHERE n.nspname = $1::text AND t.relname = ANY ($2::text[]) AND k.conname = ANY ($3::text[])
+		) AS x`, schema, tables, names)
+}
+
+// ReadMembers lists the roles that are members of the owner of a table, or of a role of
+// PostgreSQL that may write to every table. Superusers are left out: no grant binds them.
+func ReadMembers(ctx context.Context, tx pgx.Tx, schema, table string) ([]Member, error) {
+	var members []Member
+	return members, query(ctx, tx, "reading the catalogs", &members, `
+		SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) ORDER BY x.of, x.role), '[]')::text
+		FROM (
+			SELECT
+				pg_catalog.quote_ident(r.rolname) AS role,
+				pg_catalog.quote_ident(o.rolname) AS of,
+				EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m WHERE m.roleid = o.oid AND m.member = r.oid) AS direct
+			FROM pg_catalog.pg_roles AS o
+			JOIN pg_catalog.pg_roles AS r ON r.oid <> o.oid AND NOT r.rolsuper AND r.rolname !~ '^pg_' AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER')
+			WHERE NOT o.rolsuper
+				AND (
+					o.rolname IN ('pg_write_all_data', 'pg_maintain')
+					OR o.oid = (
+						SELECT c.relowner
+						FROM pg_catalog.pg_class AS c
+						JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+						WHERE n.nspname = $1::text AND c.relname = $2::text
+					)
+				)
+		) AS x`, schema, table)
+}

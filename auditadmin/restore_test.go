@@ -1,0 +1,306 @@
+package auditadmin_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/auditadmin"
+	"github.com/hoc-analytics/coordaudit/internal/pglocal"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
+)
+
+// program runs one of PostgreSQL's client programs on a database.
+func program(t *testing.T, url, name string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	bin, err := pglocal.Find()
+	if errors.Is(err, pglocal.ErrNoPrograms) {
+		t.Skip("needs PostgreSQL's programs: " + name)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name), append([]string{"--dbname=" + url}, args...)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	err = cmd.Run()
+	if strings.Contains(complaints.String(), "server version mismatch") {
+		t.Skip("needs a " + name + " of the server's version: " + complaints.String())
+	}
+	return out.String(), complaints.String(), err
+}
+
+func mustRun(t *testing.T, url, name string, args ...string) string {
+	t.Helper()
+	stdout, stderr, err := program(t, url, name, args...)
+	if err != nil {
+		t.Fatalf("%s %v: %v: %s", name, args, err, stderr)
+	}
+	return stdout
+}
+
+// source is a trail with records, a gap and a statement, as its readers see it.
+type source struct {
+	db                        *testdb.DB
+	records, gaps, statements []string
+}
+
+func newSource(t *testing.T) source {
+	t.Helper()
+	db := testdb.New(t)
+	persist(t, db, "before", 20)
+	execute(t, db, insertRecord)
+	return source{
+		db: db, records: rows(t, db, "coordination_audit_records"), gaps: rows(t, db, "coordination_audit_gaps"),
+		statements: rows(t, db, "coordination_audit_statements"),
+	}
+}
+
+// persist stores records in the way of a service.
+func persist(t *testing.T, db *testdb.DB, envelope string, n int) {
+	t.Helper()
+	store := coordaudit.New(db.Pool, coordaudit.Config{Timeout: time.Minute})
+	for i := range n {
+		_, err := store.Persist(t.Context(), audit.Record{
+			EnvelopeID: fmt.Sprintf("%s-%d", envelope, i), EnvelopeClass: audit.Cost, Decision: audit.Applied, Reason: "a reason",
+			DecisionTimestamp: time.Date(2026, 1, 1, 0, 0, i/2, 0, time.UTC), TenantID: "acme",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// restored is a restored database and the expected differences.
+type restored struct {
+	from source
+	db   *testdb.DB
+	off  []string // the objects of some errors; empty if the trail is valid
+	lost bool     // the gaps and the statements were not part of the restore
+}
+
+// check compares the result of Check with the expected errors, then repairs, writes
+// and reads.
+func (r restored) check(t *testing.T) {
+	t.Helper()
+	conn := connect(t, r.db, "")
+	errs := auditadmin.Errors(check(t, conn))
+	for _, object := range r.off {
+		if find(errs, object, auditadmin.Error) == nil {
+			t.Errorf("nothing about %s in %v", object, errs)
+		}
+	}
+	if len(r.off) == 0 && len(errs) > 0 {
+		t.Errorf("it is as the migrations make it, and yet: %v", errs)
+	}
+	left, actions := repair(t, conn)
+	if len(left) > 0 {
+		t.Fatalf("left: %v after %+v", left, actions)
+	}
+	if (len(actions) > 0) != (len(r.off) > 0) {
+		t.Errorf("%d actions, %d off: %+v", len(actions), len(r.off), actions)
+	}
+	if err := migrator(t, r.db).Validate(t.Context()); err != nil {
+		t.Errorf("the version table: %v", err)
+	}
+	if diff := cmp.Diff(r.from.records, rows(t, r.db, "coordination_audit_records")); diff != "" {
+		t.Errorf("records (-source +restored):\n%s", diff)
+	}
+	if diff := cmp.Diff(r.from.gaps, rows(t, r.db, "coordination_audit_gaps")); diff != "" && !r.lost {
+		t.Errorf("gaps (-source +restored):\n%s", diff)
+	}
+	if diff := cmp.Diff(r.from.statements, rows(t, r.db, "coordination_audit_statements")); diff != "" && !r.lost {
+		t.Errorf("statements (-source +restored):\n%s", diff)
+	}
+	persist(t, r.db, "after", 20)
+	r.checkReading(t)
+	checkImmutable(t, r.db.Pool, "coordination_audit_records")
+	if !r.lost {
+		checkImmutable(t, r.db.Pool, "coordination_audit_gaps")
+		checkImmutable(t, r.db.Pool, "coordination_audit_statements")
+	}
+}
+
+// checkReading reads page by page. Each record must come once, and no number twice.
+func (r restored) checkReading(t *testing.T) {
+	t.Helper()
+	store := coordaudit.New(r.db.Pool, coordaudit.Config{})
+	var ids, numbers []string
+	query := audit.Query{Scope: audit.AllTenants(), Limit: 7}
+	for record, err := range store.All(t.Context(), query) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, numbers = append(ids, record.AuditID.String()), append(numbers, strconv.FormatInt(record.Seq, 10))
+	}
+	if want := len(r.from.records) + 20; len(ids) != want || len(distinct(ids)) != want || len(distinct(numbers)) != want {
+		t.Errorf("%d records, %d ids, %d numbers, want %d of each", len(ids), len(distinct(ids)), len(distinct(numbers)), want)
+	}
+}
+
+func distinct(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func TestRestoreFullDump(t *testing.T) {
+	t.Parallel()
+	from, to := newSource(t), testdb.NewEmpty(t)
+	dump := filepath.Join(t.TempDir(), "full.dump")
+	mustRun(t, from.db.URL, "pg_dump", "--format=custom", "--file="+dump)
+	mustRun(t, to.URL, "pg_restore", "--exit-on-error", dump)
+	restored{from: from, db: to}.check(t)
+}
+
+func TestRestoreTextTwice(t *testing.T) {
+	t.Parallel()
+	from := newSource(t)
+	db := from.db
+	for range 2 {
+		file := filepath.Join(t.TempDir(), "full.sql")
+		mustRun(t, db.URL, "pg_dump", "--file="+file)
+		db = testdb.NewEmpty(t)
+		mustRun(t, db.URL, "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file="+file)
+	}
+	restored{from: from, db: db}.check(t)
+}
+
+// A pg_dump that disables triggers ends its restore with ENABLE TRIGGER ALL, which
+// removes their ALWAYS.
+func TestRestoreDataOnly(t *testing.T) {
+	t.Parallel()
+	from, to := newSource(t), testdb.New(t)
+	file := filepath.Join(t.TempDir(), "data.sql")
+	mustRun(t, from.db.URL, "pg_dump", "--data-only", "--disable-triggers", "--exclude-table=coordaudit_schema_version", "--file="+file)
+	mustRun(t, to.URL, "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file="+file)
+	restored{from: from, db: to, off: []string{
+		"trigger coordination_audit_refuse_update_delete on " + records, "trigger coordination_audit_refuse_truncate on " + records,
+		"trigger coordination_audit_gaps_refuse_update_delete on " + gaps, "trigger coordination_audit_gaps_refuse_truncate on " + gaps,
+		"trigger coordination_audit_statements_refuse_update_delete on " + statements, "trigger coordination_audit_statements_refuse_truncate on " + statements,
+	}}.check(t)
+}
+
+// COPY moves the rows alone, so the sequences stay where they were.
+func TestRestoreRowsOnly(t *testing.T) {
+	t.Parallel()
+	from, to := newSource(t), testdb.New(t)
+	for _, table := range []string{"coordination_audit_records", "coordination_audit_gaps", "coordination_audit_statements"} {
+		file := filepath.Join(t.TempDir(), table)
+		mustRun(t, from.db.URL, "psql", "--no-psqlrc", `--command=\copy `+table+` TO '`+file+`'`)
+		mustRun(t, to.URL, "psql", "--no-psqlrc", `--command=\copy `+table+` FROM '`+file+`'`)
+	}
+	restored{from: from, db: to, off: []string{"sequence " + records + "_seq_seq", "sequence " + gaps + "_seq_seq", "sequence " + statements + "_seq_seq"}}.check(t)
+}
+
+// A single table comes without the function of its triggers and without the version
+// table.
+func TestRestoreOneTable(t *testing.T) {
+	t.Parallel()
+	from, to := newSource(t), testdb.NewEmpty(t)
+	file := filepath.Join(t.TempDir(), "table.sql")
+	mustRun(t, from.db.URL, "pg_dump", "--table=coordination_audit_records", "--file="+file)
+	_, stderr, err := program(t, to.URL, "psql", "--no-psqlrc", "--quiet", "--file="+file)
+	if err != nil || !strings.Contains(stderr, "function public.coordination_audit_refuse_change() does not exist") {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	restored{from: from, db: to, lost: true, off: []string{
+		"table public.coordaudit_schema_version", "function public.coordination_audit_refuse_change()", "table " + gaps, "table " + statements,
+		"trigger coordination_audit_refuse_update_delete on " + records, "trigger coordination_audit_refuse_truncate on " + records,
+	}}.check(t)
+}
+
+// Without its last section, a restore has no keys, indexes or triggers.
+func TestRestoreNoPostData(t *testing.T) {
+	t.Parallel()
+	from, to := newSource(t), testdb.NewEmpty(t)
+	dump := filepath.Join(t.TempDir(), "full.dump")
+	mustRun(t, from.db.URL, "pg_dump", "--format=custom", "--file="+dump)
+	mustRun(t, to.URL, "pg_restore", "--exit-on-error", "--section=pre-data", "--section=data", dump)
+	restored{from: from, db: to, off: []string{
+		"primary key of " + records, "primary key of " + gaps, "primary key of " + statements, "index public.coordination_audit_time_idx", "index public.coordination_audit_scope_time_idx",
+		"trigger coordination_audit_refuse_update_delete on " + records, "trigger coordination_audit_gaps_refuse_truncate on " + gaps,
+	}}.check(t)
+}
+
+// The schema alone comes with an empty version table.
+func TestRestoreSchemaOnly(t *testing.T) {
+	t.Parallel()
+	from, to := newSource(t), testdb.NewEmpty(t)
+	file := filepath.Join(t.TempDir(), "schema.sql")
+	mustRun(t, from.db.URL, "pg_dump", "--schema-only", "--file="+file)
+	mustRun(t, to.URL, "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file="+file)
+	from.records, from.gaps = []string{}, nil
+	restored{from: from, db: to, lost: true, off: []string{"table public.coordaudit_schema_version"}}.check(t)
+}
+
+// A logical subscription replicates rows, but not the positions of sequences.
+func TestPromotedSubscriber(t *testing.T) {
+	t.Parallel()
+	settings := map[string]string{"wal_level": "logical", "max_wal_senders": "10", "max_replication_slots": "10", "max_logical_replication_workers": "10"}
+	publisher := startServer(t, settings)
+	subscriber := startServer(t, settings)
+	from := source{db: testdb.NewOn(t, publisher)}
+	persist(t, from.db, "before", 10)
+	to := testdb.NewOn(t, subscriber)
+
+	execute(t, from.db, "CREATE PUBLICATION trail FOR TABLE coordination_audit_records, coordination_audit_gaps, coordination_audit_statements")
+	host := from.db.Pool.Config().ConnConfig
+	executeAlone(t, to, fmt.Sprintf("CREATE SUBSCRIPTION trail CONNECTION 'host=%s port=%d dbname=%s user=%s' PUBLICATION trail", host.Host, host.Port, host.Database, host.User))
+	persist(t, from.db, "streamed", 10)
+	execute(t, from.db, insertRecord)
+	from.records, from.gaps = rows(t, from.db, "coordination_audit_records"), rows(t, from.db, "coordination_audit_gaps")
+	from.statements = rows(t, from.db, "coordination_audit_statements")
+	eventually(t, to, fmt.Sprintf("SELECT (SELECT count(*) FROM coordination_audit_records) = %d AND (SELECT count(*) FROM coordination_audit_gaps) = %d AND (SELECT count(*) FROM coordination_audit_statements) = %d",
+		len(from.records), len(from.gaps), len(from.statements)))
+	executeAlone(t, to, "DROP SUBSCRIPTION trail")
+
+	restored{from: from, db: to, off: []string{"sequence " + records + "_seq_seq", "sequence " + gaps + "_seq_seq", "sequence " + statements + "_seq_seq"}}.check(t)
+}
+
+func startServer(t *testing.T, settings map[string]string) *pglocal.Server {
+	t.Helper()
+	server, err := pglocal.Start(context.Background(), pglocal.Config{Settings: settings})
+	if errors.Is(err, pglocal.ErrNoPrograms) {
+		t.Skip("needs PostgreSQL's programs: servers of its own")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server
+}
+
+// executeAlone runs statements that must be outside a transaction and sent one by one.
+func executeAlone(t *testing.T, db *testdb.DB, sql string) {
+	t.Helper()
+	if _, err := db.Pool.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatalf("%v in %s", err, sql)
+	}
+}
+
+// eventually waits until a query for a boolean returns true.
+func eventually(t *testing.T, db *testdb.DB, sql string) {
+	t.Helper()
+	fixture.EventuallyTrue(t, db.Pool, 2*time.Minute, sql)
+}

@@ -1,0 +1,68 @@
+package auditdriver_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
+)
+
+// COPY returns no rows, so a trigger that changes them must be noticed even if it was
+// created after the session had looked for triggers.
+func TestCopyNoticesNewTrigger(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	driver, pool := driverOn(t, db.URL, nil)
+	for _, persist := range []func() ([]auditdriver.Item, error){
+		func() ([]auditdriver.Item, error) { return driver.PersistMany(t.Context(), []audit.Record{record()}) },
+		func() ([]auditdriver.Item, error) { return driver.CopyMany(t.Context(), []audit.Record{record()}) },
+	} {
+		if items, err := persist(); err != nil || items[0].Err != nil || items[0].Result.Outcome != audit.Persisted {
+			t.Fatalf("without a trigger: %+v, %v; want persisted", items, err)
+		}
+	}
+	const trigger = `CREATE FUNCTION changes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.reason := 'changed'; RETURN NEW; END $$;
+		CREATE TRIGGER changes BEFORE INSERT ON coordination_audit_records FOR EACH ROW EXECUTE FUNCTION changes()`
+	if _, err := db.Pool.Exec(t.Context(), trigger); err != nil {
+		t.Fatal(err)
+	}
+	wantConflict := func(call string, items []auditdriver.Item, err error) {
+		t.Helper()
+		conflict, ok := errors.AsType[*audit.ConflictError](items[0].Err)
+		if err != nil || !ok || len(conflict.Fields) != 1 || conflict.Fields[0] != "reason" {
+			t.Errorf("%s: %+v, %v; want a conflict in reason", call, items, err)
+		}
+	}
+	items, err := driver.CopyMany(t.Context(), []audit.Record{record()})
+	wantConflict("CopyMany", items, err)
+
+	// The session remembers what it has seen.
+	items, err = driver.PersistMany(t.Context(), []audit.Record{record()})
+	wantConflict("PersistMany", items, err)
+	if pool.Stat().NewConnsCount() != 1 {
+		t.Errorf("%d connections were used, want one", pool.Stat().NewConnsCount())
+	}
+}
+
+// A trigger that changes what does not count leaves a record persisted, and its result
+// complete.
+func TestHarmlessTriggerKeepsOutcome(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	const trigger = `ALTER TABLE coordination_audit_records DROP CONSTRAINT coordination_audit_optional_ids_not_empty;
+		CREATE FUNCTION empties() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.tenant_id := ''; RETURN NEW; END $$;
+		CREATE TRIGGER empties BEFORE INSERT ON coordination_audit_records FOR EACH ROW EXECUTE FUNCTION empties()`
+	if _, err := db.Pool.Exec(t.Context(), trigger); err != nil {
+		t.Fatal(err)
+	}
+	driver, pool := driverOn(t, db.URL, nil)
+	for _, call := range calls(t, driver, pool) {
+		rec := record()
+		result, err := call.persist(&rec)
+		if err != nil || result.Outcome != audit.Persisted || result.AuditID != rec.AuditID || result.Seq == 0 || result.CreatedAt.IsZero() {
+			t.Errorf("%s: %+v, %v; want persisted with seq and time", call.name, result, err)
+		}
+	}
+}

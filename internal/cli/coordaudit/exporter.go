@@ -1,0 +1,99 @@
+package coordaudit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/cli/term"
+	"github.com/hoc-analytics/coordaudit/internal/format"
+)
+
+// exporter writes records of the trail as JSON Lines. It remembers only numbers of what it
+// wrote.
+type exporter struct {
+	out      io.Writer
+	progress *term.Progress
+
+	hash        hash.Hash // of the bytes written
+	count       int64
+	bytes       int64
+	first, last int64 // the lowest and the highest seq
+}
+
+func newExporter(out io.Writer) *exporter { return &exporter{out: out, hash: sha256.New()} }
+
+// exportManifest says what an export contains.
+type exportManifest struct {
+	Count    int64      `json:"count"`
+	FirstSeq *int64     `json:"first_seq"` // the lowest; null if there is no record
+	LastSeq  *int64     `json:"last_seq"`  // the highest, the same way
+	SHA256   string     `json:"sha256"`
+	Scope    string     `json:"scope"`
+	Window   windowJSON `json:"window"`
+}
+
+func (ex *exporter) manifest(q audit.Query) exportManifest {
+	m := exportManifest{
+		Count:  ex.count,
+		SHA256: hex.EncodeToString(ex.hash.Sum(nil)),
+		Scope:  q.Scope.String(),
+		Window: windowObject(q.Window),
+	}
+	if ex.count > 0 {
+		m.FirstSeq, m.LastSeq = &ex.first, &ex.last
+	}
+	return m
+}
+
+// run writes all records of a query. One page is in memory. Each page has exportTimeout to
+// arrive, which does not include the time to write its records.
+func (ex *exporter) run(ctx context.Context, store *coordaudit.Store, q audit.Query, tried string) error {
+	late := fmt.Errorf("the database did not answer within %s", exportTimeout)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := time.AfterFunc(exportTimeout, func() { cancel(late) })
+	defer watch.Stop()
+	for rec, err := range store.All(ctx, q) {
+		watch.Stop()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return readFailed(tried, err)
+		}
+		if err := ex.write(rec); err != nil {
+			return err
+		}
+		watch.Reset(exportTimeout)
+	}
+	return nil
+}
+
+// write writes a record as import reads it.
+func (ex *exporter) write(rec audit.Record) error {
+	text, err := json.Marshal(rec)
+	if err != nil {
+		return fmt.Errorf("writing record %s: %w", rec.AuditID, err)
+	}
+	text = append(format.EscapeJSON(text), '\n')
+	if _, err := ex.out.Write(text); err != nil {
+		return fmt.Errorf("writing the records: %w", err)
+	}
+	_, _ = ex.hash.Write(text) // never fails
+	if ex.count == 0 {
+		ex.first = rec.Seq
+	}
+	ex.first, ex.last = min(ex.first, rec.Seq), max(ex.last, rec.Seq)
+	ex.count++
+	ex.bytes += int64(len(text))
+	ex.progress.Update(ex.bytes, ex.count)
+	return nil
+}

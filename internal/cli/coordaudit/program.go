@@ -1,0 +1,64 @@
+// Package coordaudit is the program coordaudit: its flags, and one file for each command.
+package coordaudit
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/hoc-analytics/coordaudit/internal/cli"
+)
+
+// about explains the words of the help texts where a reader meets them first.
+const about = "Reads and fills the audit trail of an optimization coordinator, on PostgreSQL.\n\n" +
+	"An envelope is a bounded change that the coordinator decides on. Its class is SAFETY, RELIABILITY, COST or PERFORMANCE, or UNKNOWN if it declared none. " +
+	"Each record of the trail is one decision: APPLIED, REJECTED because of a conflict, or PREEMPTED, which means that another envelope, the preemptor, took its place. " +
+	"A scope says whose records a command sees: one tenant's, those without a tenant, or all.\n\n" +
+	"Colours appear only on a terminal, and not if NO_COLOR is set. In a pipe nothing is shortened.\n\n" +
+	"Exit status: 0 done, 1 failed, 2 wrong usage."
+
+// commandLine is what kong fills in.
+type commandLine struct {
+	Database database `embed:""`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Show the version of this program and exit."`
+
+	Import       importCommand         `cmd:"" help:"Import records from JSON Lines. A second run stores nothing twice."`
+	Export       exportCommand         `cmd:"" help:"Write records as JSON Lines, which import reads."`
+	Get          getCommand            `cmd:"" help:"Show one record."`
+	List         listCommand           `cmd:"" help:"List records, page by page."`
+	Timeline     timelineCommand       `cmd:"" help:"Draw the decisions about one envelope, and those about others that name it."`
+	Stats        statsCommand          `cmd:"" help:"Count the records by class and decision, day, tenant, reason and target."`
+	Signals      signalsCommand        `cmd:"" help:"Look for rejection rates, oscillation, friction and repeated rejections."`
+	Gaps         gapsCommand           `cmd:"" help:"List the gaps: how many records are missing, since when and why."`
+	Completeness completenessCommand   `cmd:"" help:"Account for every record that a source accepted: stored, explained, waiting or unexplained."`
+	Report       reportCommand         `cmd:"" help:"Draw a window of the trail as one HTML file that needs no network."`
+	Demo         demoCommand           `cmd:"" help:"Run a small coordinator and show its trail. It starts a PostgreSQL of its own, or makes a scratch database on the server of DATABASE_URL."`
+	Completion   cli.CompletionCommand `cmd:"" help:"Print a script that completes this program's command lines in bash, zsh or fish."`
+	Version      versionCommand        `cmd:"" help:"Show the versions of this program, of its schema and of Go."`
+}
+
+// Run runs one command line and returns the exit code.
+func Run(ctx context.Context, p *cli.Program, args []string) int {
+	version, commit := cli.Build()
+	var line commandLine
+	parsed, done, err := p.Parse(ctx, cli.Grammar{
+		Line:        &line,
+		Description: about,
+		Version:     fmt.Sprintf("%s %s (commit %s)", p.Name, version, commit),
+		Compact:     true,
+		Vars:        flagVariables(),
+	}, args)
+	if err != nil {
+		return p.Fail(err)
+	}
+	if done {
+		return cli.ExitDone
+	}
+	line.Database.URL = p.DatabaseURL(line.Database.URL)
+	if err := parsed.Run(&line.Database); err != nil {
+		return p.Fail(err)
+	}
+	return cli.ExitDone
+}

@@ -1,0 +1,2 @@
+// Package migrate is the program migrate: its flags and commands.
+package migrate

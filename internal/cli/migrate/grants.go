@@ -1,0 +1,73 @@
+package migrate
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/cli"
+)
+
+type grantsCommand struct {
+	locking
+	Writer             []string `name:"writer" placeholder:"ROLE" help:"A role that stores records, as services do. May be repeated."`
+	Reader             []string `name:"reader" placeholder:"ROLE" help:"A role that only reads. May be repeated."`
+	Apply              bool     `name:"apply" help:"Also execute the statements, in one transaction, as the owner of the tables."`
+	RevokePublicCreate bool     `name:"revoke-public-create" help:"Also revoke CREATE on the schema from PUBLIC. This affects every application in the schema."`
+}
+
+// Run prints the statements, and with --apply executes them.
+func (c *grantsCommand) Run(a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if len(c.Writer)+len(c.Reader) == 0 {
+		return cli.Usage("reading the command line", errors.New("no role is given"), "pass --writer ROLE or --reader ROLE")
+	}
+	migrator, err := a.migrator(c.config())
+	if err != nil {
+		return err
+	}
+	do := migrator.PlanGrants
+	if c.Apply {
+		do = migrator.ApplyGrants
+	}
+	grants, err := do(a.ctx, auditmigrate.GrantConfig{Writers: c.Writer, Readers: c.Reader, RevokePublicCreate: c.RevokePublicCreate})
+	if err != nil {
+		return err
+	}
+	if !a.grammar.JSON {
+		for _, warning := range grants.Warnings {
+			a.program.Warn("migrate: warning: %s", warning)
+		}
+	}
+	return show(a, newGrantsResult(grants, c.Apply))
+}
+
+type grantsResult struct {
+	Schema     string   `json:"schema"`
+	Applied    bool     `json:"applied"`
+	Statements []string `json:"statements"`
+	Warnings   []string `json:"warnings"`
+}
+
+func newGrantsResult(grants auditmigrate.Grants, applied bool) grantsResult {
+	return grantsResult{
+		Schema:     grants.Schema,
+		Applied:    applied,
+		Statements: append([]string{}, grants.Statements...),
+		Warnings:   append([]string{}, grants.Warnings...),
+	}
+}
+
+// String is a script for psql, or what was done.
+func (r grantsResult) String() string {
+	if len(r.Statements) == 0 {
+		return "-- nothing to do"
+	}
+	script := strings.Join(r.Statements, ";\n") + ";"
+	if r.Applied {
+		return script
+	}
+	return "BEGIN;\n" + script + "\nCOMMIT;"
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"github.com/hoc-analytics/coordaudit/internal/cli/term"
+	"github.com/hoc-analytics/coordaudit/internal/format"
+)
+
+// Program is one run of a program, with everything outside of it that it may touch.
+type Program struct {
+	Name   string
+	Env    func(name string) string
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+
+	// Terminal, in tests, stands for the terminal of the standard output.
+	Terminal func() (columns int, ok bool)
+}
+
+// DatabaseURL is the URL of the flag, or else that of DATABASE_URL. kong does not read
+// the variable, because it would show the value in help texts and messages.
+func (p *Program) DatabaseURL(flag string) string {
+	if flag != "" {
+		return flag
+	}
+	return p.Env(URLVariable)
+}
+
+// URLVariable names the database. Other users of the machine can read a program's
+// arguments, but not its environment.
+const URLVariable = "DATABASE_URL"
+
+// Print writes a result. If that fails, so does the command: a script must not take half
+// a result for a whole one.
+func (p *Program) Print(text string) error {
+	if _, err := io.WriteString(p.Stdout, text); err != nil {
+		return unprinted(err)
+	}
+	return nil
+}
+
+func unprinted(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		err = errors.Join(err, ErrPipeClosed)
+	}
+	return &ShownError{Tried: "writing the result", Cause: err, Next: "check where the standard output goes"}
+}
+
+// PrintJSON prints a result as one line of JSON.
+func (p *Program) PrintJSON(tried string, result any) error {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(result); err != nil {
+		return &ShownError{Tried: tried, Cause: err}
+	}
+	return p.Print(string(format.EscapeJSON(text.Bytes())))
+}
+
+// Warn writes a line to the standard error. If that fails, there is no place left to
+// report it.
+func (p *Program) Warn(message string, args ...any) {
+	_, _ = io.WriteString(p.Stderr, format.Printable(fmt.Sprintf(message, args...))+"\n")
+}
+
+// Hint tells a person why an answer may be empty. It writes nothing if the text is empty.
+func (p *Program) Hint(text string) {
+	if text != "" {
+		p.Warn("%s", text)
+	}
+}
+
+// Screen is where the result is read: a terminal, or a pipe, in which other programs look
+// for whole ids and texts.
+func (p *Program) Screen(wide bool) term.Screen {
+	columns, isScreen := 0, false
+	if p.Terminal != nil {
+		columns, isScreen = p.Terminal()
+	} else if term.IsTerminal(p.Stdout) {
+		columns, isScreen = term.Columns(p.Stdout, p.Env("COLUMNS")), true
+	}
+	if !isScreen || wide {
+		columns = 0
+	}
+	return term.Screen{Columns: columns, Colour: p.Colourful()}
+}
+
+// Colourful reports whether the standard output is a terminal that shows colours, and
+// https://no-color.org is not asked for.
+func (p *Program) Colourful() bool {
+	return term.IsTerminal(p.Stdout) && p.Env("NO_COLOR") == "" && p.Env("TERM") != "dumb"
+}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package cli
+
+func wasClosed(any) bool { return false }

@@ -1,0 +1,47 @@
+package format
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+)
+
+// Time writes a time as JSON has it.
+func Time(at time.Time) string { return audit.FormatTime(at) }
+
+// Clock writes a duration as m:ss, or as h:mm:ss from one hour on.
+func Clock(d time.Duration) string {
+	s := int64(d.Round(time.Second).Seconds())
+	if s >= 3600 {
+		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
+	}
+	return fmt.Sprintf("%d:%02d", s/60, s%60)
+}
+
+// Second writes a time to the second, for a table whose title says UTC.
+func Second(at time.Time) string { return finiteText(at, time.DateTime) }
+
+// Day writes a day. An infinite time is a day of its own.
+func Day(day time.Time) string { return finiteText(day, time.DateOnly) }
+
+func finiteText(at time.Time, layout string) string {
+	if audit.IsInfinite(at) {
+		return audit.FormatTime(at)
+	}
+	return at.UTC().Format(layout)
+}
+
+// Window says which decisions a command looked at.
+func Window(w audit.Window) string {
+	switch {
+	case w.Since.IsZero() && w.Until.IsZero():
+		return "of any time"
+	case w.Until.IsZero():
+		return "since " + Time(w.Since)
+	case w.Since.IsZero():
+		return "before " + Time(w.Until)
+	default:
+		return "from " + Time(w.Since) + " to " + Time(w.Until)
+	}
+}

@@ -1,0 +1,139 @@
+package spool
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// makeDir creates the directory and those above it, and syncs each entry. A file is not
+// durable in a directory that is not.
+func makeDir(d disk, path string) error {
+	switch info, err := os.Stat(path); { // follows a symbolic link to a directory
+	case err == nil && !info.IsDir():
+		return &fs.PathError{Op: "mkdir", Path: path, Err: syscall.ENOTDIR}
+	case err == nil || !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	parent := filepath.Dir(path)
+	if err := makeDir(d, parent); err != nil {
+		return err
+	}
+	if err := d.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := d.SyncDir(parent); err != nil {
+		// The next try must find it missing, so that it syncs the entry again.
+		return errors.Join(err, d.Remove(path))
+	}
+	return nil
+}
+
+// syncAbove syncs a directory and all those above it. An earlier process may have created any
+// of them and ended before it synced the entry.
+func syncAbove(d disk, path string) error {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved
+	}
+	if err := d.SyncDir(path); err != nil {
+		return err
+	}
+	for dir := filepath.Dir(path); dir != path; path, dir = dir, filepath.Dir(dir) {
+		// No such process has created a directory that this user may not open or no one may write to.
+		if err := d.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
+			return err
+		}
+	}
+	return nil
+}
+
+// setAside copies a part of a file to a file of its own, durably, and returns its path. A
+// second copy of the same part overwrites the first, which a crash may have left half written.
+// No other file is overwritten.
+func setAside(d disk, from, dir string, offset, size int64) (path string, err error) {
+	in, err := openRegular(d, from, os.O_RDONLY)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	if err := makeDir(d, dir); err != nil {
+		return "", err
+	}
+	part := io.NewSectionReader(in, offset, size)
+	out, path, err := createAside(d, filepath.Join(dir, tornFileName(from, offset)), part)
+	if err != nil {
+		return "", err
+	}
+	err = copyTo(out, part)
+	if err == nil {
+		err = out.Sync()
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		return "", err
+	}
+	return path, d.SyncDir(dir)
+}
+
+// createAside creates a file of this name, or of the first free name derived from it.
+func createAside(d disk, name string, part *io.SectionReader) (out file, path string, err error) {
+	path = name
+	for n := 2; ; n++ {
+		out, err = d.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if !errors.Is(err, fs.ErrExist) {
+			return out, path, err
+		}
+		if out, err := openRegular(d, path, os.O_RDWR); err == nil {
+			if begins(part, out) {
+				return out, path, nil
+			}
+			_ = out.Close() // it was only read
+		}
+		path = fmt.Sprintf("%s.%d%s", name[:len(name)-len(lineFileSuffix)], n, lineFileSuffix)
+	}
+}
+
+// begins reports whether the part begins with the whole content of a file.
+func begins(part *io.SectionReader, with file) bool {
+	info, err := with.Stat()
+	if err != nil || info.Size() > part.Size() {
+		return false
+	}
+	left, right := make([]byte, 64<<10), make([]byte, 64<<10)
+	for at := int64(0); at < info.Size(); at += int64(len(left)) {
+		n := min(int64(len(left)), info.Size()-at)
+		_, errLeft := part.ReadAt(left[:n], at)
+		_, errRight := with.ReadAt(right[:n], at)
+		if errLeft != nil && !errors.Is(errLeft, io.EOF) || errRight != nil && !errors.Is(errRight, io.EOF) || !bytes.Equal(left[:n], right[:n]) {
+			return false
+		}
+	}
+	return true
+}
+
+func copyTo(out file, in io.Reader) error {
+	_, err := io.Copy(io.NewOffsetWriter(out, 0), in)
+	return err
+}
+
+func tornFileName(from string, offset int64) string {
+	name := filepath.Base(from)
+	return fmt.Sprintf("%s-%d%s", name[:len(name)-len(lineFileSuffix)], offset, lineFileSuffix)
+}
+
+// cutOff truncates a file to size, durably.
+func cutOff(d disk, path string, size int64) error {
+	out, err := openRegular(d, path, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	err = out.Truncate(size)
+	if err == nil {
+		err = out.Sync()
+	}
+	return errors.Join(err, out.Close())
+}

@@ -1,0 +1,331 @@
+package reading
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
+
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/test/conformance/frame"
+)
+
+// story persists records in their order, one second apart.
+func story(t *testing.T, store *coordaudit.Store, recs ...audit.Record) []audit.Record {
+	t.Helper()
+	return storyAt(t, store, at, recs...)
+}
+
+// storyAt persists records in their order at the times that when returns.
+func storyAt(t *testing.T, store *coordaudit.Store, when func(i int) time.Time, recs ...audit.Record) []audit.Record {
+	t.Helper()
+	for i := range recs {
+		recs[i].AuditID = uuid.New()
+		recs[i].DecisionTimestamp = when(i)
+		if recs[i].EnvelopeClass == "" {
+			recs[i].EnvelopeClass = audit.Cost
+		}
+		recs[i].Reason = "a test's reason"
+	}
+	if _, err := store.PersistMany(t.Context(), recs); err != nil {
+		t.Fatal(err)
+	}
+	return recs
+}
+
+func at(i int) time.Time { return time.Date(2026, 1, 2, 0, 0, i, 0, time.UTC) }
+
+func applies(id string) audit.Record { return audit.Record{EnvelopeID: id, Decision: audit.Applied} }
+
+func rejects(id, by string) audit.Record {
+	return audit.Record{EnvelopeID: id, Decision: audit.Rejected, ConflictingEnvelopeID: by}
+}
+
+func preempts(id, by string) audit.Record {
+	return audit.Record{EnvelopeID: id, Decision: audit.Preempted, PreemptingEnvelopeID: by}
+}
+
+func ofTenant(tenant string, rec audit.Record) audit.Record {
+	rec.TenantID = tenant
+	return rec
+}
+
+func ofClass(class audit.EnvelopeClass, rec audit.Record) audit.Record {
+	rec.EnvelopeClass = class
+	return rec
+}
+
+// over sets the target and the class of the other envelope.
+func over(parameter string, class audit.EnvelopeClass, rec audit.Record) audit.Record {
+	rec.TargetSubsystem, rec.TargetParameter, rec.CounterpartClass = "retry", parameter, class
+	return rec
+}
+
+func ids(recs []audit.Record, indexes ...int) []uuid.UUID {
+	ids := make([]uuid.UUID, len(indexes))
+	for to, from := range indexes {
+		ids[to] = recs[from].AuditID
+	}
+	return ids
+}
+
+func mustFind(t *testing.T, store *coordaudit.Store, q audit.SignalQuery) audit.Signals {
+	t.Helper()
+	if q.Scope == (audit.Scope{}) {
+		q.Scope = audit.AllTenants()
+	}
+	found, err := store.Signals(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func breakdownAddsUp(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	filled(t, store, 200)
+	for _, scope := range everyScope() {
+		mustAddUp(t, store, scope)
+	}
+}
+
+func mustAddUp(t *testing.T, store *coordaudit.Store, scope audit.Scope) audit.Breakdown {
+	t.Helper()
+	b, err := store.Breakdown(t.Context(), audit.BreakdownQuery{Scope: scope})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := map[string]int64{"other reasons": b.OtherReasons}
+	for _, decisions := range b.ByClassDecision {
+		for _, n := range decisions {
+			sums["by class and decision"] += n
+		}
+	}
+	for _, n := range b.ByTenant {
+		sums["by tenant"] += n
+	}
+	for _, day := range b.ByDay {
+		sums["by day"] += day.Total()
+	}
+	for _, n := range b.ByReason {
+		sums["by reason"] += n
+	}
+	for name, sum := range sums {
+		if want := b.Total; sum != want && name != "other reasons" || name == "other reasons" && sum != 0 {
+			t.Errorf("%s: %s: %d, total %d", scope, name, sum, want)
+		}
+	}
+	return b
+}
+
+func cycleNeedsReturn(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	recs := story(t, store,
+		applies("a"), preempts("a", "x"), rejects("a", "x"), applies("a"), // a cycle, with a rejection in it
+		preempts("a", "y"), applies("a"), // another
+		preempts("a", "x"), preempts("a", "x"), applies("a"), // only the second of these returns
+		preempts("a", "z"),                             // does not return
+		applies("b"), preempts("b", "x"), applies("b"), // one alone is not enough
+		ofTenant("acme", preempts("a", "x")), ofTenant("acme", applies("a")), // nor is one of another tenant
+	)
+	found := mustFind(t, store, audit.SignalQuery{})
+	want := []audit.Oscillation{{
+		EnvelopeID: "a", Cycles: 3, PreemptingEnvelopes: map[string]int64{"x": 2, "y": 1},
+		FirstPreempted: at(1), LastReapplied: at(8),
+		Evidence: audit.Evidence{AuditIDs: ids(recs, 8, 7, 5, 4, 3, 1), Records: 6},
+	}}
+	if diff := cmp.Diff(want, found.Oscillations); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// The preemption is just inside the window, and its return outside.
+	found = mustFind(t, store, audit.SignalQuery{Window: audit.Window{Until: at(8)}})
+	if len(found.Oscillations) != 1 || found.Oscillations[0].Cycles != 2 {
+		t.Errorf("until the last return: %+v, want 2 cycles", found.Oscillations)
+	}
+}
+
+func frictionNamesClasses(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	recs := story(t, store,
+		// Before the window, which begins at 3: x, and another tenant's x.
+		ofClass(audit.Safety, applies("x")),
+		ofClass(audit.Unknown, rejects("x", "")),
+		ofTenant("acme", ofClass(audit.Performance, applies("x"))),
+		// 3 to 5: SAFETY by its latest record with a class, then as the record says.
+		rejects("a", "x"),
+		over("p", audit.Reliability, rejects("a", "x")),
+		over("p", audit.Unknown, rejects("a", "x")),
+		// 6, 8, 10: y is not known yet, then RELIABILITY, then PERFORMANCE.
+		preempts("a", "y"),
+		ofClass(audit.Reliability, applies("y")),
+		preempts("a", "y"),
+		ofClass(audit.Performance, applies("y")),
+		preempts("a", "y"),
+		// 11: the other tenant's x. 12: no counterpart.
+		ofTenant("acme", ofClass(audit.Safety, rejects("b", "x"))),
+		rejects("a", ""),
+	)
+	found := mustFind(t, store, audit.SignalQuery{MinConflicts: 1, Window: audit.Window{Since: at(3)}})
+	pair := frictionIn(recs)
+	want := []audit.Friction{
+		pair(audit.Cost, audit.Reliability, 1, 1, 8, 4),
+		pair(audit.Cost, audit.Performance, 0, 1, 10),
+		pair(audit.Cost, audit.Safety, 1, 0, 3),
+		pair(audit.Cost, audit.Unknown, 1, 0, 5),
+		pair(audit.Cost, audit.Unresolved, 0, 1, 6),
+		pair(audit.Safety, audit.Performance, 1, 0, 11),
+	}
+	if diff := cmp.Diff(want, found.Friction); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// frictionIn returns a function that makes friction with the records of these indexes as evidence.
+func frictionIn(recs []audit.Record) func(class, other audit.EnvelopeClass, rejected, preempted int64, indexes ...int) audit.Friction {
+	return func(class, other audit.EnvelopeClass, rejected, preempted int64, indexes ...int) audit.Friction {
+		return audit.Friction{
+			EnvelopeClass: class, CounterpartClass: other, Conflicts: rejected + preempted, Rejected: rejected, Preempted: preempted,
+			Evidence: audit.Evidence{AuditIDs: ids(recs, indexes...), Records: rejected + preempted},
+		}
+	}
+}
+
+// Records of the same time have an order too. A class is known from the first record that states it.
+func classStartsUnknown(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	recs := storyAt(t, store, func(int) time.Time { return at(0) },
+		rejects("a", "steady"),
+		rejects("a", "changing"),
+		ofClass(audit.Safety, applies("steady")),
+		ofClass(audit.Safety, applies("changing")),
+		rejects("b", "steady"),
+		rejects("b", "changing"),
+		ofClass(audit.Reliability, applies("changing")),
+		rejects("c", "changing"),
+	)
+	found := mustFind(t, store, audit.SignalQuery{MinConflicts: 1})
+	pair := frictionIn(recs)
+	want := []audit.Friction{
+		pair(audit.Cost, audit.Safety, 2, 0, 5, 4),
+		pair(audit.Cost, audit.Unresolved, 2, 0, 1, 0),
+		pair(audit.Cost, audit.Reliability, 1, 0, 7),
+	}
+	if diff := cmp.Diff(want, found.Friction); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// If several tenants have an envelope of the same id, its class may change for one of them only.
+func classIsPerTenant(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	recs := story(t, store,
+		ofTenant("acme", ofClass(audit.Safety, applies("x"))),
+		ofTenant("emu", ofClass(audit.Performance, applies("x"))),
+		ofTenant("acme", ofClass(audit.Reliability, applies("x"))),
+		ofTenant("acme", rejects("a", "x")),
+		ofTenant("emu", rejects("a", "x")),
+		rejects("a", "x"),
+	)
+	found := mustFind(t, store, audit.SignalQuery{MinConflicts: 1, Scope: audit.AllTenants()})
+	pair := frictionIn(recs)
+	want := []audit.Friction{
+		pair(audit.Cost, audit.Performance, 1, 0, 4),
+		pair(audit.Cost, audit.Reliability, 1, 0, 3),
+		pair(audit.Cost, audit.Unresolved, 1, 0, 5),
+	}
+	if diff := cmp.Diff(want, found.Friction); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// C2: the predecessor's coordinator rejected envelopes by themselves.
+func selfConflictIsNoFriction(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	recs := story(t, store, rejects("a", "a"), over("p", audit.Cost, rejects("a", "a")), preempts("a", "a"), rejects("a", "b"))
+	found := mustFind(t, store, audit.SignalQuery{})
+	want := audit.SelfConflicts{Conflicts: 3, Evidence: audit.Evidence{AuditIDs: ids(recs, 2, 1, 0), Records: 3}}
+	if diff := cmp.Diff(want, found.SelfConflicts); diff != "" || len(found.Friction) != 0 {
+		t.Errorf("friction %v; self-conflicts (-want +got):\n%s", found.Friction, diff)
+	}
+}
+
+func rejectionsCountPerTenant(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	recs := story(t, store,
+		over("p", "", rejects("a", "x")), over("p", audit.Safety, rejects("a", "x")), rejects("a", ""), applies("a"),
+		over("p", audit.Safety, rejects("b", "x")), over("q", audit.Safety, rejects("b", "x")),
+		ofTenant("acme", over("p", audit.Safety, rejects("a", "x"))), ofTenant("acme", rejects("a", "x")),
+	)
+	found := mustFind(t, store, audit.SignalQuery{})
+	want := audit.Signals{
+		RepeatedRejections: []audit.RepeatedRejection{
+			{EnvelopeID: "a", Rejections: 3, FirstSeen: at(0), LastSeen: at(2), Evidence: audit.Evidence{AuditIDs: ids(recs, 2, 1, 0), Records: 3}},
+		},
+		RepeatedParameterRejections: []audit.RepeatedParameterRejection{{
+			TargetSubsystem: "retry", TargetParameter: "p", Rejections: 3, CounterpartClasses: map[audit.EnvelopeClass]int64{audit.Safety: 2},
+			FirstSeen: at(0), LastSeen: at(4), Evidence: audit.Evidence{AuditIDs: ids(recs, 4, 1, 0), Records: 3},
+		}},
+	}
+	if diff := cmp.Diff(want, found, cmpopts.IgnoreFields(audit.Signals{}, "RejectionRates", "Friction", "SelfConflicts")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func thresholdsAndCapsApply(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	recs := story(t, store,
+		ofClass(audit.Safety, applies("s")), ofClass(audit.Safety, applies("s")), // two records are no rate
+		rejects("a", "s"), rejects("a", "s"), applies("a"), applies("b"),
+	)
+	found := mustFind(t, store, audit.SignalQuery{})
+	want := []audit.RejectionRate{{
+		EnvelopeClass: audit.Cost, Rejected: 2, Total: 4, FirstSeen: at(2), LastSeen: at(5),
+		Evidence: audit.Evidence{AuditIDs: ids(recs, 3, 2), Records: 2},
+	}}
+	if diff := cmp.Diff(want, found.RejectionRates); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if rate := found.RejectionRates[0].Rate(); rate != 0.5 {
+		t.Errorf("Rate() = %v, want 0.5", rate)
+	}
+	if len(found.Friction)+len(found.RepeatedRejections) != 0 {
+		t.Errorf("two conflicts and two rejections are below the thresholds: %+v", found)
+	}
+	low := mustFind(t, store, audit.SignalQuery{MinRecords: 2, MinConflicts: 2, MinRejections: 2, MaxEvidence: 1})
+	if len(low.RejectionRates) != 2 || len(low.Friction) != 1 || len(low.RepeatedRejections) != 1 {
+		t.Fatalf("with thresholds of 2: %+v", low)
+	}
+	for _, evidence := range []audit.Evidence{low.RejectionRates[0].Evidence, low.Friction[0].Evidence, low.RepeatedRejections[0].Evidence} {
+		if diff := cmp.Diff(audit.Evidence{AuditIDs: ids(recs, 3), Records: 2}, evidence); diff != "" {
+			t.Errorf("capped to one (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// Row L3: the predecessor counted a record on the bound of two windows twice.
+func trendWindowsAreDisjoint(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	story(t, store, applies("a"), applies("a"), rejects("a", "b"), applies("a"), rejects("a", "b"), rejects("a", "b"))
+	trend, err := store.Trend(t.Context(), audit.TrendQuery{
+		Scope: audit.AllTenants(), Window: audit.Window{Since: at(4), Until: at(6)}, Windows: 3, MinRecords: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type rate struct{ rejected, total int64 }
+	var got []rate
+	for i, window := range trend {
+		if want := (audit.Window{Since: at(2 * i), Until: at(2*i + 2)}); window.Window != want {
+			t.Errorf("window %d is %v, want %v", i, window.Window, want)
+		}
+		for _, r := range window.RejectionRates {
+			got = append(got, rate{r.Rejected, r.Total})
+		}
+	}
+	if diff := cmp.Diff([]rate{{0, 2}, {1, 2}, {2, 2}}, got, cmp.AllowUnexported(rate{})); diff != "" {
+		t.Errorf("rejected of all (-want +got):\n%s", diff)
+	}
+}
