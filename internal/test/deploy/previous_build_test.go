@@ -19,8 +19,8 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-// previousCommit is the last one before the schema got the columns and the table of 00006 to 00008.
-const previousCommit = "6cf512fe450b831843808a1a29d0e91f5e53e939"
+// previousCommit is from before the schema got the columns and the table of 00006 to 00008.
+const previousCommit = "f48e0b2f5c5d2601ba127f938b46373b99f6b5b8"
 
 // previousProgram uses each way to write and some to read of that release.
 const previousProgram = `package main
@@ -58,12 +58,12 @@ func main() {
 	store := coordaudit.New(pool, coordaudit.Config{Logger: slog.New(slog.DiscardHandler), Timeout: 30 * time.Second})
 	must(store.Persist(ctx, record()))
 	must(store.PersistMany(ctx, []audit.Record{record(), record()}))
-	must(store.PersistManyFast(ctx, []audit.Record{record(), record()}))
+	must(store.Load(ctx, []audit.Record{record(), record()}))
 	must(0, pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		must(store.PersistTx(ctx, tx, record()))
 		return nil
 	}))
-	recorder := must(store.NewRecorder(coordaudit.RecorderConfig{SpoolDir: os.Args[2]}))
+	recorder := must(store.NewRecorder(coordaudit.RecorderConfig{DeadLetterDir: os.Args[2]}))
 	must(recorder.Record(ctx, record()))
 	must(0, recorder.Enqueue(record()))
 	must(0, recorder.Close(ctx))
