@@ -131,12 +131,13 @@ func TestSessionPoolerMigrates(t *testing.T) {
 // The migrator connects directly while services go through the pooler.
 func TestWritesDuringMigration(t *testing.T) {
 	t.Parallel()
+	const oldest = 6 // version that the store works on
 	for _, mode := range modes() {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
 			db := testdb.NewEmpty(t)
 			direct := openMigrator(t, db.URL)
-			if _, err := direct.UpTo(t.Context(), 6); err != nil { // the oldest that the store works on
+			if _, err := direct.UpTo(t.Context(), oldest); err != nil {
 				t.Fatal(err)
 			}
 			p := pgbouncer.Start(t, db.URL, pgbouncer.Config{})
@@ -166,7 +167,7 @@ func TestWritesDuringMigration(t *testing.T) {
 				if _, err := direct.Up(t.Context()); err != nil {
 					t.Error(err)
 				}
-				if _, err := direct.DownTo(t.Context(), 3); err != nil {
+				if _, err := direct.DownTo(t.Context(), oldest); err != nil {
 					t.Error(err)
 				}
 			}
