@@ -101,7 +101,23 @@ func (s *Server) kill() error {
 		return fmt.Errorf("killing process %d: %w", process.Pid, err)
 	}
 	<-s.exited
-	return nil
+	return waitGone(children)
+}
+
+// waitGone waits until killed processes have ended: one that is busy in the kernel dies later.
+// It fails after ten seconds.
+func waitGone(pids []int) error {
+	for range 1000 {
+		all, err := processes()
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(all, func(p process) bool { return p.state != 'Z' && slices.Contains(pids, p.pid) }) {
+			return nil
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	return fmt.Errorf("waiting for the killed processes %v: one of them is still there", pids)
 }
 
 // stoppedWithChildren waits until a process has stopped or ended, and then lists its
