@@ -16,8 +16,10 @@ const (
 	Rejected                     // the database refused it for its own sake
 	AlreadyPersisted             // a row of another source or ordinal holds the record
 
-	// DroppedInDoubt: it was kept nowhere, and an attempt to store it got no answer.
+	// DroppedInDoubt and RejectedInDoubt: an attempt to store it got no answer, so a row may
+	// carry it. A trigger may refuse a record that is stored already.
 	DroppedInDoubt
+	RejectedInDoubt
 	fates
 )
 
@@ -129,11 +131,13 @@ func (a *Account) State(kind Kind, spooled Set) []Statement {
 	}
 	var doubtful Set
 	doubtful.AddAll(a.news[DroppedInDoubt])
+	doubtful.AddAll(a.news[RejectedInDoubt])
 	a.reserve(&s, spooled)
 	for _, fate := range []Set{s.Dropped, s.Rejected, s.AlreadyPersisted} {
 		doubtful.AddAll(fate.And(spooled))
 	}
 	s.Dropped.AddAll(a.news[DroppedInDoubt])
+	s.Rejected.AddAll(a.news[RejectedInDoubt])
 	s.Waiting.AddAll(doubtful)
 	parts := s.split(MaxRanges)
 	a.number += int64(len(parts))
@@ -145,7 +149,7 @@ func (a *Account) State(kind Kind, spooled Set) []Statement {
 func (a *Account) HasNews() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.news[Rejected])+len(a.news[AlreadyPersisted]) > 0
+	return len(a.news[Rejected])+len(a.news[RejectedInDoubt])+len(a.news[AlreadyPersisted]) > 0
 }
 
 func (a *Account) reserve(s *Statement, spooled Set) {

@@ -97,21 +97,25 @@ func TestSpooledOrdinalMayStillCome(t *testing.T) {
 }
 
 // A record that was dropped after an attempt without an answer may be stored.
-func TestDroppedInDoubtContradictsNoRow(t *testing.T) {
+func TestOrdinalInDoubtContradictsNoRow(t *testing.T) {
 	t.Parallel()
-	s := newSource(10)
-	s.given = 3
-	s.Decide(1, completeness.DroppedInDoubt)
-	s.Decide(2, completeness.DroppedInDoubt)
-	s.Decide(3, completeness.Dropped)
-	closed := s.State(completeness.Closed, nil)
-	account := completeness.Judge(s.Source(), closed, rowsOf(1))
-	if account.Explained.Dropped != 2 || account.Waiting != 0 || len(account.Unexplained)+len(account.Findings) > 0 {
-		t.Errorf("%+v, want two dropped, and nothing against the row", account)
-	}
-	account = completeness.Judge(s.Source(), closed, rowsOf(3))
-	if len(account.Findings) != 1 || account.Findings[0].Kind != audit.UnexpectedRow {
-		t.Errorf("%+v, want that the row of the third is unexpected", account)
+	for inDoubt, certain := range map[completeness.Fate]completeness.Fate{
+		completeness.DroppedInDoubt: completeness.Dropped, completeness.RejectedInDoubt: completeness.Rejected,
+	} {
+		s := newSource(10)
+		s.given = 3
+		s.Decide(1, inDoubt)
+		s.Decide(2, inDoubt)
+		s.Decide(3, certain)
+		closed := s.State(completeness.Closed, nil)
+		account := completeness.Judge(s.Source(), closed, rowsOf(1))
+		if account.Explained.Total() != 2 || account.Waiting != 0 || len(account.Unexplained)+len(account.Findings) > 0 {
+			t.Errorf("%+v, want two explained, and nothing against the row", account)
+		}
+		account = completeness.Judge(s.Source(), closed, rowsOf(3))
+		if len(account.Findings) != 1 || account.Findings[0].Kind != audit.UnexpectedRow {
+			t.Errorf("%+v, want that the row of the third is unexpected", account)
+		}
 	}
 }
 

@@ -86,7 +86,7 @@ type fates struct {
 }
 
 // decidable is the number of fates that a batch can have.
-const decidable = completeness.AlreadyPersisted + 1
+const decidable = completeness.RejectedInDoubt + 1
 
 func (f *fates) add(origin audit.Origin, fate completeness.Fate) {
 	switch {

@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/recorder/spool"
 )
 
@@ -87,7 +86,7 @@ func (f *flusher) flush(ctx context.Context, batch []*entry) (rest []*entry, err
 			rejections = append(rejections, rejection(&e.rec, v.refused))
 		default:
 			f.ledger.move(e.rec.EnvelopeClass, queued, stored(v.result))
-			decided.add(e.rec.Origin, v.fate())
+			decided.add(e.rec.Origin, v.fate(e.inDoubt))
 			done = append(done, e)
 			ends = append(ends, e.report(ctx, v.result, nil))
 		}
@@ -110,9 +109,9 @@ func (f *flusher) reject(ctx context.Context, entries []*entry, rejections []spo
 		err, to := rejections[i].Err, rejected
 		if i >= kept {
 			to = dropped
-			err = f.losses.add(ctx, &e.rec, fmt.Errorf("refused by the database, and %w", failed))
+			err = f.losses.addEntry(ctx, e, fmt.Errorf("refused by the database, and %w", failed))
 		} else {
-			f.book.decide(e.rec.Origin, completeness.Rejected)
+			f.book.decide(e.rec.Origin, fateOfRefused(e.inDoubt))
 		}
 		f.ledger.move(e.rec.EnvelopeClass, queued, to)
 		ends[i] = e.report(ctx, audit.Result{}, err)

@@ -40,6 +40,14 @@ func (l *losses) addDoubtful(ctx context.Context, rec *audit.Record, cause error
 	return l.lose(ctx, rec, cause)
 }
 
+// addEntry is add or addDoubtful, whichever is right for a record of the queue.
+func (l *losses) addEntry(ctx context.Context, e *entry, cause error) error {
+	if e.inDoubt {
+		return l.addDoubtful(ctx, &e.rec, cause)
+	}
+	return l.add(ctx, &e.rec, cause)
+}
+
 func (l *losses) lose(ctx context.Context, rec *audit.Record, cause error) error {
 	first, err := l.gaps.add(rec, cause)
 	if err != nil {

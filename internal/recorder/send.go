@@ -44,13 +44,21 @@ type verdict struct {
 	elsewhere bool
 }
 
+func fateOfRefused(inDoubt bool) completeness.Fate {
+	if inDoubt {
+		return completeness.RejectedInDoubt
+	}
+	return completeness.Rejected
+}
+
 func (v *verdict) open() bool { return v.result.Outcome == "" && v.refused == nil }
 
-// fate is what a statement says of a record that is decided.
-func (v *verdict) fate() completeness.Fate {
+// fate is what a statement says of a record that is decided. inDoubt: an earlier attempt to
+// store it may have got no answer.
+func (v *verdict) fate(inDoubt bool) completeness.Fate {
 	switch {
 	case v.refused != nil:
-		return completeness.Rejected
+		return fateOfRefused(inDoubt)
 	case v.elsewhere:
 		return completeness.AlreadyPersisted
 	default:

@@ -108,11 +108,7 @@ func (r *Recorder) loseRest(ctx context.Context, cause error) error {
 		ends := make([]report, len(rest))
 		for i, e := range rest {
 			r.ledger.move(e.rec.EnvelopeClass, queued, dropped)
-			lose := r.losses.add
-			if e.inDoubt {
-				lose = r.losses.addDoubtful
-			}
-			ends[i] = e.report(ctx, audit.Result{}, lose(ctx, &e.rec, cause))
+			ends[i] = e.report(ctx, audit.Result{}, r.losses.addEntry(ctx, e, cause))
 		}
 		r.reports.answer(rest, ends)
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -43,6 +44,20 @@ func (j *journal) begin(rec *audit.Record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.notes[rec.AuditID] = &note{class: rec.EnvelopeClass}
+}
+
+// awaitReason waits until the observer has learned why Emit returned false. A call does not
+// wait for its observer when the process gets no processor time for a moment.
+func (j *journal) awaitReason(id uuid.UUID) {
+	known := func() bool {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		n := j.notes[id]
+		return n.closed > 0 || n.ends() > 0
+	}
+	for end := time.Now().Add(10 * time.Second); !known() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // end notes the answer. If Emit returned false because the recorder was closed, end returns

@@ -90,6 +90,9 @@ func (p *producer) submit(rec audit.Record) {
 	if err != nil {
 		p.lives.t.Errorf("submitting a record: %v", err)
 	}
+	if answer == loadgen.No {
+		p.lives.journal.awaitReason(rec.AuditID)
+	}
 	if p.lives.journal.end(rec.AuditID, answer) == loadgen.Closed {
 		life.refused.Add(1)
 	} else {

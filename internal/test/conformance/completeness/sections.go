@@ -11,6 +11,7 @@ func Sections() []frame.Section {
 			{Name: "OpenSourceHasLastBlock", Holds: openSourceHasLastBlock},
 			{Name: "ExplainsWhatNeverComes", Holds: explainsWhatNeverComes},
 			{Name: "LostAnswerIsPresent", Holds: lostAnswerIsPresent, Needs: frame.Direct},
+			{Name: "RefusedAfterLostAnswer", Holds: refusedAfterLostAnswer, Needs: frame.Direct | frame.Superuser},
 			{Name: "FindsDeletedRows", Holds: findsDeletedRows, Needs: frame.Superuser},
 			{Name: "DatesWhatIsMissing", Holds: datesWhatIsMissing, Needs: frame.Superuser},
 			{Name: "FindsContradictions", Holds: findsContradictions, Needs: frame.Superuser},

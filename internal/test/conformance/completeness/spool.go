@@ -163,3 +163,50 @@ func lostAnswerIsPresent(t *testing.T, db frame.Database) {
 	n := int64(1 + lost)
 	require(t, only(t, db), audit.SourceAccount{Closed: true, AcceptedThrough: n, ReservedThrough: n, Present: n})
 }
+
+// A record whose answer was lost may be stored. If it is refused when it is sent again, from
+// the spool, its row is no finding.
+func refusedAfterLostAnswer(t *testing.T, db frame.Database) {
+	proxy := faultproxy.New(t, db.URL)
+	storeConfig := fixture.Quiet()
+	storeConfig.Timeout = 500 * time.Millisecond
+	config := frame.Hasty(t)
+	recorder := frame.NewRecorder(t, fixture.OpenStore(t, proxy.URL(), storeConfig), config)
+	stored := func() int {
+		return fixture.QueryInt(t, db.Pool, "SELECT count(*) FROM coordination_audit_records WHERE reason = 'refused'")
+	}
+	fixture.EventuallyWithin(t, time.Minute, func() bool {
+		if _, err := recorder.Record(t.Context(), fixture.NewRecord()); err != nil && !errors.Is(err, audit.ErrPending) {
+			t.Fatal(err)
+		}
+		proxy.CutAtServer(faultproxy.ReadyForQuery) // committed
+		proxy.StallNewConnections()
+		defer proxy.Resume()
+		rec := fixture.NewRecord()
+		rec.Reason = "refused"
+		_, err := recorder.Record(t.Context(), rec)
+		return errors.Is(err, audit.ErrPending) && stored() > 0 && stopSpooled(t, recorder)
+	})
+	fixture.MustExec(t, db.Pool, "ALTER TABLE coordination_audit_records ADD CONSTRAINT says_no CHECK (reason <> 'refused') NOT VALID")
+
+	next := frame.NewRecorder(t, fixture.OpenStore(t, db.URL, fixture.Quiet()), config)
+	fixture.EventuallyWithin(t, time.Minute, func() bool {
+		if _, err := next.Record(t.Context(), fixture.NewRecord()); err != nil { // accepted, so the refused one is to blame
+			t.Fatal(err)
+		}
+		return next.Stats().Total().Rejected > 0
+	})
+	frame.CloseRecorder(t, next)
+	for _, source := range account(t, db).Sources {
+		if len(source.Unexplained)+len(source.Findings) > 0 {
+			t.Errorf("%+v, want nothing found", source)
+		}
+	}
+}
+
+// stopSpooled closes a recorder while its database does not answer.
+func stopSpooled(t *testing.T, recorder *coordaudit.Recorder) bool {
+	t.Helper()
+	frame.CloseRecorder(t, recorder)
+	return true
+}
