@@ -21,6 +21,10 @@ const (
 	gaps    = "public.coordination_audit_gaps"
 
 	statements = "public.coordination_audit_statements"
+
+	tiles       = "public.coordination_audit_seal_tiles"
+	checkpoints = "public.coordination_audit_seal_checkpoints"
+	events      = "public.coordination_audit_seal_events"
 )
 
 // broken is a way in which a trail can differ from what the migrations create.
@@ -103,6 +107,29 @@ func errorCases() map[string]broken {
 		"StatementsCheckGone":      {"ALTER TABLE coordination_audit_statements DROP CONSTRAINT coordination_audit_statements_ranges_valid", "constraint coordination_audit_statements_ranges_valid on " + statements, auditadmin.Error, true},
 		"StatementsTriggerOrigin":  {"ALTER TABLE coordination_audit_statements ENABLE TRIGGER ALL", "trigger coordination_audit_statements_refuse_truncate on " + statements, auditadmin.Error, true},
 		"StatementsSequenceBehind": {"ALTER TABLE coordination_audit_statements ALTER COLUMN seq RESTART", "sequence " + statements + "_seq_seq", auditadmin.Error, true},
+		"SeqIndexGone":             {"DROP INDEX coordination_audit_seq_idx", "index public.coordination_audit_seq_idx", auditadmin.Error, true},
+		"GapsSeqIndexGone":         {"DROP INDEX coordination_audit_gaps_seq_idx", "index public.coordination_audit_gaps_seq_idx", auditadmin.Error, true},
+		"StatementsSeqIndexGone":   {"DROP INDEX coordination_audit_statements_seq_idx", "index public.coordination_audit_statements_seq_idx", auditadmin.Error, true},
+		"TilesUnlogged":            {"ALTER TABLE coordination_audit_seal_tiles SET UNLOGGED", "table " + tiles, auditadmin.Error, true},
+		"TilesMissing":             {"DROP TABLE coordination_audit_seal_tiles", "table " + tiles, auditadmin.Error, true},
+		"TilesKeyGone":             {"ALTER TABLE coordination_audit_seal_tiles DROP CONSTRAINT coordination_audit_seal_tiles_pkey", "primary key of " + tiles, auditadmin.Error, true},
+		"TilesKeyOfAnother":        {"ALTER TABLE coordination_audit_seal_tiles DROP CONSTRAINT coordination_audit_seal_tiles_pkey; ALTER TABLE coordination_audit_seal_tiles ADD PRIMARY KEY (level, epoch, idx)", "primary key of " + tiles, auditadmin.Error, false},
+		"TilesCheckGone":           {"ALTER TABLE coordination_audit_seal_tiles DROP CONSTRAINT coordination_audit_seal_tiles_hashes_valid", "constraint coordination_audit_seal_tiles_hashes_valid on " + tiles, auditadmin.Error, true},
+		"TilesTriggerOrigin":       {"ALTER TABLE coordination_audit_seal_tiles ENABLE TRIGGER ALL", "trigger coordination_audit_seal_tiles_refuse_truncate on " + tiles, auditadmin.Error, true},
+		"TilesTriggerGone":         {"DROP TRIGGER coordination_audit_seal_tiles_refuse_update_delete ON coordination_audit_seal_tiles", "trigger coordination_audit_seal_tiles_refuse_update_delete on " + tiles, auditadmin.Error, true},
+		"TilesIndexOfMore":         {"DROP INDEX coordination_audit_seal_tiles_through_idx; CREATE INDEX coordination_audit_seal_tiles_through_idx ON coordination_audit_seal_tiles (epoch, through, idx)", "index public.coordination_audit_seal_tiles_through_idx", auditadmin.Error, true},
+		"TilesLateIndexGone":       {"DROP INDEX coordination_audit_seal_tiles_late_idx", "index public.coordination_audit_seal_tiles_late_idx", auditadmin.Error, true},
+		"CheckpointsMissing":       {"DROP TABLE coordination_audit_seal_checkpoints", "table " + checkpoints, auditadmin.Error, true},
+		"CheckpointsKeyGone":       {"ALTER TABLE coordination_audit_seal_checkpoints DROP CONSTRAINT coordination_audit_seal_checkpoints_pkey", "primary key of " + checkpoints, auditadmin.Error, true},
+		"CheckpointsUniqueGone":    {"DROP INDEX coordination_audit_seal_checkpoints_previous_idx", "index public.coordination_audit_seal_checkpoints_previous_idx", auditadmin.Error, true},
+		"CheckpointsNotUnique":     {"DROP INDEX coordination_audit_seal_checkpoints_previous_idx; CREATE INDEX coordination_audit_seal_checkpoints_previous_idx ON coordination_audit_seal_checkpoints (epoch, previous_size)", "index public.coordination_audit_seal_checkpoints_previous_idx", auditadmin.Error, true},
+		"CheckpointsTriggerOff":    {"ALTER TABLE coordination_audit_seal_checkpoints DISABLE TRIGGER ALL", "trigger coordination_audit_seal_checkpoints_refuse_update_delete on " + checkpoints, auditadmin.Error, true},
+		"CheckpointsDefaultGone":   {"ALTER TABLE coordination_audit_seal_checkpoints ALTER COLUMN made_at DROP DEFAULT", "column " + checkpoints + ".made_at", auditadmin.Error, true},
+		"EventsMissing":            {"DROP TABLE coordination_audit_seal_events", "table " + events, auditadmin.Error, true},
+		"EventsSequenceBehind":     {"ALTER TABLE coordination_audit_seal_events ALTER COLUMN seq RESTART", "sequence " + events + "_seq_seq", auditadmin.Error, true},
+		"EventsSequenceCache":      {"ALTER TABLE coordination_audit_seal_events ALTER COLUMN seq SET CACHE 20", "sequence " + events + "_seq_seq", auditadmin.Error, true},
+		"EventsCheckGone":          {"ALTER TABLE coordination_audit_seal_events DROP CONSTRAINT coordination_audit_seal_events_kind_valid", "constraint coordination_audit_seal_events_kind_valid on " + events, auditadmin.Error, true},
+		"EventsSwallowsRows":       {other + "CREATE TRIGGER swallow BEFORE INSERT ON coordination_audit_seal_events FOR EACH ROW EXECUTE FUNCTION other()", "trigger swallow on " + events, auditadmin.Error, false},
 		"LinkIndexGone":            {"DROP INDEX coordination_audit_corrects_idx", "index public.coordination_audit_corrects_idx", auditadmin.Error, true},
 		"TraceCheckGone":           {"ALTER TABLE coordination_audit_records DROP CONSTRAINT coordination_audit_trace_valid", "constraint coordination_audit_trace_valid on " + records, auditadmin.Error, true},
 		"DetailsCheckGone":         {"ALTER TABLE coordination_audit_records DROP CONSTRAINT coordination_audit_details_valid", "constraint coordination_audit_details_valid on " + records, auditadmin.Error, true},
@@ -147,9 +174,9 @@ func TestRepairEachDifference(t *testing.T) {
 					return
 				}
 			}
-			checkImmutable(t, db.Pool, "coordination_audit_records")
-			checkImmutable(t, db.Pool, "coordination_audit_gaps")
-			checkImmutable(t, db.Pool, "coordination_audit_statements")
+			for _, table := range trailTables() {
+				checkImmutable(t, db.Pool, table)
+			}
 		})
 	}
 }
@@ -172,9 +199,9 @@ func testRepaired(t *testing.T, db *testdb.DB, owner, name string, test broken) 
 	}
 	execute(t, db, insertRecord)
 	if strings.Contains(test.object, "refuse") {
-		checkImmutable(t, db.Pool, "coordination_audit_records")
-		checkImmutable(t, db.Pool, "coordination_audit_gaps")
-		checkImmutable(t, db.Pool, "coordination_audit_statements")
+		for _, table := range trailTables() {
+			checkImmutable(t, db.Pool, table)
+		}
 	}
 }
 
@@ -274,9 +301,10 @@ func TestMissingTrail(t *testing.T) {
 	tests := map[string]struct{ sql, object, repair string }{
 		"RecordsMissing": {"DROP TABLE coordination_audit_records", "table " + records, "restore it from a backup"},
 		"VersionMissing": {"DELETE FROM coordaudit_schema_version WHERE version_id = (SELECT max(version_id) FROM coordaudit_schema_version)", "table public.coordaudit_schema_version", "migrate up"},
-		"Elsewhere":      {"CREATE SCHEMA trail; ALTER TABLE coordination_audit_records SET SCHEMA trail; ALTER TABLE coordaudit_schema_version SET SCHEMA trail; ALTER TABLE coordination_audit_gaps SET SCHEMA trail; ALTER TABLE coordination_audit_statements SET SCHEMA trail", "table coordination_audit_records", "search_path"},
-		"Empty":          {"DROP TABLE coordination_audit_records, coordination_audit_gaps, coordination_audit_statements, coordaudit_schema_version", "table coordination_audit_records", "migrate up"},
-		"Predecessor":    {"DROP TABLE coordaudit_schema_version; ALTER TABLE coordination_audit_records DROP COLUMN seq", "table public.coordaudit_schema_version", "migrate up"},
+		"Elsewhere": {"CREATE SCHEMA trail; ALTER TABLE coordination_audit_records SET SCHEMA trail; ALTER TABLE coordaudit_schema_version SET SCHEMA trail; ALTER TABLE coordination_audit_gaps SET SCHEMA trail; ALTER TABLE coordination_audit_statements SET SCHEMA trail; " +
+			"ALTER TABLE coordination_audit_seal_tiles SET SCHEMA trail; ALTER TABLE coordination_audit_seal_checkpoints SET SCHEMA trail; ALTER TABLE coordination_audit_seal_events SET SCHEMA trail", "table coordination_audit_records", "search_path"},
+		"Empty":       {"DROP TABLE coordaudit_schema_version, " + strings.Join(trailTables(), ", "), "table coordination_audit_records", "migrate up"},
+		"Predecessor": {"DROP TABLE coordaudit_schema_version; ALTER TABLE coordination_audit_records DROP COLUMN seq", "table public.coordaudit_schema_version", "migrate up"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -355,8 +383,8 @@ func TestRoleWithoutRights(t *testing.T) {
 		t.Errorf("a trigger that is off is seen without rights, too: %v", check(t, conn))
 	}
 	execute(t, db, "ALTER TABLE coordination_audit_records ENABLE ALWAYS TRIGGER coordination_audit_refuse_truncate; "+
-		"GRANT SELECT ON coordaudit_schema_version, coordination_audit_records, coordination_audit_gaps, coordination_audit_statements TO "+reader+
-		"; GRANT SELECT ON SEQUENCE coordination_audit_records_seq_seq, coordination_audit_gaps_seq_seq, coordination_audit_statements_seq_seq TO "+reader)
+		"GRANT SELECT ON coordaudit_schema_version, "+strings.Join(trailTables(), ", ")+" TO "+reader+
+		"; GRANT SELECT ON SEQUENCE coordination_audit_records_seq_seq, coordination_audit_gaps_seq_seq, coordination_audit_statements_seq_seq, coordination_audit_seal_events_seq_seq TO "+reader)
 	if found := check(t, conn); len(found) > 0 {
 		t.Errorf("with every right: %v", found)
 	}

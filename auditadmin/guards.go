@@ -212,21 +212,22 @@ func (c *tableComparison) compareIndexes() {
 			continue
 		}
 		i := slices.IndexFunc(c.got.Indexes, func(index catalog.Index) bool { return index.Name == want.Name })
-		d := Difference{Object: "index " + c.schema + "." + want.Name, Severity: Error, Want: "USING " + want.Definition}
-		create := "CREATE INDEX CONCURRENTLY " + want.Name + " ON " + c.name + " USING " + want.Definition
+		d := Difference{Object: "index " + c.schema + "." + want.Name, Severity: Error, Want: indexName(want)}
+		create, rows := "CREATE INDEX CONCURRENTLY ", ""
+		if want.Unique {
+			create, rows = "CREATE UNIQUE INDEX CONCURRENTLY ", "rows have the same values: they are kept, and the table stays without this index"
+		}
+		create += want.Name + " ON " + c.name + " USING " + want.Definition
 		statements := append(c.dropOwn(want.Name), create)
 		if strings.Contains(want.Definition, "(COALESCE") || strings.Contains(want.Definition, "((") {
 			statements = append(statements, "ANALYZE "+c.name) // without this, an expression has no statistics
 		}
-		build := step{order: orderIndex, concurrent: true, index: c.indexNamed(want.Name), statements: statements}
+		build := step{order: orderIndex, concurrent: true, index: c.indexNamed(want.Name), rows: rows, statements: statements}
 		switch {
 		case i < 0:
 			d.Got = "missing"
 		case c.got.Indexes[i].Definition != want.Definition || c.got.Indexes[i].Unique != want.Unique || c.got.Indexes[i].Primary:
-			d.Got = "USING " + c.got.Indexes[i].Definition
-			if c.got.Indexes[i].Unique {
-				d.Got = "UNIQUE, " + d.Got
-			}
+			d.Got = indexName(c.got.Indexes[i])
 		case !c.got.Indexes[i].Valid:
 			d.Got = "invalid: its build was interrupted"
 		default:
@@ -243,6 +244,13 @@ func (c *tableComparison) compareIndexes() {
 			c.foreignIndex(got)
 		}
 	}
+}
+
+func indexName(index catalog.Index) string {
+	if index.Unique {
+		return "UNIQUE, USING " + index.Definition
+	}
+	return "USING " + index.Definition
 }
 
 func (c *tableComparison) foreignIndex(got catalog.Index) {

@@ -22,7 +22,20 @@ const insertRecord = `
 	VALUES (gen_random_uuid(), 0, 0, 1, 0, 0, gen_random_uuid(), gen_random_uuid(), now(), now(), 'the disk is full');
 	INSERT INTO coordination_audit_statements (source_id, statement_no, kind, accepted_through, reserved_through,
 		dropped, rejected, already_persisted, waiting, waiting_continues, label)
-	VALUES (gen_random_uuid(), 1, 'periodic', 20, 1000, '{[1,4)}', '{}', '{[5,6)}', '{[10,21)}', false, 'coordinator-1')`
+	VALUES (gen_random_uuid(), 1, 'periodic', 20, 1000, '{[1,4)}', '{}', '{[5,6)}', '{[10,21)}', false, 'coordinator-1');
+	INSERT INTO coordination_audit_seal_tiles (epoch, level, idx, through, root, leaves, hashes)
+	SELECT 1 + (random() * 1e15)::bigint, 0, 0, 256, decode(repeat('1f', 32), 'hex'), '', decode(repeat('2e', 8192), 'hex');
+	INSERT INTO coordination_audit_seal_checkpoints (epoch, size, previous_size, root, leaves, marks, records_through, gaps_through, statements_through, events_through, awaited, note)
+	SELECT 1 + (random() * 1e15)::bigint, 5, 0, decode(repeat('1f', 32), 'hex'), '', '', 5, 0, 0, 0, '{}', 'a note';
+	INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body) VALUES (gen_random_uuid(), 'epoch opened', 2, 'a body')`
+
+// trailTables lists the tables of the trail.
+func trailTables() []string {
+	return []string{
+		"coordination_audit_records", "coordination_audit_gaps", "coordination_audit_statements",
+		"coordination_audit_seal_tiles", "coordination_audit_seal_checkpoints", "coordination_audit_seal_events",
+	}
+}
 
 func execute(t *testing.T, db *testdb.DB, sql string) {
 	t.Helper()
@@ -64,11 +77,11 @@ func owned(t *testing.T) (db *testdb.DB, owner string) {
 // in its schema.
 func giveTo(t *testing.T, db *testdb.DB, owner string) {
 	t.Helper()
+	for _, table := range trailTables() {
+		execute(t, db, "ALTER TABLE "+table+" OWNER TO "+owner)
+	}
 	execute(t, db, `
 		GRANT CREATE, USAGE ON SCHEMA public TO `+owner+`;
-		ALTER TABLE coordination_audit_records OWNER TO `+owner+`;
-		ALTER TABLE coordination_audit_gaps OWNER TO `+owner+`;
-		ALTER TABLE coordination_audit_statements OWNER TO `+owner+`;
 		ALTER TABLE coordaudit_schema_version OWNER TO `+owner+`;
 		ALTER FUNCTION coordination_audit_refuse_change() OWNER TO `+owner)
 }

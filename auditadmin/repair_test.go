@@ -108,7 +108,8 @@ func TestDryRunSQL(t *testing.T) {
 	db, owner := owned(t)
 	execute(t, db, "DROP FUNCTION coordination_audit_refuse_change() CASCADE; DROP INDEX coordination_audit_scope_time_idx; "+
 		"ALTER TABLE coordination_audit_records DROP CONSTRAINT coordination_audit_reason_valid; ALTER TABLE coordination_audit_gaps ALTER COLUMN seq RESTART; "+
-		"ALTER TABLE coordination_audit_statements ALTER COLUMN seq RESTART")
+		"ALTER TABLE coordination_audit_statements ALTER COLUMN seq RESTART; ALTER TABLE coordination_audit_seal_events ALTER COLUMN seq RESTART; "+
+		"DROP INDEX coordination_audit_seal_checkpoints_previous_idx")
 	conn := connect(t, db, owner)
 	before := check(t, conn)
 	var sql []string
@@ -228,7 +229,7 @@ func TestRepairInOwnSchema(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), insertRecord); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.Exec(t.Context(), "DROP FUNCTION coordination_audit_refuse_change() CASCADE; DROP INDEX coordination_audit_time_idx; DROP TABLE coordaudit_schema_version, coordination_audit_gaps, coordination_audit_statements; "+
+	if _, err := conn.Exec(t.Context(), "DROP FUNCTION coordination_audit_refuse_change() CASCADE; DROP INDEX coordination_audit_time_idx; DROP TABLE coordaudit_schema_version, "+strings.Join(trailTables()[1:], ", ")+"; "+
 		"ALTER TABLE coordination_audit_records ALTER COLUMN seq DROP IDENTITY; ALTER TABLE coordination_audit_records DROP CONSTRAINT coordination_audit_records_pkey"); err != nil {
 		t.Fatal(err)
 	}

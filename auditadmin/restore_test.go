@@ -55,10 +55,11 @@ func mustRun(t *testing.T, url, name string, args ...string) string {
 	return stdout
 }
 
-// source is a trail with records, a gap and a statement, as its readers see it.
+// source is a trail with records, a gap, a statement and a seal, as its readers see it.
 type source struct {
 	db                        *testdb.DB
 	records, gaps, statements []string
+	seal                      []string // tiles, checkpoints and events
 }
 
 func newSource(t *testing.T) source {
@@ -68,8 +69,13 @@ func newSource(t *testing.T) source {
 	execute(t, db, insertRecord)
 	return source{
 		db: db, records: rows(t, db, "coordination_audit_records"), gaps: rows(t, db, "coordination_audit_gaps"),
-		statements: rows(t, db, "coordination_audit_statements"),
+		statements: rows(t, db, "coordination_audit_statements"), seal: sealRows(t, db),
 	}
+}
+
+func sealRows(t *testing.T, db *testdb.DB) []string {
+	t.Helper()
+	return slices.Concat(rows(t, db, "coordination_audit_seal_tiles"), rows(t, db, "coordination_audit_seal_checkpoints"), rows(t, db, "coordination_audit_seal_events"))
 }
 
 // persist stores records in the way of a service.
@@ -92,7 +98,7 @@ type restored struct {
 	from source
 	db   *testdb.DB
 	off  []string // the objects of some errors; empty if the trail is valid
-	lost bool     // the gaps and the statements were not part of the restore
+	lost bool     // the gaps, the statements and the seal were not part of the restore
 }
 
 // check compares the result of Check with the expected errors, then repairs, writes
@@ -128,12 +134,16 @@ func (r restored) check(t *testing.T) {
 	if diff := cmp.Diff(r.from.statements, rows(t, r.db, "coordination_audit_statements")); diff != "" && !r.lost {
 		t.Errorf("statements (-source +restored):\n%s", diff)
 	}
+	if diff := cmp.Diff(r.from.seal, sealRows(t, r.db)); diff != "" && !r.lost {
+		t.Errorf("seal (-source +restored):\n%s", diff)
+	}
 	persist(t, r.db, "after", 20)
 	r.checkReading(t)
 	checkImmutable(t, r.db.Pool, "coordination_audit_records")
 	if !r.lost {
-		checkImmutable(t, r.db.Pool, "coordination_audit_gaps")
-		checkImmutable(t, r.db.Pool, "coordination_audit_statements")
+		for _, table := range trailTables()[1:] {
+			checkImmutable(t, r.db.Pool, table)
+		}
 	}
 }
 
@@ -194,6 +204,9 @@ func TestRestoreDataOnly(t *testing.T) {
 		"trigger coordination_audit_refuse_update_delete on " + records, "trigger coordination_audit_refuse_truncate on " + records,
 		"trigger coordination_audit_gaps_refuse_update_delete on " + gaps, "trigger coordination_audit_gaps_refuse_truncate on " + gaps,
 		"trigger coordination_audit_statements_refuse_update_delete on " + statements, "trigger coordination_audit_statements_refuse_truncate on " + statements,
+		"trigger coordination_audit_seal_tiles_refuse_update_delete on " + tiles, "trigger coordination_audit_seal_tiles_refuse_truncate on " + tiles,
+		"trigger coordination_audit_seal_checkpoints_refuse_update_delete on " + checkpoints, "trigger coordination_audit_seal_checkpoints_refuse_truncate on " + checkpoints,
+		"trigger coordination_audit_seal_events_refuse_update_delete on " + events, "trigger coordination_audit_seal_events_refuse_truncate on " + events,
 	}}.check(t)
 }
 
@@ -201,12 +214,12 @@ func TestRestoreDataOnly(t *testing.T) {
 func TestRestoreRowsOnly(t *testing.T) {
 	t.Parallel()
 	from, to := newSource(t), testdb.New(t)
-	for _, table := range []string{"coordination_audit_records", "coordination_audit_gaps", "coordination_audit_statements"} {
+	for _, table := range trailTables() {
 		file := filepath.Join(t.TempDir(), table)
 		mustRun(t, from.db.URL, "psql", "--no-psqlrc", `--command=\copy `+table+` TO '`+file+`'`)
 		mustRun(t, to.URL, "psql", "--no-psqlrc", `--command=\copy `+table+` FROM '`+file+`'`)
 	}
-	restored{from: from, db: to, off: []string{"sequence " + records + "_seq_seq", "sequence " + gaps + "_seq_seq", "sequence " + statements + "_seq_seq"}}.check(t)
+	restored{from: from, db: to, off: []string{"sequence " + records + "_seq_seq", "sequence " + gaps + "_seq_seq", "sequence " + statements + "_seq_seq", "sequence " + events + "_seq_seq"}}.check(t)
 }
 
 // A single table comes without the function of its triggers and without the version
@@ -222,6 +235,7 @@ func TestRestoreOneTable(t *testing.T) {
 	}
 	restored{from: from, db: to, lost: true, off: []string{
 		"table public.coordaudit_schema_version", "function public.coordination_audit_refuse_change()", "table " + gaps, "table " + statements,
+		"table " + tiles, "table " + checkpoints, "table " + events,
 		"trigger coordination_audit_refuse_update_delete on " + records, "trigger coordination_audit_refuse_truncate on " + records,
 	}}.check(t)
 }
@@ -234,8 +248,10 @@ func TestRestoreNoPostData(t *testing.T) {
 	mustRun(t, from.db.URL, "pg_dump", "--format=custom", "--file="+dump)
 	mustRun(t, to.URL, "pg_restore", "--exit-on-error", "--section=pre-data", "--section=data", dump)
 	restored{from: from, db: to, off: []string{
-		"primary key of " + records, "primary key of " + gaps, "primary key of " + statements, "index public.coordination_audit_time_idx", "index public.coordination_audit_scope_time_idx",
+		"primary key of " + records, "primary key of " + gaps, "primary key of " + statements, "primary key of " + tiles, "primary key of " + checkpoints, "primary key of " + events,
+		"index public.coordination_audit_seq_idx", "index public.coordination_audit_seal_checkpoints_previous_idx", "index public.coordination_audit_seal_tiles_late_idx", "index public.coordination_audit_time_idx", "index public.coordination_audit_scope_time_idx",
 		"trigger coordination_audit_refuse_update_delete on " + records, "trigger coordination_audit_gaps_refuse_truncate on " + gaps,
+		"trigger coordination_audit_seal_tiles_refuse_truncate on " + tiles,
 	}}.check(t)
 }
 
@@ -260,18 +276,19 @@ func TestPromotedSubscriber(t *testing.T) {
 	persist(t, from.db, "before", 10)
 	to := testdb.NewOn(t, subscriber)
 
-	execute(t, from.db, "CREATE PUBLICATION trail FOR TABLE coordination_audit_records, coordination_audit_gaps, coordination_audit_statements")
+	execute(t, from.db, "CREATE PUBLICATION trail FOR TABLE "+strings.Join(trailTables(), ", "))
 	host := from.db.Pool.Config().ConnConfig
 	executeAlone(t, to, fmt.Sprintf("CREATE SUBSCRIPTION trail CONNECTION 'host=%s port=%d dbname=%s user=%s' PUBLICATION trail", host.Host, host.Port, host.Database, host.User))
 	persist(t, from.db, "streamed", 10)
 	execute(t, from.db, insertRecord)
 	from.records, from.gaps = rows(t, from.db, "coordination_audit_records"), rows(t, from.db, "coordination_audit_gaps")
-	from.statements = rows(t, from.db, "coordination_audit_statements")
-	eventually(t, to, fmt.Sprintf("SELECT (SELECT count(*) FROM coordination_audit_records) = %d AND (SELECT count(*) FROM coordination_audit_gaps) = %d AND (SELECT count(*) FROM coordination_audit_statements) = %d",
-		len(from.records), len(from.gaps), len(from.statements)))
+	from.statements, from.seal = rows(t, from.db, "coordination_audit_statements"), sealRows(t, from.db)
+	eventually(t, to, fmt.Sprintf("SELECT (SELECT count(*) FROM coordination_audit_records) = %d AND (SELECT count(*) FROM coordination_audit_gaps) = %d AND (SELECT count(*) FROM coordination_audit_statements) = %d "+
+		"AND (SELECT count(*) FROM coordination_audit_seal_tiles) + (SELECT count(*) FROM coordination_audit_seal_checkpoints) + (SELECT count(*) FROM coordination_audit_seal_events) = %d",
+		len(from.records), len(from.gaps), len(from.statements), len(from.seal)))
 	executeAlone(t, to, "DROP SUBSCRIPTION trail")
 
-	restored{from: from, db: to, off: []string{"sequence " + records + "_seq_seq", "sequence " + gaps + "_seq_seq", "sequence " + statements + "_seq_seq"}}.check(t)
+	restored{from: from, db: to, off: []string{"sequence " + records + "_seq_seq", "sequence " + gaps + "_seq_seq", "sequence " + statements + "_seq_seq", "sequence " + events + "_seq_seq"}}.check(t)
 }
 
 func startServer(t *testing.T, settings map[string]string) *pglocal.Server {

@@ -25,8 +25,8 @@ func (c *tableComparison) compareGrants() {
 	}
 }
 
-// excess reports a right on the table, or on one of its columns, that neither a writer
-// nor a reader needs.
+// excess reports a right on the table, or on one of its columns, that no writer, reader or
+// sealer needs.
 func (c *tableComparison) excess(privilege string) bool {
 	kind, column, _ := strings.Cut(strings.TrimSuffix(privilege, ")"), " (")
 	switch kind {
@@ -81,14 +81,20 @@ func (c *tableComparison) compareGrant(kind, name string, grant catalog.Grant, t
 		writes := slices.ContainsFunc(c.got.Grants, func(g catalog.Grant) bool {
 			return g.Role == grant.Role && slices.ContainsFunc(g.Privileges, inserts)
 		})
-		if writes {
+		switch {
+		case writes && strings.HasPrefix(c.want.Name, sealPrefix):
+			d.Repair = "migrate grants --sealer " + shellWord(grant.Name) + " --apply"
+		case writes:
 			d.Repair = "migrate grants --writer " + shellWord(grant.Name) + " --apply"
-		} else {
+		default:
 			d.Repair = fmt.Sprintf("migrate grants --reader %s --apply; or: %s", shellWord(grant.Name), d.Repair)
 		}
 	}
 	c.add(d)
 }
+
+// sealPrefix begins the names of the tables that only a sealer stores into.
+const sealPrefix = "coordination_audit_seal_"
 
 // shellWord quotes a name for a shell if it needs it.
 func shellWord(name string) string {

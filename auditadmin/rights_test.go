@@ -16,6 +16,10 @@ func TestExcessRightsAreNamed(t *testing.T) {
 		"InsertSeq":        {"GRANT INSERT (audit_id, seq) ON coordination_audit_records TO $role", "table " + records, "INSERT (seq): it can choose", "migrate grants --writer $role --apply"},
 		"InsertGaps":       {"GRANT INSERT ON coordination_audit_gaps TO $role", "table " + gaps, "it can choose", "migrate grants --writer $role --apply"},
 		"InsertStatements": {"GRANT INSERT ON coordination_audit_statements TO $role", "table " + statements, "it can choose seq and made_at", "migrate grants --writer $role --apply"},
+		"InsertTiles":      {"GRANT INSERT ON coordination_audit_seal_tiles TO $role", "table " + tiles, "INSERT", "migrate grants --sealer $role --apply"},
+		"InsertEvents":     {"GRANT INSERT ON coordination_audit_seal_events TO $role", "table " + events, "it can choose seq and made_at", "migrate grants --sealer $role --apply"},
+		"InsertMadeAt":     {"GRANT INSERT (made_at) ON coordination_audit_seal_checkpoints TO $role", "table " + checkpoints, "INSERT (made_at): it can choose made_at", "migrate grants --sealer $role --apply"},
+		"DeleteTiles":      {"GRANT DELETE ON coordination_audit_seal_tiles TO $role", "table " + tiles, "DELETE", "migrate grants --reader $role --apply"},
 		"UpdateColumn":     {"GRANT UPDATE (reason) ON coordination_audit_records TO $role", "table " + records, "UPDATE (reason)", "migrate grants --reader $role --apply"},
 		"Others":           {"GRANT TRUNCATE, TRIGGER, REFERENCES, DELETE ON coordination_audit_records TO $role", "table " + records, "DELETE, REFERENCES, TRIGGER, TRUNCATE", "migrate grants --reader $role --apply"},
 		"Setval":           {"GRANT USAGE ON SEQUENCE coordination_audit_records_seq_seq TO $role", sequence, "USAGE: it can move the sequence", "migrate grants --reader $role --apply"},
@@ -36,6 +40,9 @@ func TestExcessRightsAreNamed(t *testing.T) {
 			config := auditmigrate.GrantConfig{Readers: []string{role}}
 			if strings.Contains(test.repair, "--writer") {
 				config = auditmigrate.GrantConfig{Writers: []string{role}}
+			}
+			if strings.Contains(test.repair, "--sealer") {
+				config = auditmigrate.GrantConfig{Sealers: []string{role}}
 			}
 			if _, err := migrator(t, db).ApplyGrants(t.Context(), config); err != nil {
 				t.Fatal(err)

@@ -17,8 +17,7 @@ func foreignNames(t *testing.T, db *testdb.DB) []string {
 	t.Helper()
 	return rows(t, db, `(
 		SELECT c.oid, c.relname::text, c.relkind::text, i.indrelid FROM pg_class AS c LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
-		WHERE c.relnamespace = 'public'::regnamespace AND i.indrelid IS DISTINCT FROM 'coordination_audit_records'::regclass
-			AND i.indrelid IS DISTINCT FROM 'coordination_audit_gaps'::regclass AND i.indrelid IS DISTINCT FROM 'coordination_audit_statements'::regclass AND c.relkind <> 'S'
+		WHERE c.relnamespace = 'public'::regnamespace AND (i.indrelid IS NULL OR i.indrelid <> ALL ('{`+strings.Join(trailTables(), ",")+`}'::regclass[])) AND c.relkind <> 'S'
 		UNION ALL SELECT oid, conname::text, contype::text, conrelid FROM pg_constraint WHERE contype IN ('u', 'x')
 		UNION ALL SELECT oid, prosrc, prokind::text, proowner FROM pg_proc WHERE pronamespace = 'public'::regnamespace)`)
 }

@@ -49,7 +49,7 @@ const findRelations = `
 		FROM pg_catalog.pg_class AS c
 		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE n.nspname = $1
-			AND c.relname IN ('` + recordsTable + `', '` + gapsTable + `', '` + statementsTable + `', '` + VersionTable + `')
+			AND c.relname IN ('` + recordsTable + `', '` + VersionTable + `', ` + sideNames + `)
 			AND c.relkind IN ('r', 'p')
 			AND c.relpersistence <> 't'
 	), relations AS (

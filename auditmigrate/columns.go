@@ -2,8 +2,9 @@ package auditmigrate
 
 import "slices"
 
-// The content columns are those that a writer sets. The database sets seq, created_at,
-// recorded_at and made_at itself, so no grant of ours covers them.
+// The content columns are those that a writer sets, and in the tables of the seal those
+// that a sealer sets. The database sets seq, created_at, recorded_at and made_at itself, so
+// no grant of ours covers them.
 
 // firstColumns are the content columns of version 1. A role with INSERT on each of
 // them is a writer, and its grants are extended when a later version adds columns.
@@ -32,6 +33,15 @@ func contentColumns(table string) []string {
 			"source_id", "statement_no", "kind", "accepted_through", "reserved_through",
 			"dropped", "rejected", "already_persisted", "waiting", "waiting_continues", "label",
 		}
+	case sealTilesTable:
+		return []string{"epoch", "level", "idx", "through", "late_from", "late_through", "root", "leaves", "hashes"}
+	case sealCheckpointsTable:
+		return []string{
+			"epoch", "size", "previous_size", "root", "leaves", "marks",
+			"records_through", "gaps_through", "statements_through", "events_through", "awaited", "note",
+		}
+	case sealEventsTable:
+		return []string{"event_id", "kind", "epoch", "body"}
 	default:
 		return nil
 	}

@@ -66,12 +66,14 @@ func TestDownNamesEveryLoss(t *testing.T) {
 	execute(t, db.Pool, insertGap)
 	execute(t, db.Pool, insertOrigin)
 	execute(t, db.Pool, insertStatement)
+	execute(t, db.Pool, insertSealEvent)
 	before := catalog(t, db.Pool)
 	changes, err := open(t, db.URL, quiet()).DownTo(t.Context(), 0)
 	if !errors.Is(err, auditmigrate.ErrDataLoss) || len(changes) > 0 {
 		t.Fatalf("changes %v, error %v; want ErrDataLoss", changes, err)
 	}
 	for _, part := range []string{
+		sealsName + ": ERROR: the tables of the seal hold tiles, checkpoints or events",
 		statementsName + ": ERROR: coordination_audit_statements holds statements", originName + ": ERROR: coordination_audit_records holds records with reasons",
 		gapsName + ": ERROR: coordination_audit_gaps holds gaps", contextName + ": ERROR: coordination_audit_records holds records with a context", createName + ": ERROR: coordination_audit_records holds records, ",
 	} {
@@ -104,7 +106,7 @@ func TestDownRevertsOne(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	migrator := open(t, db.URL, quiet())
-	for _, want := range [][]auditmigrate.Change{changesDown(8, 8), changesDown(7, 7), changesDown(6, 6), changesDown(5, 5), changesDown(4, 4), changesDown(3, 3), changesDown(2, 2), changesDown(1, 1), nil} {
+	for _, want := range [][]auditmigrate.Change{changesDown(10, 10), changesDown(9, 9), changesDown(8, 8), changesDown(7, 7), changesDown(6, 6), changesDown(5, 5), changesDown(4, 4), changesDown(3, 3), changesDown(2, 2), changesDown(1, 1), nil} {
 		changes, err := migrator.Down(t.Context())
 		if diff := diffChanges(want, changes); diff != "" || err != nil {
 			t.Errorf("%v, changes (-want +got):\n%s", err, diff)
@@ -131,7 +133,7 @@ func TestDownToVersion(t *testing.T) {
 
 func TestRedo(t *testing.T) {
 	t.Parallel()
-	for _, last := range []int64{2, 4, 5, 6, 7, newest} {
+	for _, last := range []int64{2, 4, 5, 6, 7, 8, 9, newest} {
 		db := testdb.NewEmpty(t)
 		upTo(t, db, last)
 		execute(t, db.Pool, insertRecord)

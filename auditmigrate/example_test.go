@@ -37,7 +37,7 @@ func ExampleMigrator_Validate() {
 	fmt.Println(migrator.Validate(ctx))
 	// Output:
 	// true
-	// validating the schema: migrations are pending: 8: run the migrations (migrate up)
-	// up 00008_create_coordination_audit_statements
+	// validating the schema: migrations are pending: 10: run the migrations (migrate up)
+	// up 00010_create_coordination_audit_seals
 	// <nil>
 }

@@ -61,7 +61,8 @@ func (m *Migrator) extendGrants(ctx context.Context, db database.DBTxConn, at lo
 // extension returns the rights on newer parts of the trail that its writers and
 // readers lack. A writer may INSERT every column of version 1, one by one. A reader
 // may SELECT the records and read their sequence. Only migrate grants, or the same
-// grants made by hand, give these rights.
+// grants made by hand, give these rights. A writer may do that too, but gets no rights on
+// the tables of the seal.
 func (a acl) extension() []right {
 	var lacking []right
 	add := func(r right) {
@@ -70,8 +71,9 @@ func (a acl) extension() []right {
 		}
 	}
 	for _, role := range a.roles() {
-		if a.mayInsert(role) {
-			for _, table := range []string{recordsTable, gapsTable, statementsTable} {
+		writes := a.mayInsert(role)
+		if writes {
+			for _, table := range writtenTables() {
 				for _, column := range contentColumns(table) {
 					add(right{relation: table, column: column, role: role, privilege: "INSERT"})
 				}
@@ -79,7 +81,7 @@ func (a acl) extension() []right {
 		}
 		if a.mayRead(role) {
 			for _, r := range a.relations {
-				if r.table == gapsTable || r.table == statementsTable {
+				if r.table != VersionTable && (!writes || !slices.Contains(sealTables(), r.table)) {
 					add(right{relation: r.name, role: role, privilege: "SELECT"})
 				}
 			}

@@ -13,12 +13,18 @@ import (
 type GrantConfig struct {
 	// Writers may store records, gaps and statements, and read them. They get INSERT on
 	// the content columns, so that the database keeps setting seq, created_at,
-	// recorded_at and made_at. They also get SELECT, which RETURNING and ON CONFLICT need. A role
-	// that is listed as reader as well is a writer.
+	// recorded_at and made_at. They also get SELECT, which RETURNING and ON CONFLICT need.
+	// They get nothing on the tables of the seal. A role that is listed more than once gets
+	// the rights of each list.
 	Writers []string
 
-	// Readers may read, including the version table and the sequences' positions.
+	// Readers may read, including the tables of the seal, the version table and the
+	// sequences' positions. So they can verify and prove.
 	Readers []string
+
+	// Sealers may seal: they read what readers read, and insert tiles, checkpoints and
+	// events. The database keeps setting seq and made_at.
+	Sealers []string
 
 	// RevokePublicCreate revokes CREATE on the schema from PUBLIC. Databases from
 	// before PostgreSQL 15 grant it on schema public, and any role with it can create
@@ -84,8 +90,8 @@ func (m *Migrator) grants(ctx context.Context, doing string, config GrantConfig,
 }
 
 func (s schema) checkGrants(schema string, config GrantConfig) error {
-	if len(config.Writers)+len(config.Readers) == 0 {
-		return errors.New("no role is given: name at least one writer or reader")
+	if len(config.Writers)+len(config.Readers)+len(config.Sealers) == 0 {
+		return errors.New("no role is given: name at least one writer, reader or sealer")
 	}
 	if len(s.at.rivals) > 0 {
 		return s.at.checkChange(schema)

@@ -13,7 +13,7 @@ import (
 // A service that starts right after the migrations already has its rights.
 func TestUpExtendsGrants(t *testing.T) {
 	t.Parallel()
-	for _, from := range []int64{1, 2, 3, 4, 5, 6, 7} {
+	for _, from := range []int64{1, 2, 3, 4, 5, 6, 7, 8, 9} {
 		db, _, migrator := owned(t)
 		if _, err := migrator.UpTo(t.Context(), from); err != nil {
 			t.Fatal(err)
@@ -38,7 +38,15 @@ func TestUpExtendsGrants(t *testing.T) {
 				t.Errorf("from %d: a writer's %s: %v", from, sql, err)
 			}
 		}
+		for _, sql := range []string{"SELECT * FROM coordination_audit_seal_tiles", "SELECT last_value FROM coordination_audit_seal_events_seq_seq"} {
+			if _, err := poolAs(t, db, reader).Exec(t.Context(), sql); err != nil {
+				t.Errorf("from %d: a reader's %s: %v", from, sql, err)
+			}
+			mustBeForbidden(t, poolAs(t, db, writer), "writer", sql)
+		}
+		mustBeForbidden(t, poolAs(t, db, reader), "reader", insertTile, insertCheckpoint, insertSealEvent)
 		mustBeForbidden(t, poolAs(t, db, narrow), "narrow role", "SELECT * FROM coordination_audit_gaps", "SELECT * FROM coordination_audit_statements",
+			"SELECT * FROM coordination_audit_seal_tiles", "SELECT * FROM coordination_audit_seal_checkpoints", "SELECT * FROM coordination_audit_seal_events",
 			"INSERT INTO coordination_audit_records (audit_id, target_subsystem) VALUES (gen_random_uuid(), 'x')")
 	}
 }
@@ -47,9 +55,9 @@ func TestGrantsAcrossDown(t *testing.T) {
 	t.Parallel()
 	db, owner, migrator := owned(t)
 	mustUp(t, migrator)
-	writer, reader, other := newRole(t, db), newRole(t, db), newRole(t, db)
-	mustApply(t, migrator, auditmigrate.GrantConfig{Writers: []string{writer}, Readers: []string{reader}})
-	execute(t, db.Pool, "GRANT SELECT ON coordination_audit_gaps, coordination_audit_statements TO "+other+" WITH GRANT OPTION")
+	writer, reader, sealer, other := newRole(t, db), newRole(t, db), newRole(t, db), newRole(t, db)
+	mustApply(t, migrator, auditmigrate.GrantConfig{Writers: []string{writer}, Readers: []string{reader}, Sealers: []string{sealer}})
+	execute(t, db.Pool, "GRANT SELECT ON coordination_audit_gaps, coordination_audit_statements, coordination_audit_seal_tiles TO "+other+" WITH GRANT OPTION")
 	before := texts(t, db.Pool, grantsOf, "")
 	if _, err := migrator.Redo(t.Context()); err != nil {
 		t.Fatal(err)
@@ -63,7 +71,7 @@ func TestGrantsAcrossDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := book.String()
-	if !strings.Contains(text, "audit_grants_lost") || !strings.Contains(text, writer) || !strings.Contains(text, reader) || !strings.Contains(text, other) {
+	if !strings.Contains(text, "audit_grants_lost") || !strings.Contains(text, writer) || !strings.Contains(text, reader) || !strings.Contains(text, sealer) || !strings.Contains(text, other) {
 		t.Errorf("log is\n%s\nwant the roles whose rights are gone", text)
 	}
 }

@@ -18,14 +18,15 @@ func TestGrantsRevokeExcess(t *testing.T) {
 	t.Parallel()
 	db, owner, migrator := owned(t)
 	mustUp(t, migrator)
-	service, reader := newRole(t, db), newRole(t, db)
-	config := auditmigrate.GrantConfig{Writers: []string{service}, Readers: []string{reader, service}}
+	service, reader, sealer := newRole(t, db), newRole(t, db), newRole(t, db)
+	config := auditmigrate.GrantConfig{Writers: []string{service}, Readers: []string{reader, service}, Sealers: []string{sealer}}
 	// The documentation once recommended this, and people do it.
 	execute(t, db.Pool, `
-		GRANT ALL ON coordination_audit_records, coordination_audit_gaps, coordination_audit_statements, coordaudit_schema_version TO `+service+`, PUBLIC;
+		GRANT ALL ON coordination_audit_records, coordination_audit_gaps, coordination_audit_statements, coordination_audit_seal_tiles, coordination_audit_seal_checkpoints, coordination_audit_seal_events, coordaudit_schema_version TO `+service+`, PUBLIC;
 		GRANT SELECT, INSERT ON coordination_audit_records TO `+reader+` WITH GRANT OPTION;
+		GRANT INSERT ON coordination_audit_records, coordination_audit_seal_tiles, coordination_audit_seal_events TO `+sealer+`;
 		GRANT UPDATE (reason), INSERT (seq), REFERENCES (audit_id) ON coordination_audit_records TO `+service+`;
-		GRANT ALL ON SEQUENCE coordination_audit_records_seq_seq, coordination_audit_gaps_seq_seq, coordination_audit_statements_seq_seq TO `+service+`, PUBLIC`)
+		GRANT ALL ON SEQUENCE coordination_audit_records_seq_seq, coordination_audit_gaps_seq_seq, coordination_audit_statements_seq_seq, coordination_audit_seal_events_seq_seq TO `+service+`, PUBLIC`)
 
 	plan, err := migrator.PlanGrants(t.Context(), config)
 	if err != nil {
@@ -46,24 +47,27 @@ func TestGrantsRevokeExcess(t *testing.T) {
 	if len(again.Statements) > 0 {
 		t.Errorf("the second time: %v, want nothing to do", again.Statements)
 	}
-	for name, role := range map[string]string{"writer": service, "reader": reader} {
+	for name, role := range map[string]string{"writer": service, "reader": reader, "sealer": sealer} {
 		pool := poolAs(t, db, role)
 		mustBeForbidden(t, pool, name, slices.Concat(forgeries(), edits())...)
 	}
 	if _, err := poolAs(t, db, service).Exec(t.Context(), insertRecord); err != nil {
 		t.Errorf("a writer's record: %v", err)
 	}
-	mustBeForbidden(t, poolAs(t, db, reader), "reader", insertRecord)
+	mustBeForbidden(t, poolAs(t, db, reader), "reader", insertRecord, insertSealEvent)
+	mustBeForbidden(t, poolAs(t, db, service), "writer", insertTile, insertCheckpoint, insertSealEvent)
+	mustBeForbidden(t, poolAs(t, db, sealer), "sealer", insertRecord, insertGap, insertStatement)
 
 	// The rights equal those of a database without excess rights.
 	other, _, clean := owned(t)
 	mustUp(t, clean)
-	otherService, otherReader := newRole(t, other), newRole(t, other)
-	mustApply(t, clean, auditmigrate.GrantConfig{Writers: []string{otherService}, Readers: []string{otherReader}})
-	rename := func(rights []string, writer, reader string) []string {
+	otherService, otherReader, otherSealer := newRole(t, other), newRole(t, other), newRole(t, other)
+	mustApply(t, clean, auditmigrate.GrantConfig{Writers: []string{otherService}, Readers: []string{otherReader, otherService}, Sealers: []string{otherSealer}})
+	rename := func(rights []string, writer, reader, sealer string) []string {
 		var list []string
+		replace := strings.NewReplacer(writer, "writer", reader, "reader", sealer, "sealer").Replace
 		for _, right := range rights {
-			right = strings.ReplaceAll(strings.ReplaceAll(right, writer, "writer"), reader, "reader")
+			right = replace(right)
 			if !strings.HasPrefix(right, "PUBLIC") {
 				list = append(list, right)
 			}
@@ -71,8 +75,8 @@ func TestGrantsRevokeExcess(t *testing.T) {
 		slices.Sort(list)
 		return list
 	}
-	want := rename(texts(t, other.Pool, grantsOf, ""), otherService, otherReader)
-	got := rename(texts(t, db.Pool, grantsOf, ""), service, reader)
+	want := rename(texts(t, other.Pool, grantsOf, ""), otherService, otherReader, otherSealer)
+	got := rename(texts(t, db.Pool, grantsOf, ""), service, reader, sealer)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rights (-clean +cleaned):\n%s", diff)
 	}

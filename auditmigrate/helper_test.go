@@ -31,13 +31,15 @@ const (
 	originName     = "00006_add_decision_origin"
 	linksName      = "00007_index_the_links"
 	statementsName = "00008_create_coordination_audit_statements"
+	orderName      = "00009_index_the_order"
+	sealsName      = "00010_create_coordination_audit_seals"
 
-	newest = 8
+	newest = 10
 )
 
 // migrationNames lists all migrations by version, from 1 to newest.
 func migrationNames() []string {
-	return []string{createName, indexName, contextName, readName, gapsName, originName, linksName, statementsName}
+	return []string{createName, indexName, contextName, readName, gapsName, originName, linksName, statementsName, orderName, sealsName}
 }
 
 // changesUp returns the changes of applying the versions first to last.

@@ -35,6 +35,7 @@ func TestIndexesAfterUp(t *testing.T) {
 			"coordination_audit_preempting_scope_time_idx true true",
 			"coordination_audit_records_pkey true true",
 			"coordination_audit_scope_time_idx true true",
+			"coordination_audit_seq_idx true true",
 			"coordination_audit_time_idx true true",
 		}
 		got := texts(t, db.Pool, `
@@ -137,6 +138,7 @@ func TestDownFinishesIndexes(t *testing.T) {
 		"Of4Build": {4, stopsABuild, "coordination_audit_tenant_time_idx"},
 		"Of4Drop":  {4, stopsADrop, "coordination_audit_preempting_scope_time_idx"},
 		"Of7Drop":  {7, stopsADrop, "coordination_audit_corrects_idx"},
+		"Of9Drop":  {9, stopsADrop, "coordination_audit_seq_idx"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,21 @@ const (
 	recordsTable    = "coordination_audit_records"
 	gapsTable       = "coordination_audit_gaps"
 	statementsTable = "coordination_audit_statements"
+
+	sealTilesTable       = "coordination_audit_seal_tiles"
+	sealCheckpointsTable = "coordination_audit_seal_checkpoints"
+	sealEventsTable      = "coordination_audit_seal_events"
 )
+
+// sideNames lists the tables next to the records in SQL.
+const sideNames = `'` + gapsTable + `', '` + statementsTable + `', '` +
+	sealTilesTable + `', '` + sealCheckpointsTable + `', '` + sealEventsTable + `'`
+
+// writtenTables are the tables that writers store into.
+func writtenTables() []string { return []string{recordsTable, gapsTable, statementsTable} }
+
+// sealTables are the tables that sealers store into.
+func sealTables() []string { return []string{sealTilesTable, sealCheckpointsTable, sealEventsTable} }
 
 // location is where a migrator's trail is, or will be created. It is decided here and
 // nowhere else. Every statement that follows names this schema.
@@ -23,8 +37,8 @@ type location struct {
 	// schema is "" if no schema on the search_path exists.
 	schema string
 
-	// The parts of a trail in the schema. side is a table next to the records: the gaps
-	// or the statements.
+	// The parts of a trail in the schema. side is a table next to the records: the
+	// gaps, the statements or a table of the seal.
 	records, side, versions bool
 
 	// rivals are the schemas on the search_path that hold records, if there are
@@ -54,12 +68,12 @@ const findPlaces = `
 		n.nspname::text,
 		coalesce(pg_catalog.array_position(pg_catalog.current_schemas(false), n.nspname), 0),
 		coalesce(pg_catalog.bool_or(c.relname = '` + recordsTable + `'), false),
-		coalesce(pg_catalog.bool_or(c.relname IN ('` + gapsTable + `', '` + statementsTable + `')), false),
+		coalesce(pg_catalog.bool_or(c.relname IN (` + sideNames + `)), false),
 		coalesce(pg_catalog.bool_or(c.relname = '` + VersionTable + `'), false)
 	FROM pg_catalog.pg_namespace AS n
 	LEFT JOIN pg_catalog.pg_class AS c
 		ON c.relnamespace = n.oid
-		AND c.relname IN ('` + recordsTable + `', '` + gapsTable + `', '` + statementsTable + `', '` + VersionTable + `')
+		AND c.relname IN ('` + recordsTable + `', '` + VersionTable + `', ` + sideNames + `)
 		AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 		AND c.relpersistence <> 't'
 	WHERE pg_catalog.left(n.nspname::text, 3) <> 'pg_'

@@ -65,7 +65,7 @@ func TestDownAsksInOwnBlock(t *testing.T) {
 			asks[source.version] = n
 		}
 	}
-	if diff := cmp.Diff(map[int64]int{1: 1, 3: 1, 5: 1, 6: 1, 8: 1}, asks); diff != "" {
+	if diff := cmp.Diff(map[int64]int{1: 1, 3: 1, 5: 1, 6: 1, 8: 1, 10: 1}, asks); diff != "" {
 		t.Errorf("blocks that ask, by version (-want +got):\n%s", diff)
 	}
 }

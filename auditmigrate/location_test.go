@@ -18,14 +18,15 @@ func standing(t *testing.T, db *testdb.DB) []string {
 	t.Helper()
 	return texts(t, db.Pool, `
 		SELECT n.nspname || '.' || c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-		WHERE c.relkind = 'r' AND c.relname IN ('coordination_audit_records', 'coordination_audit_gaps', 'coordination_audit_statements', 'coordaudit_schema_version') AND c.relpersistence <> 't'
+		WHERE c.relkind = 'r' AND c.relname IN ('coordination_audit_records', 'coordination_audit_gaps', 'coordination_audit_statements', 'coordination_audit_seal_tiles', 'coordination_audit_seal_checkpoints', 'coordination_audit_seal_events', 'coordaudit_schema_version') AND c.relpersistence <> 't'
 		ORDER BY 1`)
 }
 
 func wholeIn(schemas ...string) []string {
 	var list []string
 	for _, schema := range schemas {
-		list = append(list, schema+".coordaudit_schema_version", schema+".coordination_audit_gaps", schema+".coordination_audit_records", schema+".coordination_audit_statements")
+		list = append(list, schema+".coordaudit_schema_version", schema+".coordination_audit_gaps", schema+".coordination_audit_records", schema+".coordination_audit_statements",
+			schema+".coordination_audit_seal_tiles", schema+".coordination_audit_seal_checkpoints", schema+".coordination_audit_seal_events")
 	}
 	slices.Sort(list)
 	return list
@@ -201,7 +202,7 @@ func TestSplitTrailRefused(t *testing.T) {
 	}{
 		"VersionsMoved": {"CREATE SCHEMA trail; ALTER TABLE coordaudit_schema_version SET SCHEMA trail", []string{`schema "public"`, `schema "trail"`, `ALTER TABLE "trail".coordaudit_schema_version SET SCHEMA "public";`}},
 		"RecordsMoved":  {"CREATE SCHEMA other; ALTER TABLE coordination_audit_records SET SCHEMA other", []string{`schema "public"`, `schema "other"`, `SET SCHEMA "other";`}},
-		"RecordsGone":   {"DROP TABLE coordination_audit_records", []string{`schema "public" says version 8`, "restore it from a backup", `DROP TABLE "public".coordaudit_schema_version;`}},
+		"RecordsGone":   {"DROP TABLE coordination_audit_records", []string{`schema "public" says version 10`, "restore it from a backup", `DROP TABLE "public".coordaudit_schema_version;`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

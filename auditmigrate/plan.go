@@ -39,40 +39,65 @@ func newPlan(ctx context.Context, tx *sql.Tx, at location, config GrantConfig) (
 	if err != nil {
 		return nil, err
 	}
-	writers := unique(config.Writers)
-	readers := slices.DeleteFunc(unique(config.Readers), func(role string) bool { return slices.Contains(writers, role) })
+	named := unique(slices.Concat(config.Writers, config.Readers, config.Sealers))
 	p := &plan{acl: a, roles: map[string]roleFacts{}}
-	if err := p.readRoles(ctx, tx, slices.Concat(writers, readers)); err != nil {
+	if err := p.readRoles(ctx, tx, named); err != nil {
 		return nil, err
+	}
+	if len(config.Sealers) > 0 {
+		if err := p.checkSealTables(); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.readSchema(ctx, tx); err != nil {
 		return nil, err
 	}
-	members, err := p.readMembers(ctx, tx, slices.Concat(writers, readers))
+	members, err := p.readMembers(ctx, tx, named)
 	if err != nil {
 		return nil, err
 	}
 	p.planPublic(config.RevokePublicCreate)
-	for _, role := range writers {
-		p.planRole(role, p.wanted(role, true))
-	}
-	for _, role := range readers {
-		p.planRole(role, p.wanted(role, false))
+	for _, role := range named {
+		p.planRole(role, p.wanted(role, use{
+			writes: slices.Contains(config.Writers, role),
+			reads:  slices.Contains(config.Readers, role),
+			seals:  slices.Contains(config.Sealers, role),
+		}))
 	}
 	p.warnOfMembers(members)
-	p.warnOfOthers(slices.Concat(writers, readers))
+	p.warnOfOthers(named)
 	return p, nil
 }
 
-// wanted returns all rights that a writer or reader should have, and no others.
-func (p *plan) wanted(role string, writer bool) []right {
+// use is what a role is named as.
+type use struct{ writes, reads, seals bool }
+
+// checkSealTables refuses to name a sealer before there is anything to seal into.
+func (p *plan) checkSealTables() error {
+	for _, table := range sealTables() {
+		if _, ok := p.acl.relation(table); !ok {
+			return fmt.Errorf("there is no table %s yet, which a sealer needs: run the migrations first (migrate up)", p.acl.at.name(table))
+		}
+	}
+	return nil
+}
+
+// wanted returns all rights that a role should have for its use, and no others.
+func (p *plan) wanted(role string, of use) []right {
 	var list []right
 	for _, r := range p.acl.relations {
 		if r.kind == kindSequence && r.table == VersionTable {
 			continue
 		}
+		inserts := of.writes
+		if slices.Contains(sealTables(), r.table) {
+			if !of.reads && !of.seals {
+				continue
+			}
+			inserts = of.seals
+		}
 		list = append(list, right{relation: r.name, role: role, privilege: "SELECT"})
-		if !writer || r.kind != kindTable {
+		if !inserts || r.kind != kindTable {
 			continue
 		}
 		for _, column := range contentColumns(r.name) {
@@ -139,20 +164,22 @@ func (p *plan) onSchema(statement, why string) {
 // planPublic revokes from PUBLIC what only the named roles should have.
 func (p *plan) planPublic(revokeCreate bool) {
 	var tooMuch []right
-	readable := false
+	var readable []string
 	for _, r := range p.acl.rights {
 		switch {
 		case r.role != "":
 		case r.privilege == "SELECT":
-			readable = readable || r.relation == recordsTable || r.relation == gapsTable || r.relation == statementsTable
+			if of, _ := p.acl.relation(r.relation); of.kind == kindTable && of.name != VersionTable && !slices.Contains(readable, p.acl.at.name(of.name)) {
+				readable = append(readable, p.acl.at.name(of.name))
+			}
 		default:
 			tooMuch = append(tooMuch, r)
 		}
 	}
 	p.excess = append(p.excess, tooMuch...)
 	p.statements = append(p.statements, p.acl.statements("REVOKE", tooMuch)...)
-	if readable {
-		p.warn("every role may read the trail: REVOKE SELECT ON %s, %s, %s FROM PUBLIC", p.acl.at.name(recordsTable), p.acl.at.name(gapsTable), p.acl.at.name(statementsTable))
+	if len(readable) > 0 {
+		p.warn("every role may read the trail: REVOKE SELECT ON %s FROM PUBLIC", strings.Join(readable, ", "))
 	}
 	if !p.trail.publicCreate {
 		return
@@ -200,15 +227,15 @@ func (p *plan) warnOfMembers(members [][2]string) {
 func (p *plan) warnOfOthers(named []string) {
 	for _, role := range p.acl.roles() {
 		if what := p.dangerous(role); what != "" && !slices.Contains(named, role) {
-			p.warn("role %s may %s: name it as a writer or reader, or revoke it", quote(role), what)
+			p.warn("role %s may %s: name it as a writer, reader or sealer, or revoke it", quote(role), what)
 		}
 	}
 }
 
-// dangerous lists the rights of a role that go beyond a writer's.
+// dangerous lists the rights of a role that go beyond those of a writer and a sealer.
 func (p *plan) dangerous(role string) string {
 	var list []string
-	wanted := p.wanted(role, true)
+	wanted := p.wanted(role, use{writes: true, reads: true, seals: true})
 	for _, r := range p.acl.rights {
 		if r.role == role && r.privilege != "SELECT" && !contains(wanted, r) {
 			if what := r.privilege + " on " + r.relation; !slices.Contains(list, what) {

@@ -58,16 +58,19 @@ func TestOwnerAndServiceRoles(t *testing.T) {
 		"DELETE FROM coordination_audit_statements",
 		"TRUNCATE coordination_audit_statements",
 		"DELETE FROM coordaudit_schema_version",
+		"SELECT * FROM coordination_audit_seal_tiles",
+		insertSealEvent,
 	)
 	if _, err := as(db, service).Down(t.Context()); err == nil {
 		t.Error("a service has migrated down")
 	}
+	execute(t, db.Pool, insertSealEvent)
 	if _, err := as(db, owner).Redo(t.Context()); !errors.Is(err, auditmigrate.ErrDataLoss) {
 		t.Errorf("redo by the owner: %v, want ErrDataLoss", err)
 	}
 	permitted := asWith(db, owner, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler), AllowDataLoss: true})
 	if _, err := permitted.Redo(t.Context()); err != nil {
-		t.Errorf("redo by the owner, permitted to drop the statement: %v", err)
+		t.Errorf("redo by the owner, permitted to drop the event: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package auditmigrate_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os/exec"
 	"regexp"
@@ -150,8 +151,8 @@ func TestMigrationFilesParse(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := string(content)
-		if !regexp.MustCompile(`^\d{5}_[a-z0-9_]+\.sql$`).MatchString(file) || !strings.HasPrefix(file, strings.Repeat("0", 4)+string(rune('1'+i))) {
-			t.Errorf("%s: want the name 0000%d_verb_noun.sql", file, i+1)
+		if !regexp.MustCompile(`^\d{5}_[a-z0-9_]+\.sql$`).MatchString(file) || !strings.HasPrefix(file, fmt.Sprintf("%05d_", i+1)) {
+			t.Errorf("%s: want the name %05d_verb_noun.sql", file, i+1)
 		}
 		for line := range strings.Lines(text) {
 			if len(line) > 1000 {

@@ -42,6 +42,8 @@ func TestUpAppliesPendingOnce(t *testing.T) {
 		{Level: "INFO", Msg: "audit_migration_applied", Name: originName},
 		{Level: "INFO", Msg: "audit_migration_applied", Name: linksName},
 		{Level: "INFO", Msg: "audit_migration_applied", Name: statementsName},
+		{Level: "INFO", Msg: "audit_migration_applied", Name: orderName},
+		{Level: "INFO", Msg: "audit_migration_applied", Name: sealsName},
 	}
 	if diff := cmp.Diff(wantLog, book.lines(t, slog.LevelInfo)); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
@@ -92,21 +94,21 @@ func TestReadingCalls(t *testing.T) {
 		}
 	}
 
-	check(0, 1, 2, 3, 4, 5, 6, 7, 8)
+	check(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 	if tables := texts(t, db.Pool, "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"); len(tables) > 0 {
 		t.Errorf("reading calls have created %v", tables)
 	}
 	if changes, err := migrator.UpTo(t.Context(), 1); err != nil || len(changes) != 1 {
 		t.Fatalf("changes %v, error %v", changes, err)
 	}
-	check(1, 2, 3, 4, 5, 6, 7, 8)
-	if err := migrator.Validate(t.Context()); err.Error() != "validating the schema: migrations are pending: 2, 3, 4, 5, 6, 7, 8: run the migrations (migrate up)" {
+	check(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+	if err := migrator.Validate(t.Context()); err.Error() != "validating the schema: migrations are pending: 2, 3, 4, 5, 6, 7, 8, 9, 10: run the migrations (migrate up)" {
 		t.Errorf("error is %q", err)
 	}
 	if changes, err := migrator.UpTo(t.Context(), 3); err != nil || len(changes) != 2 {
 		t.Fatalf("changes %v, error %v", changes, err)
 	}
-	check(3, 4, 5, 6, 7, 8)
+	check(3, 4, 5, 6, 7, 8, 9, 10)
 	if _, err := migrator.UpTo(t.Context(), auditmigrate.Latest); err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +185,7 @@ func TestConcurrentProcesses(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if diff := cmp.Diff(map[int64]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1}, applied); diff != "" {
+	if diff := cmp.Diff(map[int64]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1, 9: 1, 10: 1}, applied); diff != "" {
 		t.Errorf("how often each was applied (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(wantVersions(), versions(t, db.Pool)); diff != "" {
@@ -194,7 +196,7 @@ func TestConcurrentProcesses(t *testing.T) {
 func TestNewerDatabaseIsReady(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	execute(t, db.Pool, "INSERT INTO "+auditmigrate.VersionTable+" (version_id, is_applied) VALUES (9, true)")
+	execute(t, db.Pool, "INSERT INTO "+auditmigrate.VersionTable+" (version_id, is_applied) VALUES (11, true)")
 	migrator := open(t, db.URL, quiet())
 	if changes, err := migrator.Up(t.Context()); err != nil || len(changes) > 0 {
 		t.Errorf("up: changes %v, error %v; want neither", changes, err)
@@ -202,12 +204,12 @@ func TestNewerDatabaseIsReady(t *testing.T) {
 	if err := migrator.Validate(t.Context()); err != nil {
 		t.Errorf("validate: %v", err)
 	}
-	if current, target, err := migrator.Version(t.Context()); err != nil || current != 9 || target != newest {
-		t.Errorf("versions %d, %d, error %v; want 9, 8", current, target, err)
+	if current, target, err := migrator.Version(t.Context()); err != nil || current != 11 || target != newest {
+		t.Errorf("versions %d, %d, error %v; want 11, 10", current, target, err)
 	}
 	for name, do := range map[string]func(context.Context) ([]auditmigrate.Change, error){"down": migrator.Down, "redo": migrator.Redo} {
 		changes, err := do(t.Context())
-		if err == nil || len(changes) > 0 || !strings.Contains(err.Error(), "the database is at version 9, this program knows versions up to 8 only: revert with the newer program") {
+		if err == nil || len(changes) > 0 || !strings.Contains(err.Error(), "the database is at version 11, this program knows versions up to 10 only: revert with the newer program") {
 			t.Errorf("%s: changes %v, error %v", name, changes, err)
 		}
 	}
@@ -222,7 +224,7 @@ func TestUnknownVersionRefused(t *testing.T) {
 		"down-to 99": func() error { _, err := migrator.DownTo(t.Context(), 99); return err },
 		"down-to -1": func() error { _, err := migrator.DownTo(t.Context(), -1); return err },
 	} {
-		if err := do(); !errors.Is(err, auditmigrate.ErrUnknownVersion) || !strings.HasSuffix(err.Error(), ": this program knows versions 1 to 8") {
+		if err := do(); !errors.Is(err, auditmigrate.ErrUnknownVersion) || !strings.HasSuffix(err.Error(), ": this program knows versions 1 to 10") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

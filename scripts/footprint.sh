@@ -44,3 +44,4 @@ check() {
 
 check "$module/audit" "$module|github.com/google/uuid"
 check "$module" "$module|github.com/google/uuid|github.com/jackc/(pgx/v5|pgpassfile|pgservicefile|puddle/v2)|golang.org/x/(sync|text)"
+check "$module/seal" "$module|github.com/google/uuid|golang.org/x/mod"

@@ -102,7 +102,7 @@ func (d *drainer) finish(ctx context.Context, records []heldRecord, recs []audit
 		}
 		records[i].held.decide(records[i].index)
 		d.ledger.move(recs[i].EnvelopeClass, spooled, to)
-		decided.add(recs[i].Origin, v.fate(true)) // nobody knows what was tried before it was spooled
+		decided.add(recs[i].Origin, v.fate(true)) // what was tried before it was spooled is not known
 		ends = append(ends, report{ctx: ctx, rec: &recs[i], result: v.result, err: v.refused})
 	}
 	decided.enter(d.book)

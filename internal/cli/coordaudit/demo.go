@@ -69,6 +69,7 @@ type performance struct {
 	repeated  []audit.Result
 	rows      int64 // in the table, at the end
 	guards    int64
+	tampering *tampering
 	elapsed   time.Duration
 	decisions map[audit.Decision]int
 }
@@ -106,6 +107,9 @@ func perform(ctx context.Context, pool *pgxpool.Pool) (*performance, error) {
 		return nil, err
 	}
 	shown.elapsed = time.Since(began)
+	if shown.tampering, err = tamper(ctx, pool, shown.records[len(shown.records)/2].AuditID); err != nil {
+		return nil, err
+	}
 	return shown, nil
 }
 

@@ -40,7 +40,11 @@ func TestDemo(t *testing.T) {
 		"UPDATE, DELETE, TRUNCATE:    refused by 2 triggers, even for the table's owner",
 		"Their reason codes:          PARAMETER_FREE=6, SAME_PARAMETER=2, ",
 		"Their links:                 13 records of 12 actions, 3 with the record that caused it\n",
+		"Edited past the triggers:    one space in one of 13 sealed rows; verify finds\n                             EDITED record ",
 		"README.md", "examples/coordinator")
+	if strings.Count(got.stdout, "EDITED") != 1 {
+		t.Errorf("more than the edited record is found:\n%s", got.stdout)
+	}
 	if got.stderr != "" || strings.Contains(got.stdout, "\x1b") {
 		t.Errorf("colours without a terminal, or stderr: %q\n%q", got.stderr, got.stdout)
 	}

@@ -48,6 +48,8 @@ func (s *performance) text(colour, kept bool) string {
 		already, len(s.repeated)-already, s.rows)
 	fmt.Fprintf(&text, "UPDATE, DELETE, TRUNCATE:    refused by %s, even for the table's owner\n", format.Plural(s.guards, "trigger"))
 
+	text.WriteString(s.tampering.text())
+
 	text.WriteString("\nNext  README.md               audit a service of your own\n" +
 		"      examples/coordinator    the coordinator that decided here, to copy from\n")
 	if !kept {

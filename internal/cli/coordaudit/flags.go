@@ -27,6 +27,7 @@ func flagVariables() kong.Vars {
 		"since_note":     "",
 		"bounded":        "Decisions",
 		"listed":         "records", // for limitFlag, likewise
+		"key_help":       keyHelp,
 	}
 }
 

@@ -33,6 +33,9 @@ type commandLine struct {
 	Signals      signalsCommand        `cmd:"" help:"Look for rejection rates, oscillation, friction and repeated rejections."`
 	Gaps         gapsCommand           `cmd:"" help:"List the gaps: how many records are missing, since when and why."`
 	Completeness completenessCommand   `cmd:"" help:"Account for every record that a source accepted: stored, explained, waiting or unexplained."`
+	Seal         sealCommand           `cmd:"" help:"Seal the trail: append every row to a Merkle log, and export signed checkpoints."`
+	Verify       verifyCommand         `cmd:"" help:"Find what was changed since it was sealed, by an exported checkpoint."`
+	Prove        proveCommand          `cmd:"" help:"Write a proof of one record that verifies without a database."`
 	Report       reportCommand         `cmd:"" help:"Draw a window of the trail as one HTML file that needs no network."`
 	Demo         demoCommand           `cmd:"" help:"Run a small coordinator and show its trail. It starts a PostgreSQL of its own, or makes a scratch database on the server of DATABASE_URL."`
 	Completion   cli.CompletionCommand `cmd:"" help:"Print a script that completes this program's command lines in bash, zsh or fish."`

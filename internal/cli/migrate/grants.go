@@ -11,7 +11,8 @@ import (
 type grantsCommand struct {
 	locking
 	Writer             []string `name:"writer" placeholder:"ROLE" help:"A role that stores records, as services do. May be repeated."`
-	Reader             []string `name:"reader" placeholder:"ROLE" help:"A role that only reads. May be repeated."`
+	Reader             []string `name:"reader" placeholder:"ROLE" help:"A role that only reads, verifies and proves. May be repeated."`
+	Sealer             []string `name:"sealer" placeholder:"ROLE" help:"A role that seals the trail. May be repeated."`
 	Apply              bool     `name:"apply" help:"Also execute the statements, in one transaction, as the owner of the tables."`
 	RevokePublicCreate bool     `name:"revoke-public-create" help:"Also revoke CREATE on the schema from PUBLIC. This affects every application in the schema."`
 }
@@ -21,8 +22,8 @@ func (c *grantsCommand) Run(a *app) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	if len(c.Writer)+len(c.Reader) == 0 {
-		return cli.Usage("reading the command line", errors.New("no role is given"), "pass --writer ROLE or --reader ROLE")
+	if len(c.Writer)+len(c.Reader)+len(c.Sealer) == 0 {
+		return cli.Usage("reading the command line", errors.New("no role is given"), "pass --writer ROLE, --reader ROLE or --sealer ROLE")
 	}
 	migrator, err := a.migrator(c.config())
 	if err != nil {
@@ -32,7 +33,9 @@ func (c *grantsCommand) Run(a *app) error {
 	if c.Apply {
 		do = migrator.ApplyGrants
 	}
-	grants, err := do(a.ctx, auditmigrate.GrantConfig{Writers: c.Writer, Readers: c.Reader, RevokePublicCreate: c.RevokePublicCreate})
+	grants, err := do(a.ctx, auditmigrate.GrantConfig{
+		Writers: c.Writer, Readers: c.Reader, Sealers: c.Sealer, RevokePublicCreate: c.RevokePublicCreate,
+	})
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,8 @@ import (
 func TestGrants(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	writer, reader := newRole(t, db), newRole(t, db)
-	args := []string{"grants", "--writer", writer, "--reader", reader}
+	writer, reader, sealer := newRole(t, db), newRole(t, db), newRole(t, db)
+	args := []string{"grants", "--writer", writer, "--reader", reader, "--sealer", sealer}
 	mayInsert := func() (ok bool) {
 		t.Helper()
 		err := db.Pool.QueryRow(t.Context(), "SELECT has_column_privilege($1, 'coordination_audit_records', 'reason', 'INSERT')", writer).Scan(&ok)
@@ -30,8 +30,8 @@ func TestGrants(t *testing.T) {
 	if printed.code != cli.ExitDone || printed.stderr != "" {
 		t.Fatalf("printing: %+v", printed)
 	}
-	checkStream(t, "stdout", printed.stdout, []string{"BEGIN;\n", "GRANT SELECT, INSERT (", ` ON TABLE "public"."coordination_audit_records" TO "` + writer + `";`, "\nCOMMIT;\n"})
-	if strings.Contains(printed.stdout, `"seq"`) || strings.Contains(printed.stdout, `"created_at"`) || mayInsert() {
+	checkStream(t, "stdout", printed.stdout, []string{"BEGIN;\n", "GRANT SELECT, INSERT (", ` ON TABLE "public"."coordination_audit_records" TO "` + writer + `";`, ` ON TABLE "public"."coordination_audit_seal_tiles" TO "` + reader + `";`, ` ON TABLE "public"."coordination_audit_seal_tiles" TO "` + sealer + `";`, "\nCOMMIT;\n"})
+	if strings.Contains(printed.stdout, `"seq"`) || strings.Contains(printed.stdout, `"created_at"`) || strings.Contains(printed.stdout, `"made_at"`) || mayInsert() {
 		t.Errorf("printing has granted, or grants too much:\n%s", printed.stdout)
 	}
 
@@ -60,7 +60,7 @@ func TestGrantsWithPsql(t *testing.T) {
 		t.Skip("needs psql")
 	}
 	db := testdb.New(t)
-	args := []string{"grants", "--writer", newRole(t, db) + "," + newRole(t, db), "--reader", newRole(t, db)}
+	args := []string{"grants", "--writer", newRole(t, db) + "," + newRole(t, db), "--reader", newRole(t, db), "--sealer", newRole(t, db)}
 	cmd := exec.CommandContext(t.Context(), psql, "--no-psqlrc", "--set=ON_ERROR_STOP=1", db.URL)
 	cmd.Stdin = strings.NewReader(migrate(t, db.URL, args...).stdout)
 	if output, err := cmd.CombinedOutput(); err != nil {
@@ -75,8 +75,9 @@ func TestGrantsUsage(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	for args, want := range map[string]string{
-		"grants": "no role is given: pass --writer ROLE or --reader ROLE",
+		"grants": "no role is given: pass --writer ROLE, --reader ROLE or --sealer ROLE",
 		"grants --writer none_such --reader neither":  `unknown role "none_such", "neither", nothing was changed`,
+		"grants --sealer none_such":                   `unknown role "none_such", nothing was changed`,
 		"grants --writer none_such --lock-timeout 0s": "--lock-timeout must be positive",
 		"grants --writer none_such --schema":          "--schema needs a name",
 		"up --schema":                                 "--schema needs a name",
@@ -92,7 +93,7 @@ func TestGrantsUsage(t *testing.T) {
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	got := migrate(t, "", "version")
-	if got.code != cli.ExitDone || got.stderr != "" || !strings.HasPrefix(got.stdout, "program schema   8\nprogram build    ") {
+	if got.code != cli.ExitDone || got.stderr != "" || !strings.HasPrefix(got.stdout, "program schema   10\nprogram build    ") {
 		t.Errorf("%+v", got)
 	}
 	got = migrate(t, "", "version", "--json")
@@ -160,7 +161,7 @@ func TestSchemaFlag(t *testing.T) {
 func TestVerbose(t *testing.T) {
 	t.Parallel()
 	got := migrate(t, testdb.NewEmpty(t).URL, "up", "--verbose", "--json")
-	if n := strings.Count(got.stderr, "\n"); got.code != cli.ExitDone || n != 8 || strings.Contains(got.stderr, "skipping") || strings.Count(got.stderr, `"duration_ms":`) != 8 {
-		t.Errorf("%+v, want eight lines", got)
+	if n := strings.Count(got.stderr, "\n"); got.code != cli.ExitDone || n != 10 || strings.Contains(got.stderr, "skipping") || strings.Count(got.stderr, `"duration_ms":`) != 10 {
+		t.Errorf("%+v, want ten lines", got)
 	}
 }

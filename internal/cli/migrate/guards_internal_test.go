@@ -129,7 +129,7 @@ func TestValidateWithoutRights(t *testing.T) {
 	if got.code != cli.ExitFailed || strings.HasPrefix(got.stdout, "valid") {
 		t.Errorf("exit code %d: %s", got.code, got.stdout)
 	}
-	checkStream(t, "stdout", got.stdout, []string{"not known to be valid: this role cannot check 4 objects\n", "unchecked: table public.coordaudit_schema_version\n  is      cannot be checked: permission denied", "GRANT SELECT ON"})
+	checkStream(t, "stdout", got.stdout, []string{"not known to be valid: this role cannot check 5 objects\n", "unchecked: table public.coordaudit_schema_version\n  is      cannot be checked: permission denied", "GRANT SELECT ON"})
 	checkStream(t, "stderr", got.stderr, []string{"validate as the owner of the tables"})
 
 	execute(t, db, "GRANT SELECT ON coordaudit_schema_version, coordination_audit_records, coordination_audit_gaps, coordination_audit_statements TO "+role)

@@ -59,9 +59,19 @@ func writerForgesNothing(t *testing.T, db frame.Database) {
 		"UPDATE coordination_audit_statements SET label = 'rewritten'",
 		"DELETE FROM coordination_audit_statements",
 		"TRUNCATE coordination_audit_statements",
+		"INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body) VALUES (gen_random_uuid(), 'erased', 1, '')",
+		"SELECT * FROM coordination_audit_seal_tiles",
+		"UPDATE coordination_audit_seal_tiles SET through = 1",
+		"DELETE FROM coordination_audit_seal_tiles",
+		"TRUNCATE coordination_audit_seal_tiles",
+		"DELETE FROM coordination_audit_seal_checkpoints",
+		"TRUNCATE coordination_audit_seal_checkpoints",
+		"DELETE FROM coordination_audit_seal_events",
+		"TRUNCATE coordination_audit_seal_events",
 		"SELECT setval('coordination_audit_records_seq_seq', 1)",
 		"SELECT nextval('coordination_audit_records_seq_seq')",
 		"SELECT nextval('coordination_audit_statements_seq_seq')",
+		"SELECT nextval('coordination_audit_seal_events_seq_seq')",
 		"ALTER TABLE coordination_audit_records DISABLE TRIGGER ALL",
 	}) {
 		_, err := pool.Exec(t.Context(), sql)
@@ -107,9 +117,14 @@ func databaseTimesAreFinite(t *testing.T, db frame.Database) {
 			"VALUES (gen_random_uuid(), 1, 0, 0, 0, 0, gen_random_uuid(), gen_random_uuid(), now(), now(), 'a cause', $1::text::timestamptz)",
 		"statements": "INSERT INTO coordination_audit_statements (source_id, statement_no, kind, accepted_through, reserved_through, dropped, rejected, already_persisted, waiting, waiting_continues, label, made_at) " +
 			"VALUES (gen_random_uuid(), 1, 'opened', 0, 5, '{}', '{}', '{}', '{}', false, 'a', $1::text::timestamptz)",
+		"checkpoints": "INSERT INTO coordination_audit_seal_checkpoints (epoch, size, previous_size, root, leaves, marks, records_through, gaps_through, statements_through, events_through, awaited, note, made_at) " +
+			"VALUES (1, 1, 0, decode(repeat('1f', 32), 'hex'), '', '', 1, 0, 0, 0, '{}', 'a note', $1::text::timestamptz)",
+		"events": "INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body, made_at) " +
+			"VALUES (gen_random_uuid(), 'erased', 1, '', $1::text::timestamptz)",
 	} {
 		constraint := map[string]string{
 			"records": "coordination_audit_created_at_finite", "gaps": "coordination_audit_gaps_recorded_at_finite", "statements": "coordination_audit_statements_made_at_finite",
+			"checkpoints": "coordination_audit_seal_checkpoints_made_at_finite", "events": "coordination_audit_seal_events_made_at_finite",
 		}[table]
 		for _, time := range []string{"infinity", "-infinity"} {
 			_, err := db.Pool.Exec(t.Context(), insert, time)

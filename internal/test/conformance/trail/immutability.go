@@ -20,7 +20,24 @@ func refusesEdits(t *testing.T, db frame.Database) {
 	store := frame.NewStore(db)
 	rec := fixture.NewRecord()
 	fixture.MustPersist(t, store, rec)
+	fixture.MustExec(t, db.Pool, `
+		INSERT INTO coordination_audit_seal_tiles (epoch, level, idx, through, root, leaves, hashes)
+		VALUES (1, 0, 0, 256, decode(repeat('1f', 32), 'hex'), '', decode(repeat('2e', 8192), 'hex'))`)
+	fixture.MustExec(t, db.Pool, `
+		INSERT INTO coordination_audit_seal_checkpoints (epoch, size, previous_size, root, leaves, marks, records_through, gaps_through, statements_through, events_through, awaited, note)
+		VALUES (1, 5, 0, decode(repeat('1f', 32), 'hex'), '', '', 5, 0, 0, 0, '{}', 'a note')`)
+	fixture.MustExec(t, db.Pool, "INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body) VALUES (gen_random_uuid(), 'erased', 1, '')")
 	edits := []string{
+		"UPDATE coordination_audit_seal_tiles SET through = through",
+		"DELETE FROM coordination_audit_seal_tiles",
+		"TRUNCATE coordination_audit_seal_tiles",
+		"UPDATE coordination_audit_seal_checkpoints SET note = 'rewritten'",
+		"DELETE FROM coordination_audit_seal_checkpoints",
+		"TRUNCATE coordination_audit_seal_checkpoints",
+		"INSERT INTO coordination_audit_seal_checkpoints SELECT * FROM coordination_audit_seal_checkpoints ON CONFLICT (epoch, size) DO UPDATE SET note = 'rewritten'",
+		"UPDATE coordination_audit_seal_events SET body = 'rewritten'",
+		"DELETE FROM coordination_audit_seal_events",
+		"TRUNCATE coordination_audit_seal_events",
 		"UPDATE coordination_audit_records SET reason = 'rewritten'",
 		"UPDATE coordination_audit_records SET reason = reason",
 		"DELETE FROM coordination_audit_records",

@@ -66,6 +66,9 @@ func makeDecoy(t *testing.T, db frame.Database) {
 		CREATE TABLE decoy.coordination_audit_records (LIKE public.coordination_audit_records INCLUDING ALL);
 		CREATE TABLE decoy.coordination_audit_gaps (LIKE public.coordination_audit_gaps INCLUDING ALL);
 		CREATE TABLE decoy.coordination_audit_statements (LIKE public.coordination_audit_statements INCLUDING ALL);
+		CREATE TABLE decoy.coordination_audit_seal_tiles (LIKE public.coordination_audit_seal_tiles INCLUDING ALL);
+		CREATE TABLE decoy.coordination_audit_seal_checkpoints (LIKE public.coordination_audit_seal_checkpoints INCLUDING ALL);
+		CREATE TABLE decoy.coordination_audit_seal_events (LIKE public.coordination_audit_seal_events INCLUDING ALL);
 		CREATE TABLE IF NOT EXISTS public.callers_rows (n int)`)
 }
 

@@ -1,0 +1,149 @@
+// Package sealdriver is the mechanics of sealing: it reads rows as PostgreSQL's binary format
+// has them, watches the transactions that hold up the fence, and stores tiles and
+// checkpoints. It knows SQL and no policy. It is a package of its own, so that a service
+// that does not seal compiles none of it.
+package sealdriver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+	"github.com/hoc-analytics/coordaudit/internal/dbgen"
+)
+
+// Conn is a connection of its own, taken out of a pool. It is not safe for concurrent use.
+type Conn struct {
+	conn    *pgx.Conn
+	db      dbgen.DBTX
+	place   auditdriver.Place
+	queries *dbgen.Queries
+}
+
+// prepareSession makes the session independent of what its role and database are set to.
+// row_security = off turns a policy that would hide rows into an error. A checkpoint is
+// exported after its commit, so the commit must be durable; stronger settings stay. Each
+// statement follows an index, and without statistics the planner would not know.
+const prepareSession = `
+	SET client_encoding TO 'UTF8';
+	SET standard_conforming_strings TO on;
+	SET datestyle TO 'ISO';
+	SET default_transaction_isolation TO 'read committed';
+	SET default_transaction_read_only TO off;
+	SET row_security TO off;
+	SET enable_seqscan TO off;
+	SET max_parallel_workers_per_gather TO 0;
+	SET jit TO off;
+	SET lock_timeout TO '10s';
+	SET idle_session_timeout TO 0`
+
+const raiseCommit = `SELECT pg_catalog.set_config('synchronous_commit', 'on', false)
+	WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')`
+
+// Open takes a connection out of the pool and finds the trail. Close closes it.
+func Open(ctx context.Context, pool *pgxpool.Pool, schema string) (*Conn, error) {
+	pooled, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, auditdriver.ReadFailure(ctx, err)
+	}
+	c := &Conn{conn: pooled.Hijack(), queries: dbgen.New()}
+	if err := c.setUp(ctx, schema); err != nil {
+		c.Close(ctx)
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Conn) setUp(ctx context.Context, schema string) (err error) {
+	// The timeout of a statement counts for all that are sent with it, so it goes first.
+	for _, sql := range []string{"SET statement_timeout TO 0", prepareSession, raiseCommit} {
+		if _, err := c.conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
+			return auditdriver.ReadFailure(ctx, err)
+		}
+	}
+	c.place, err = auditdriver.FindPlace(ctx, c.conn, schema)
+	c.db = c.place.On(unnamed{c.conn})
+	return err
+}
+
+// Close closes the connection. It frees the lock of [Conn.TryLock] first: the server may end
+// the session a moment later.
+func (c *Conn) Close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if !c.conn.IsClosed() {
+		_, _ = c.conn.PgConn().Exec(ctx, "SELECT pg_catalog.pg_advisory_unlock_all()").ReadAll() // the end of the session does the same
+	}
+	_ = c.conn.Close(ctx) // the server ends the session all the same
+}
+
+// unnamed sends statements without preparing them by name, so that it works behind a pooler
+// and every execution is planned for its values.
+type unnamed struct{ dbgen.DBTX }
+
+// Query implements dbgen.DBTX.
+func (u unnamed) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	return u.DBTX.Query(ctx, sql, append([]any{pgx.QueryExecModeDescribeExec}, args...)...)
+}
+
+// QueryRow implements dbgen.DBTX.
+func (u unnamed) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return u.DBTX.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeDescribeExec}, args...)...)
+}
+
+// Facts are what decides whether a session can seal.
+type Facts struct {
+	InRecovery, Subscribed, ReadsSequences bool
+	Isolation, CachedSequences             string
+	Last                                   Positions // the highest seq in each table
+}
+
+// Describe reads the facts.
+func (c *Conn) Describe(ctx context.Context) (Facts, error) {
+	row, err := c.queries.DescribeSealing(ctx, c.db)
+	if err != nil {
+		return Facts{}, auditdriver.ReadFailure(ctx, err)
+	}
+	return Facts{
+		InRecovery: row.InRecovery, Subscribed: row.Subscribed, ReadsSequences: row.ReadsSequences,
+		Isolation: row.Isolation, CachedSequences: row.CachedSequences,
+		Last: Positions{Records: row.LastRecord, Gaps: row.LastGap, Statements: row.LastStatement, Events: row.LastEvent},
+	}, nil
+}
+
+// TryLock takes the lock that one sealer at a time holds, until the connection is closed.
+func (c *Conn) TryLock(ctx context.Context) (bool, error) {
+	locked, err := c.queries.TryLockSealing(ctx, c.db)
+	return locked, auditdriver.ReadFailure(ctx, err)
+}
+
+// ErrNotCommitted means that a transaction was not committed, or it is not known whether it was.
+var ErrNotCommitted = errors.New("the transaction was not committed, or its answer was lost")
+
+// commit runs work in a transaction. Neither a lost answer nor a cancelled commit is a
+// success: the caller must look at what is stored.
+func (c *Conn) commit(ctx context.Context, work func(db dbgen.DBTX) error) error {
+	tx, err := c.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
+	if err != nil {
+		return auditdriver.ReadFailure(ctx, err)
+	}
+	if err := work(c.place.On(unnamed{tx})); err != nil {
+		return errors.Join(auditdriver.ReadFailure(ctx, err), ignoreClosed(tx.Rollback(context.WithoutCancel(ctx))))
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotCommitted, auditdriver.ReadFailure(ctx, err))
+	}
+	return nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, pgx.ErrTxClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,48 @@
+package sealdriver
+
+import (
+	"context"
+
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+)
+
+// Positions are seqs of the four tables that are sealed.
+type Positions struct{ Records, Gaps, Statements, Events int64 }
+
+// Positions reads how far each sequence has come. When each transaction that
+// [Conn.Inserting] lists afterwards has ended, a new snapshot sees every row up to there that
+// will ever be committed.
+func (c *Conn) Positions(ctx context.Context) (Positions, error) {
+	row, err := c.queries.GetSequencePositions(ctx, c.db)
+	return Positions{Records: row.Records, Gaps: row.Gaps, Statements: row.Statements, Events: row.Events},
+		auditdriver.ReadFailure(ctx, err)
+}
+
+// Inserting lists the transactions that may have inserted a row which is not committed yet,
+// by virtual id. The process id is 0 for a prepared transaction.
+func (c *Conn) Inserting(ctx context.Context) (map[string]int32, error) {
+	rows, err := c.queries.ListInserting(ctx, c.db)
+	if err != nil {
+		return nil, auditdriver.ReadFailure(ctx, err)
+	}
+	found := make(map[string]int32, len(rows))
+	for _, row := range rows {
+		found[row.Transaction] = row.Pid
+	}
+	return found, nil
+}
+
+// Prepared names the prepared transactions among them, by virtual id.
+func (c *Conn) Prepared(ctx context.Context) (map[string]string, error) {
+	rows, err := c.queries.ListPreparedInserting(ctx, c.db)
+	if err != nil {
+		return nil, auditdriver.ReadFailure(ctx, err)
+	}
+	found := make(map[string]string, len(rows))
+	for _, row := range rows {
+		if row.Gid != nil {
+			found[row.Transaction] = *row.Gid
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,241 @@
+package sealdriver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/internal/dbgen"
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+// Tile is a stored tile.
+type Tile struct {
+	Level                 int
+	Index                 int64
+	Through               int64 // the highest seq of a record up to and in the tile
+	LateFrom, LateThrough int64 // the range of its late records; 0 if there is none
+	Root                  seal.Hash
+	Leaves                []byte // at level 0: see package sealer
+	Hashes                []seal.Hash
+}
+
+// Checkpoint is a stored checkpoint.
+type Checkpoint struct {
+	Epoch, Size, PreviousSize int64
+	Root                      seal.Hash
+	Leaves                    []byte // those after the last full tile
+	Marks                     []byte // [MarkSize] bytes of the hash of each leaf there that is new
+	Through                   Positions
+	Awaited                   completeness.Set
+	Note                      string
+	MadeAt                    time.Time
+}
+
+// MarkSize is the size of a mark: enough to tell which row was changed, and no proof.
+const MarkSize = 4
+
+// Append stores tiles and the checkpoint that covers them, in one transaction.
+func (c *Conn) Append(ctx context.Context, tiles []Tile, checkpoint Checkpoint) error {
+	return c.commit(ctx, func(db dbgen.DBTX) error {
+		if len(tiles) > 0 {
+			if err := c.queries.PersistTiles(ctx, db, tileParams(checkpoint.Epoch, tiles)); err != nil {
+				return err
+			}
+		}
+		return c.queries.PersistCheckpoint(ctx, db, dbgen.PersistCheckpointParams{
+			Epoch: checkpoint.Epoch, Size: checkpoint.Size, PreviousSize: checkpoint.PreviousSize,
+			Root: checkpoint.Root[:], Leaves: checkpoint.Leaves, Marks: checkpoint.Marks,
+			RecordsThrough: checkpoint.Through.Records, GapsThrough: checkpoint.Through.Gaps,
+			StatementsThrough: checkpoint.Through.Statements, EventsThrough: checkpoint.Through.Events,
+			Awaited: checkpoint.Awaited.String(), Note: checkpoint.Note,
+		})
+	})
+}
+
+func tileParams(epoch int64, tiles []Tile) dbgen.PersistTilesParams {
+	p := dbgen.PersistTilesParams{Epoch: epoch}
+	for i := range tiles {
+		t := &tiles[i]
+		p.Levels = append(p.Levels, int16(t.Level))
+		p.Indexes = append(p.Indexes, t.Index)
+		p.Throughs = append(p.Throughs, t.Through)
+		p.LateFroms = append(p.LateFroms, t.LateFrom)
+		p.LateThroughs = append(p.LateThroughs, t.LateThrough)
+		p.Roots = append(p.Roots, t.Root[:])
+		p.Leaves = append(p.Leaves, t.Leaves)
+		p.Hashes = append(p.Hashes, flat(t.Hashes))
+	}
+	return p
+}
+
+func flat(hashes []seal.Hash) []byte {
+	bytes := make([]byte, 0, len(hashes)*len(seal.Hash{}))
+	for i := range hashes {
+		bytes = append(bytes, hashes[i][:]...)
+	}
+	return bytes
+}
+
+func hashesOf(bytes []byte) ([]seal.Hash, error) {
+	const size = len(seal.Hash{})
+	if len(bytes)%size != 0 {
+		return nil, fmt.Errorf("%d bytes are no hashes", len(bytes))
+	}
+	hashes := make([]seal.Hash, len(bytes)/size)
+	for i := range hashes {
+		copy(hashes[i][:], bytes[i*size:])
+	}
+	return hashes, nil
+}
+
+// LastCheckpoint returns the last checkpoint of the last epoch, or nil if nothing is sealed.
+func (c *Conn) LastCheckpoint(ctx context.Context) (*Checkpoint, error) {
+	row, err := c.queries.GetLastCheckpoint(ctx, c.db)
+	return checkpointOf(ctx, row, err)
+}
+
+// CheckpointBefore returns the largest checkpoint of an epoch up to a size, or nil.
+func (c *Conn) CheckpointBefore(ctx context.Context, epoch, size int64) (*Checkpoint, error) {
+	row, err := c.queries.GetCheckpointBefore(ctx, c.db, dbgen.GetCheckpointBeforeParams{Epoch: epoch, Size: size})
+	return checkpointOf(ctx, dbgen.GetLastCheckpointRow(row), err)
+}
+
+func checkpointOf(ctx context.Context, row dbgen.GetLastCheckpointRow, err error) (*Checkpoint, error) {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if err != nil {
+		return nil, auditdriver.ReadFailure(ctx, err)
+	}
+	awaited, err := completeness.ParseSet(row.Awaited)
+	if err != nil {
+		return nil, fmt.Errorf("reading the checkpoint of size %d: %w", row.Size, err)
+	}
+	checkpoint := &Checkpoint{
+		Epoch: row.Epoch, Size: row.Size, PreviousSize: row.PreviousSize, Leaves: row.Leaves,
+		Through: Positions{Records: row.RecordsThrough, Gaps: row.GapsThrough, Statements: row.StatementsThrough, Events: row.EventsThrough},
+		Awaited: awaited, Note: row.Note, MadeAt: row.MadeAt.Time,
+	}
+	if copy(checkpoint.Root[:], row.Root) != len(checkpoint.Root) {
+		return nil, fmt.Errorf("reading the checkpoint of size %d: its root has %d bytes", row.Size, len(row.Root))
+	}
+	return checkpoint, nil
+}
+
+// Checkpoints returns the checkpoints of an epoch whose size is above after and not above
+// through, in order. Their leaves and what they await are not set.
+func (c *Conn) Checkpoints(ctx context.Context, epoch, after, through int64) ([]Checkpoint, error) {
+	rows, err := c.queries.ListCheckpoints(ctx, c.db, dbgen.ListCheckpointsParams{Epoch: epoch, After: after, Through: through})
+	if err != nil {
+		return nil, auditdriver.ReadFailure(ctx, err)
+	}
+	checkpoints := make([]Checkpoint, len(rows))
+	for i, row := range rows {
+		checkpoints[i] = Checkpoint{Epoch: epoch, Size: row.Size, PreviousSize: row.PreviousSize, Marks: row.Marks, Note: row.Note, MadeAt: row.MadeAt.Time}
+		copy(checkpoints[i].Root[:], row.Root)
+	}
+	return checkpoints, nil
+}
+
+// TileRoots returns the stored roots of the tiles of a level from first to before-1. A tile
+// that is missing ends the list.
+func (c *Conn) TileRoots(ctx context.Context, epoch int64, level int, first, before int64) ([]seal.Hash, error) {
+	rows, err := c.queries.ListTileRoots(ctx, c.db, dbgen.ListTileRootsParams{
+		Epoch: epoch, Level: int16(level), First: first, Before: before,
+	})
+	if err != nil {
+		return nil, auditdriver.ReadFailure(ctx, err)
+	}
+	var roots []seal.Hash
+	for i, row := range rows {
+		var root seal.Hash
+		if row.Idx != first+int64(i) || copy(root[:], row.Root) != len(root) {
+			break
+		}
+		roots = append(roots, root)
+	}
+	return roots, nil
+}
+
+// TileHashes returns the hashes of one tile, or nil if it is missing.
+func (c *Conn) TileHashes(ctx context.Context, epoch int64, level int, index int64) ([]seal.Hash, error) {
+	row, err := c.queries.GetTile(ctx, c.db, dbgen.GetTileParams{Epoch: epoch, Level: int16(level), Idx: index})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, auditdriver.ReadFailure(ctx, err)
+	}
+	return hashesOf(row.Hashes)
+}
+
+// Tiles returns the tiles of level 0 from first to before-1, as far as they are there.
+func (c *Conn) Tiles(ctx context.Context, epoch, first, before int64) ([]Tile, error) {
+	rows, err := c.queries.ListTiles(ctx, c.db, dbgen.ListTilesParams{Epoch: epoch, First: first, Before: before})
+	if err != nil {
+		return nil, auditdriver.ReadFailure(ctx, err)
+	}
+	tiles := make([]Tile, len(rows))
+	for i, row := range rows {
+		hashes, err := hashesOf(row.Hashes)
+		if err != nil {
+			return nil, fmt.Errorf("reading tile %d: %w", row.Idx, err)
+		}
+		tiles[i] = Tile{
+			Index: row.Idx, Through: row.Through, LateFrom: row.LateFrom, LateThrough: row.LateThrough,
+			Leaves: row.Leaves, Hashes: hashes,
+		}
+		copy(tiles[i].Root[:], row.Root)
+	}
+	return tiles, nil
+}
+
+// FindTiles returns the tiles of level 0 that may hold the record of a seq.
+func (c *Conn) FindTiles(ctx context.Context, epoch, seq int64) ([]Tile, error) {
+	rows, err := c.queries.FindTiles(ctx, c.db, dbgen.FindTilesParams{Epoch: epoch, Seq: seq})
+	if err != nil {
+		return nil, auditdriver.ReadFailure(ctx, err)
+	}
+	tiles := make([]Tile, len(rows))
+	for i, row := range rows {
+		hashes, err := hashesOf(row.Hashes)
+		if err != nil {
+			return nil, fmt.Errorf("reading tile %d: %w", row.Idx, err)
+		}
+		tiles[i] = Tile{Index: row.Idx, Leaves: row.Leaves, Hashes: hashes}
+	}
+	return tiles, nil
+}
+
+// PersistEvent puts an event on record and returns its seq.
+func (c *Conn) PersistEvent(ctx context.Context, kind string, epoch int64, body string) (seq int64, err error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return 0, fmt.Errorf("making an id: %w", err)
+	}
+	err = c.commit(ctx, func(db dbgen.DBTX) error {
+		row, err := c.queries.PersistSealEvent(ctx, db, dbgen.PersistSealEventParams{
+			EventID: pgtype.UUID{Bytes: id, Valid: true}, Kind: kind, Epoch: epoch, Body: body,
+		})
+		seq = row.Seq
+		return err
+	})
+	return seq, err
+}
+
+// OpenedEpoch returns the event that opened the newest epoch, or a zero one if no event did.
+func (c *Conn) OpenedEpoch(ctx context.Context) (seq, epoch int64, body string, err error) {
+	row, err := c.queries.GetOpenedEpoch(ctx, c.db)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, 0, "", nil
+	}
+	return row.Seq, row.Epoch, row.Body, auditdriver.ReadFailure(ctx, err)
+}

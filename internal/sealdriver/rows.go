@@ -1,0 +1,78 @@
+package sealdriver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/internal/dbgen"
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+// Rows reads the rows of a kind with a seq from first to last, in that order. Values are in
+// the order of the leaf's columns and valid during the call.
+func (c *Conn) Rows(ctx context.Context, kind seal.Kind, first, last int64, each func(values [][]byte) error) error {
+	return c.stream(ctx, rowsOf(kind), each, first, last)
+}
+
+// LateRows is Rows for the records of a set of seqs.
+func (c *Conn) LateRows(ctx context.Context, seqs completeness.Set, each func(values [][]byte) error) error {
+	return c.stream(ctx, dbgen.ListRecordsInRanges, each, seqs.String())
+}
+
+func rowsOf(kind seal.Kind) string {
+	switch kind {
+	case seal.Gap:
+		return dbgen.ListGapsToSeal
+	case seal.Statement:
+		return dbgen.ListStatementsToSeal
+	case seal.Event:
+		return dbgen.ListEventsToSeal
+	case seal.Record:
+	}
+	return dbgen.ListRecordsToSeal
+}
+
+// stream bypasses the generated code, which would decode each value and take NULL and the
+// empty text for one.
+func (c *Conn) stream(ctx context.Context, sql string, each func(values [][]byte) error, args ...any) error {
+	options := []any{pgx.QueryExecModeDescribeExec, pgx.QueryResultFormats{pgx.BinaryFormatCode}}
+	rows, err := c.conn.Query(ctx, c.place.SQL(sql), append(options, args...)...)
+	if err != nil {
+		return auditdriver.ReadFailure(ctx, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.RawValues()); err != nil {
+			return err
+		}
+	}
+	return auditdriver.ReadFailure(ctx, rows.Err())
+}
+
+// NextRecord returns the lowest seq of a record after one, up to a limit; 0 if there is none.
+func (c *Conn) NextRecord(ctx context.Context, after, through int64) (int64, error) {
+	seq, err := c.queries.NextRecordSeq(ctx, c.db, dbgen.NextRecordSeqParams{After: after, Through: through})
+	return seq, auditdriver.ReadFailure(ctx, err)
+}
+
+// RecordSeq returns the seq of a record.
+func (c *Conn) RecordSeq(ctx context.Context, id uuid.UUID) (int64, error) {
+	seq, err := c.queries.GetRecordSeq(ctx, c.db, dbgen.GetRecordSeqParams{AuditID: pgtype.UUID{Bytes: id, Valid: true}})
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = audit.ErrNotFound
+	} else {
+		err = auditdriver.ReadFailure(ctx, err)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("looking for record %s: %w", id, err)
+	}
+	return seq, nil
+}

@@ -1,0 +1,444 @@
+-- Reads whether this session can seal. A standby shows locks of its own and sequences that are ahead
+-- of the rows. A subscriber's rows come with the sequence of another database.
+-- name: DescribeSealing :one
+SELECT
+    pg_is_in_recovery() AS in_recovery,
+    current_setting('transaction_isolation')::pg_catalog.text AS isolation,
+    EXISTS (
+        SELECT 1
+        FROM pg_catalog.pg_subscription_rel
+        WHERE srrelid IN ('coordination_audit_records'::regclass, 'coordination_audit_gaps'::regclass, 'coordination_audit_statements'::regclass)
+    )::boolean AS subscribed,
+    coalesce((
+        SELECT string_agg(seqrelid::regclass::pg_catalog.text, ', ')
+        FROM pg_catalog.pg_sequence
+        WHERE seqcache <> 1
+            AND seqrelid IN (
+                pg_get_serial_sequence('coordination_audit_records', 'seq')::regclass,
+                pg_get_serial_sequence('coordination_audit_gaps', 'seq')::regclass,
+                pg_get_serial_sequence('coordination_audit_statements', 'seq')::regclass,
+                pg_get_serial_sequence('coordination_audit_seal_events', 'seq')::regclass
+            )
+    ), '')::pg_catalog.text AS cached_sequences,
+    (
+        has_sequence_privilege(pg_get_serial_sequence('coordination_audit_records', 'seq'), 'SELECT')
+        AND has_sequence_privilege(pg_get_serial_sequence('coordination_audit_gaps', 'seq'), 'SELECT')
+        AND has_sequence_privilege(pg_get_serial_sequence('coordination_audit_statements', 'seq'), 'SELECT')
+        AND has_sequence_privilege(pg_get_serial_sequence('coordination_audit_seal_events', 'seq'), 'SELECT')
+    )::boolean AS reads_sequences,
+    coalesce((SELECT max(seq) FROM coordination_audit_records), 0)::bigint AS last_record,
+    coalesce((SELECT max(seq) FROM coordination_audit_gaps), 0)::bigint AS last_gap,
+    coalesce((SELECT max(seq) FROM coordination_audit_statements), 0)::bigint AS last_statement,
+    coalesce((SELECT max(seq) FROM coordination_audit_seal_events), 0)::bigint AS last_event;
+
+-- Reads how far each sequence has come. A row that is inserted from now on has a higher seq.
+-- name: GetSequencePositions :one
+SELECT
+    coalesce(pg_sequence_last_value(pg_get_serial_sequence('coordination_audit_records', 'seq')::regclass), 0)::bigint AS records,
+    coalesce(pg_sequence_last_value(pg_get_serial_sequence('coordination_audit_gaps', 'seq')::regclass), 0)::bigint AS gaps,
+    coalesce(pg_sequence_last_value(pg_get_serial_sequence('coordination_audit_statements', 'seq')::regclass), 0)::bigint AS statements,
+    coalesce(pg_sequence_last_value(pg_get_serial_sequence('coordination_audit_seal_events', 'seq')::regclass), 0)::bigint AS events;
+
+-- Lists the transactions that may have inserted a row which is not committed yet, prepared ones
+-- included: an INSERT holds this lock to the end of its transaction. The database counts, because a
+-- clone of it has tables of the same oid. Virtual ids that end in /0 belong to no transaction.
+-- name: ListInserting :many
+SELECT DISTINCT
+    virtualtransaction::pg_catalog.text AS transaction,
+    coalesce(pid, 0)::integer AS pid
+FROM pg_catalog.pg_locks
+WHERE locktype = 'relation'
+    AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+    AND relation IN (
+        'coordination_audit_records'::regclass,
+        'coordination_audit_gaps'::regclass,
+        'coordination_audit_statements'::regclass,
+        'coordination_audit_seal_events'::regclass
+    )
+    AND mode = 'RowExclusiveLock'
+    AND granted
+    AND virtualtransaction NOT LIKE '%/0'
+    AND pid IS DISTINCT FROM pg_backend_pid();
+
+-- Names the prepared transactions that hold a lock on the table of records.
+-- name: ListPreparedInserting :many
+SELECT DISTINCT
+    held.virtualtransaction::pg_catalog.text AS transaction,
+    prepared.gid
+FROM pg_catalog.pg_locks AS held
+JOIN pg_catalog.pg_locks AS own
+    ON own.virtualtransaction = held.virtualtransaction
+    AND own.locktype = 'transactionid'
+    AND own.pid IS NULL
+JOIN pg_catalog.pg_prepared_xacts AS prepared ON prepared.transaction = own.transactionid
+WHERE held.locktype = 'relation'
+    AND held.relation = 'coordination_audit_records'::regclass
+    AND held.pid IS NULL;
+
+-- Takes the lock that one sealer at a time holds, for the rest of the session. It hangs on the table
+-- and its database.
+-- name: TryLockSealing :one
+SELECT pg_try_advisory_lock(
+    hashtextextended('coordaudit seal', 'coordination_audit_seal_tiles'::regclass::oid::bigint)
+) AS locked;
+
+-- Finds the first record after one.
+-- name: NextRecordSeq :one
+SELECT coalesce(min(seq), 0)::bigint AS seq
+FROM coordination_audit_records
+WHERE seq > @after::bigint
+    AND seq <= @through::bigint;
+
+-- Lists records as they are sealed, in the order of the leaf's columns.
+-- name: ListRecordsToSeal :many
+SELECT
+    seq,
+    audit_id,
+    envelope_id,
+    envelope_class,
+    decision,
+    reason,
+    decision_timestamp,
+    created_at,
+    conflicting_envelope_id,
+    preempting_envelope_id,
+    active_envelopes_count,
+    tenant_id,
+    target_subsystem,
+    target_parameter,
+    counterpart_class,
+    reason_code,
+    policy_version,
+    actor,
+    caused_by,
+    corrects,
+    correlation_id,
+    trace_id,
+    span_id,
+    details,
+    source_id,
+    source_seq
+FROM coordination_audit_records
+WHERE seq >= @first::bigint
+    AND seq <= @last::bigint
+ORDER BY
+    seq,
+    audit_id;
+
+-- Lists records in ranges of seq, such as those that were not committed when their neighbours were
+-- sealed.
+-- name: ListRecordsInRanges :many
+SELECT
+    r.seq,
+    r.audit_id,
+    r.envelope_id,
+    r.envelope_class,
+    r.decision,
+    r.reason,
+    r.decision_timestamp,
+    r.created_at,
+    r.conflicting_envelope_id,
+    r.preempting_envelope_id,
+    r.active_envelopes_count,
+    r.tenant_id,
+    r.target_subsystem,
+    r.target_parameter,
+    r.counterpart_class,
+    r.reason_code,
+    r.policy_version,
+    r.actor,
+    r.caused_by,
+    r.corrects,
+    r.correlation_id,
+    r.trace_id,
+    r.span_id,
+    r.details,
+    r.source_id,
+    r.source_seq
+FROM unnest((@ranges::pg_catalog.text)::int8multirange) AS range
+JOIN coordination_audit_records AS r
+    ON r.seq >= lower(range)
+    AND r.seq < upper(range)
+ORDER BY
+    r.seq,
+    r.audit_id;
+
+-- name: ListGapsToSeal :many
+SELECT
+    seq,
+    gap_id,
+    dropped_safety,
+    dropped_reliability,
+    dropped_cost,
+    dropped_performance,
+    dropped_unknown,
+    first_audit_id,
+    last_audit_id,
+    lost_from,
+    lost_until,
+    cause,
+    recorded_at
+FROM coordination_audit_gaps
+WHERE seq >= @first::bigint
+    AND seq <= @last::bigint
+ORDER BY
+    seq,
+    gap_id;
+
+-- name: ListStatementsToSeal :many
+SELECT
+    seq,
+    source_id,
+    statement_no,
+    kind,
+    accepted_through,
+    reserved_through,
+    dropped,
+    rejected,
+    already_persisted,
+    waiting,
+    waiting_continues,
+    label,
+    made_at
+FROM coordination_audit_statements
+WHERE seq >= @first::bigint
+    AND seq <= @last::bigint
+ORDER BY
+    seq,
+    source_id,
+    statement_no;
+
+-- name: ListEventsToSeal :many
+SELECT
+    seq,
+    event_id,
+    kind,
+    epoch,
+    body,
+    made_at
+FROM coordination_audit_seal_events
+WHERE seq >= @first::bigint
+    AND seq <= @last::bigint
+ORDER BY
+    seq,
+    event_id;
+
+-- Reads the last checkpoint of the last epoch.
+-- name: GetLastCheckpoint :one
+SELECT
+    epoch,
+    size,
+    previous_size,
+    root,
+    leaves,
+    records_through,
+    gaps_through,
+    statements_through,
+    events_through,
+    awaited::pg_catalog.text AS awaited,
+    note,
+    made_at
+FROM coordination_audit_seal_checkpoints
+ORDER BY
+    epoch DESC,
+    size DESC
+LIMIT 1;
+
+-- Reads the last checkpoint of an epoch that is not larger than a size.
+-- name: GetCheckpointBefore :one
+SELECT
+    epoch,
+    size,
+    previous_size,
+    root,
+    leaves,
+    records_through,
+    gaps_through,
+    statements_through,
+    events_through,
+    awaited::pg_catalog.text AS awaited,
+    note,
+    made_at
+FROM coordination_audit_seal_checkpoints
+WHERE epoch = @epoch
+    AND size <= @size
+ORDER BY size DESC
+LIMIT 1;
+
+-- Lists the checkpoints of an epoch within a range of sizes.
+-- name: ListCheckpoints :many
+SELECT
+    size,
+    previous_size,
+    root,
+    marks,
+    note,
+    made_at
+FROM coordination_audit_seal_checkpoints
+WHERE epoch = @epoch
+    AND size > @after::bigint
+    AND size <= @through::bigint
+ORDER BY size;
+
+-- name: PersistCheckpoint :exec
+INSERT INTO coordination_audit_seal_checkpoints (
+    epoch,
+    size,
+    previous_size,
+    root,
+    leaves,
+    marks,
+    records_through,
+    gaps_through,
+    statements_through,
+    events_through,
+    awaited,
+    note
+)
+VALUES (
+    @epoch,
+    @size,
+    @previous_size,
+    @root,
+    @leaves,
+    @marks,
+    @records_through,
+    @gaps_through,
+    @statements_through,
+    @events_through,
+    (@awaited::pg_catalog.text)::int8multirange,
+    @note
+);
+
+-- Stores full tiles. late_from is 0 where a tile has no late record.
+-- name: PersistTiles :exec
+INSERT INTO coordination_audit_seal_tiles (
+    epoch,
+    level,
+    idx,
+    through,
+    late_from,
+    late_through,
+    root,
+    leaves,
+    hashes
+)
+SELECT
+    @epoch::bigint,
+    unnest(@levels::smallint[]),
+    unnest(@indexes::bigint[]),
+    unnest(@throughs::bigint[]),
+    nullif(unnest(@late_froms::bigint[]), 0),
+    nullif(unnest(@late_throughs::bigint[]), 0),
+    unnest(@roots::bytea[]),
+    unnest(@leaves::bytea[]),
+    unnest(@hashes::bytea[]);
+
+-- Lists the roots of the tiles of a level, from one on.
+-- name: ListTileRoots :many
+SELECT
+    idx,
+    root
+FROM coordination_audit_seal_tiles
+WHERE epoch = @epoch
+    AND level = @level
+    AND idx >= @first::bigint
+    AND idx < @before::bigint
+ORDER BY idx;
+
+-- name: GetTile :one
+SELECT
+    through,
+    root,
+    leaves,
+    hashes
+FROM coordination_audit_seal_tiles
+WHERE epoch = @epoch
+    AND level = @level
+    AND idx = @idx;
+
+-- Lists the tiles of the lowest level, from one on.
+-- name: ListTiles :many
+SELECT
+    idx,
+    through,
+    coalesce(late_from, 0)::bigint AS late_from,
+    coalesce(late_through, 0)::bigint AS late_through,
+    root,
+    leaves,
+    hashes
+FROM coordination_audit_seal_tiles
+WHERE epoch = @epoch
+    AND level = 0
+    AND idx >= @first::bigint
+    AND idx < @before::bigint
+ORDER BY idx;
+
+-- Finds the tiles that may hold a record: the first that reaches its seq, and those with late records
+-- around it.
+-- name: FindTiles :many
+SELECT
+    t.idx,
+    t.leaves,
+    t.hashes
+FROM coordination_audit_seal_tiles AS t
+WHERE t.epoch = @epoch
+    AND t.level = 0
+    AND t.idx = ANY (ARRAY(
+        (
+            SELECT reaching.idx
+            FROM coordination_audit_seal_tiles AS reaching
+            WHERE reaching.epoch = @epoch
+                AND reaching.level = 0
+                AND reaching.through >= @seq::bigint
+            ORDER BY
+                reaching.through,
+                reaching.idx
+            LIMIT 1
+        )
+        UNION ALL
+        (
+            SELECT late.idx
+            FROM coordination_audit_seal_tiles AS late
+            WHERE late.epoch = @epoch
+                AND late.late_from <= @seq::bigint
+                AND late.late_through >= @seq::bigint
+        )
+    ))
+ORDER BY t.idx;
+
+-- name: PersistSealEvent :one
+INSERT INTO coordination_audit_seal_events (
+    event_id,
+    kind,
+    epoch,
+    body
+)
+VALUES (
+    @event_id,
+    @kind,
+    @epoch,
+    @body
+)
+RETURNING
+    seq,
+    made_at;
+
+-- Finds where the record of an id stands.
+-- name: GetRecordSeq :one
+SELECT seq
+FROM coordination_audit_records
+WHERE audit_id = @audit_id;
+
+-- Reads the event that opened the newest epoch after the first.
+-- name: GetOpenedEpoch :one
+SELECT
+    seq,
+    epoch,
+    body
+FROM coordination_audit_seal_events
+WHERE kind = 'epoch opened'
+ORDER BY
+    epoch DESC,
+    seq DESC
+LIMIT 1;

@@ -1,0 +1,52 @@
+package sealer_test
+
+import (
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/sealer"
+)
+
+// BenchmarkSealing seals, verifies and proves a trail of COORDAUDIT_SEALED records, 10,000 by
+// default. Run it with -benchtime 1x.
+func BenchmarkSealing(b *testing.B) {
+	records := 10_000
+	if text := os.Getenv("COORDAUDIT_SEALED"); text != "" {
+		var err error
+		if records, err = strconv.Atoi(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+	s := newSealed(b)
+	s.seed(b, records)
+	perRecord := func(b *testing.B, work func()) {
+		b.Helper()
+		started := time.Now()
+		work()
+		b.ReportMetric(float64(records)/time.Since(started).Seconds(), "records/s")
+		b.ReportMetric(0, "ns/op")
+	}
+	b.Run("Seal", func(b *testing.B) { perRecord(b, func() { s.once(b) }) })
+	b.Run("Verify", func(b *testing.B) { perRecord(b, func() { s.mustVerify(b, int64(records)) }) })
+	b.Run("Prove", func(b *testing.B) {
+		id := uuid.MustParse(fixture.QueryText(b, s.pool, "SELECT audit_id::text FROM coordination_audit_records WHERE seq = $1", records/2*2+1))
+		started, proofs := time.Now(), 100
+		for range proofs {
+			if _, err := sealer.Prove(b.Context(), s.pool, "", id); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(time.Since(started).Microseconds())/float64(proofs), "µs/proof")
+		b.ReportMetric(0, "ns/op")
+	})
+	b.Run("Size", func(b *testing.B) {
+		bytes := fixture.QueryInt(b, s.pool, "SELECT pg_total_relation_size('coordination_audit_seal_tiles')")
+		b.ReportMetric(float64(bytes)/float64(records), "bytes/record")
+		b.ReportMetric(0, "ns/op")
+	})
+}

@@ -1,0 +1,161 @@
+package sealer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Directory exports checkpoints as files. Mount a place there that the administrator of the
+// database cannot write. A file is DIR/epoch-1/2026-11-28/00000000000000001234.checkpoint:
+// the epoch, the day in UTC, and the size. A file appears whole or not at all, is never
+// replaced, and is durable before Export returns. The directory is created if it is missing.
+func Directory(path string) Exporter { return &directory{path: path, now: time.Now} }
+
+type directory struct {
+	path string
+	now  func() time.Time
+}
+
+const (
+	epochPrefix      = "epoch-"
+	checkpointSuffix = ".checkpoint"
+	unfinishedSuffix = ".unfinished"
+)
+
+// Export implements [Exporter].
+func (d *directory) Export(_ context.Context, epoch, size int64, signed []byte) error {
+	day := d.now().UTC().Format(time.DateOnly)
+	epochDir := filepath.Join(d.path, epochPrefix+strconv.FormatInt(epoch, 10))
+	if last, err := lastName(epochDir, isDay); err != nil {
+		return err
+	} else if last > day {
+		return fmt.Errorf("the clock says %s, and %s holds checkpoints of %s: set the clock right", day, epochDir, last)
+	}
+	dir := filepath.Join(epochDir, day)
+	if err := makeDir(dir); err != nil {
+		return err
+	}
+	return writeNew(filepath.Join(dir, fmt.Sprintf("%020d", size)+checkpointSuffix), signed)
+}
+
+// Last implements [Exporter].
+func (d *directory) Last(context.Context) ([]byte, error) {
+	path := d.path
+	for _, valid := range []func(string) bool{isEpoch, isDay, isCheckpoint} {
+		name, err := lastName(path, valid)
+		if err != nil || name == "" {
+			return nil, err
+		}
+		path = filepath.Join(path, name)
+	}
+	signed, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading a checkpoint: %w", err)
+	}
+	return signed, nil
+}
+
+// lastName returns the last entry of a directory, in the order of numbers, or "".
+func lastName(dir string, valid func(string) bool) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the directory of checkpoints: %w", err)
+	}
+	last := ""
+	for _, entry := range entries {
+		// A longer number is a higher one; days and sizes have one length each.
+		if name := entry.Name(); valid(name) && (len(name) > len(last) || len(name) == len(last) && name > last) {
+			last = name
+		}
+	}
+	return last, nil
+}
+
+func isEpoch(name string) bool {
+	number, found := strings.CutPrefix(name, epochPrefix)
+	n, err := strconv.ParseInt(number, 10, 64)
+	return found && err == nil && n >= 1 && strconv.FormatInt(n, 10) == number
+}
+
+func isDay(name string) bool {
+	_, err := time.Parse(time.DateOnly, name)
+	return err == nil
+}
+
+func isCheckpoint(name string) bool {
+	number, found := strings.CutSuffix(name, checkpointSuffix)
+	_, err := strconv.ParseInt(number, 10, 64)
+	return found && err == nil && len(number) == 20
+}
+
+// makeDir makes a directory and its parents, each durable in its parent.
+func makeDir(dir string) error {
+	var missing []string
+	for at := dir; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
+			break
+		}
+		missing = append(missing, at)
+	}
+	slices.Reverse(missing)
+	for _, at := range missing {
+		if err := os.Mkdir(at, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // checkpoints are public
+			return fmt.Errorf("making the directory of checkpoints: %w", err)
+		}
+		if err := syncDir(filepath.Dir(at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeNew writes a file that must not exist with other content. A link is exclusive, and
+// gives the name only to a finished file.
+func writeNew(path string, content []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), "*"+unfinishedSuffix)
+	if err != nil {
+		return fmt.Errorf("writing a checkpoint: %w", err)
+	}
+	defer func() { _ = os.Remove(file.Name()) }() // its content is in the linked file
+	_, err = file.Write(content)
+	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
+	if err != nil {
+		return fmt.Errorf("writing a checkpoint: %w", err)
+	}
+	if err := os.Link(file.Name(), path); err != nil {
+		if !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("writing a checkpoint: %w", err)
+		}
+		there, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("reading a checkpoint: %w", err)
+		}
+		if !bytes.Equal(there, content) {
+			return fmt.Errorf("%s holds another checkpoint of this size: %w", path, ErrForked)
+		}
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("opening the directory of checkpoints: %w", err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return fmt.Errorf("syncing the directory of checkpoints: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package sealer
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDirectoryNeverReplaces(t *testing.T) {
+	t.Parallel()
+	dir := Directory(filepath.Join(t.TempDir(), "a", "b"))
+	ctx := context.Background()
+	for range 2 { // the same one again is no error
+		if err := dir.Export(ctx, 1, 9, []byte("nine")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := dir.Export(ctx, 1, 9, []byte("another")); !errors.Is(err, ErrForked) {
+		t.Errorf("another checkpoint of the same size: %v", err)
+	}
+	for _, at := range []struct {
+		epoch, size int64
+		text        string
+	}{{1, 10, "ten"}, {1, 100, "hundred"}, {2, 5, "five"}, {10, 1, "one"}} {
+		if err := dir.Export(ctx, at.epoch, at.size, []byte(at.text)); err != nil {
+			t.Fatal(err)
+		}
+		if last, err := dir.Last(ctx); err != nil || string(last) != at.text {
+			t.Errorf("last %q, %v; want %q", last, err, at.text)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir.(*directory).path, "*", "*", "*"+unfinishedSuffix))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestDirectoryRefusesClockInThePast(t *testing.T) {
+	t.Parallel()
+	dir := &directory{path: t.TempDir(), now: time.Now}
+	if err := dir.Export(context.Background(), 1, 1, []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	dir.now = func() time.Time { return time.Now().AddDate(0, 0, -2) }
+	if err := dir.Export(context.Background(), 1, 2, []byte("two")); err == nil || !strings.Contains(err.Error(), "set the clock right") {
+		t.Errorf("a clock in the past: %v", err)
+	}
+}
+
+func TestDirectoryIgnoresStrangers(t *testing.T) {
+	t.Parallel()
+	dir := Directory(t.TempDir()).(*directory)
+	if err := dir.Export(context.Background(), 1, 1, []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"README", "epoch-", "epoch-x", "epoch-01", "epoch-1/zebra", "epoch-1/9999-99-99"} {
+		if err := os.MkdirAll(filepath.Join(dir.path, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if last, err := dir.Last(context.Background()); err != nil || string(last) != "one" {
+		t.Errorf("last %q, %v", last, err)
+	}
+}

@@ -1,0 +1,33 @@
+package sealer
+
+import "errors"
+
+// Errors of a Sealer. Each text names the cause and the next step. Match them with
+// [errors.Is].
+var (
+	// ErrSealedElsewhere: another sealer holds the lock.
+	ErrSealedElsewhere = errors.New("another sealer is at work: stop it first")
+
+	// ErrCannotSeal: the database or the role's rights do not allow sealing. The text says
+	// why and what repairs it. Nothing was signed.
+	ErrCannotSeal = errors.New("cannot seal here")
+
+	// ErrCutOff: the log in the database is shorter than the last exported checkpoint, as
+	// after a restore of an older backup. Nothing was signed.
+	ErrCutOff = errors.New("the log is shorter than its last exported checkpoint")
+
+	// ErrForked: the log in the database is not the one that the exported checkpoint was
+	// signed for. Nothing was signed.
+	ErrForked = errors.New("the log differs from its last exported checkpoint")
+
+	// ErrTampered: rows, tiles or checkpoints in the database are not as they were sealed.
+	// Nothing was signed.
+	ErrTampered = errors.New("not as it was sealed")
+
+	// ErrExport: a checkpoint could not be exported, or the last one could not be read.
+	// Nothing is signed on top of a checkpoint that is not exported.
+	ErrExport = errors.New("the checkpoint is not exported")
+
+	// ErrNotSealed: the record is stored, but no checkpoint covers it yet.
+	ErrNotSealed = errors.New("not sealed yet")
+)

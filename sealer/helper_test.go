@@ -1,0 +1,153 @@
+package sealer_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/hoc-analytics/coordaudit"
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
+	"github.com/hoc-analytics/coordaudit/seal"
+	"github.com/hoc-analytics/coordaudit/sealer"
+)
+
+const logName = "audit.example/trail"
+
+// sealed is a trail with a log.
+type sealed struct {
+	pool     *pgxpool.Pool
+	url      string
+	signer   note.Signer
+	verifier note.Verifier
+	export   sealer.Exporter
+	dir      string
+}
+
+func newSealed(tb testing.TB) *sealed {
+	tb.Helper()
+	db := testdb.New(tb)
+	s := &sealed{pool: db.Pool, url: db.URL, dir: filepath.Join(tb.TempDir(), "checkpoints")}
+	private, public, err := seal.GenerateKey(rand.Reader, logName)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if s.signer, err = note.NewSigner(private); err != nil {
+		tb.Fatal(err)
+	}
+	if s.verifier, err = note.NewVerifier(public); err != nil {
+		tb.Fatal(err)
+	}
+	s.export = sealer.Directory(s.dir)
+	return s
+}
+
+func (s *sealed) config() sealer.Config {
+	return sealer.Config{
+		Signer: s.signer, Export: s.export, Interval: 10 * time.Millisecond, Patience: 200 * time.Millisecond,
+		Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+func (s *sealed) sealer(tb testing.TB) *sealer.Sealer {
+	tb.Helper()
+	made, err := sealer.New(s.pool, s.config())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return made
+}
+
+func (s *sealed) once(tb testing.TB) int64 {
+	tb.Helper()
+	n, err := s.sealer(tb).Once(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return n
+}
+
+// persist stores records and returns them.
+func (s *sealed) persist(tb testing.TB, count int) []audit.Record {
+	tb.Helper()
+	recs := make([]audit.Record, count)
+	for i := range recs {
+		recs[i] = fixture.NewRecord()
+	}
+	store := coordaudit.New(s.pool, patient())
+	for first := 0; first < count; first += 1000 {
+		if _, err := store.PersistMany(tb.Context(), recs[first:min(first+1000, count)]); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return recs
+}
+
+// checkpoint returns the last exported one.
+func (s *sealed) checkpoint(tb testing.TB) []byte {
+	tb.Helper()
+	signed, err := s.export.Last(tb.Context())
+	if err != nil || signed == nil {
+		tb.Fatalf("no checkpoint was exported: %v", err)
+	}
+	return signed
+}
+
+func (s *sealed) verify(tb testing.TB) sealer.Verification {
+	tb.Helper()
+	return s.verifyAgainst(tb, s.checkpoint(tb))
+}
+
+func (s *sealed) verifyAgainst(tb testing.TB, checkpoint []byte) sealer.Verification {
+	tb.Helper()
+	result, err := sealer.Verify(tb.Context(), s.pool, sealer.VerifyConfig{Checkpoint: checkpoint, Verifier: s.verifier})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return result
+}
+
+// mustVerify fails if the trail is not as it was sealed.
+func (s *sealed) mustVerify(tb testing.TB, leaves int64) {
+	tb.Helper()
+	result := s.verify(tb)
+	if len(result.Findings) > 0 || result.Verified != leaves || result.Checkpoint.Size != leaves {
+		tb.Fatalf("%d of %d leaves verified, want %d; findings: %+v", result.Verified, result.Checkpoint.Size, leaves, result.Findings)
+	}
+}
+
+// superuser runs statements as one who goes past the guards.
+func (s *sealed) superuser(tb testing.TB, sql string, args ...any) {
+	tb.Helper()
+	tx, err := s.pool.Begin(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, table := range []string{"records", "gaps", "statements", "seal_tiles", "seal_checkpoints", "seal_events"} {
+		if _, err := tx.Exec(tb.Context(), "ALTER TABLE coordination_audit_"+table+" DISABLE TRIGGER USER"); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if _, err := tx.Exec(tb.Context(), sql, args...); err != nil {
+		tb.Fatal(err)
+	}
+	if err := tx.Commit(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func isError(err, want error) bool { return errors.Is(err, want) }
+
+// patient is a store's configuration for a busy machine.
+func patient() coordaudit.Config {
+	config := fixture.Quiet()
+	config.Timeout = time.Minute
+	return config
+}

@@ -1,0 +1,408 @@
+package sealer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+const (
+	// partLeaves is the number of leaves that a worker verifies at a time: those of 256
+	// tiles, which are one tile of the next level.
+	partLeaves = tileWidth * tileWidth
+
+	minSeq = math.MinInt64
+)
+
+// part is the verification of one part of the log, on a worker's connection.
+type part struct {
+	verifier *verifier
+	conn     *sealdriver.Conn
+	index    int64
+
+	before  int64 // the highest seq of a record in the parts before
+	leaves  []leaf
+	hashes  []seal.Hash // as the tiles have them; zero where no tile does
+	known   []bool      // that a tile has the hash
+	rows    []seal.Hash // as the rows give them
+	present []bool
+	ids     []uuid.UUID
+	result  partResult
+	hasher  seal.Hasher
+}
+
+type partResult struct {
+	index             int64
+	hashes            []seal.Hash
+	findings          []Finding
+	others            []leaf // gaps, statements and events
+	verified, awaited int64
+	through           int64
+	unsure            bool // the hash of a leaf is not known
+	err               error
+}
+
+func (p *part) verify(ctx context.Context) partResult {
+	p.result.index = p.index
+	for _, step := range []func(context.Context) error{p.readTiles, p.readRecords, p.readLate, p.readOthers, p.compare} {
+		if err := step(ctx); err != nil {
+			p.result.err = err
+			break
+		}
+	}
+	return p.result
+}
+
+// readTiles reads which leaves the part has, and their hashes.
+func (p *part) readTiles(ctx context.Context) error {
+	first := p.index * tileWidth
+	count := min(p.verifier.size-p.index*partLeaves, partLeaves)
+	tiles, err := p.conn.Tiles(ctx, p.verifier.result.Epoch, max(first-1, 0), first+(count+tileWidth-1)/tileWidth)
+	if err != nil {
+		return err
+	}
+	p.before = 0
+	if first > 0 && len(tiles) > 0 && tiles[0].Index == first-1 {
+		p.before = tiles[0].Through
+		tiles = tiles[1:]
+	}
+	for at := range (count + tileWidth - 1) / tileWidth {
+		i := slices.IndexFunc(tiles, func(t sealdriver.Tile) bool { return t.Index == first+at })
+		width := int(min(tileWidth, count-at*tileWidth))
+		switch {
+		case i >= 0:
+			if err := p.addTile(tiles[i], width); err != nil {
+				return err
+			}
+		case width < tileWidth && first+at == p.verifier.size/tileWidth:
+			p.addLeaves(p.verifier.tail, nil)
+		default:
+			return p.unreadable(first+at, "is missing")
+		}
+	}
+	p.rows, p.present, p.ids = make([]seal.Hash, count), make([]bool, count), make([]uuid.UUID, count)
+	p.result.through = p.before
+	for _, of := range p.leaves {
+		if of.kind == seal.Record {
+			p.result.through = max(p.result.through, of.seq)
+		} else {
+			p.result.others = append(p.result.others, of)
+		}
+	}
+	return nil
+}
+
+func (p *part) unreadable(tile int64, what string) error {
+	return fmt.Errorf("tile %d of epoch %d %s, so it is not known which rows it covers: the log is %w: verify against an older checkpoint, and restore the tiles from a backup",
+		tile, p.verifier.result.Epoch, what, ErrTampered)
+}
+
+func (p *part) addTile(tile sealdriver.Tile, width int) error {
+	leaves, err := parseLeaves(tile.Leaves, tileWidth)
+	if err != nil || len(tile.Hashes) != tileWidth {
+		return p.unreadable(tile.Index, "has a damaged list of leaves")
+	}
+	if (seal.Tile{Index: tile.Index, Hashes: tile.Hashes}).Root() != tile.Root {
+		p.result.findings = append(p.result.findings, Finding{Fault: Damaged, Text: fmt.Sprintf("tile %d: its hashes do not give its root", tile.Index)})
+	}
+	p.addLeaves(leaves[:width], tile.Hashes[:width])
+	return nil
+}
+
+func (p *part) addLeaves(leaves []leaf, hashes []seal.Hash) {
+	for i, of := range leaves {
+		var hash seal.Hash
+		if hashes != nil {
+			hash = hashes[i]
+		}
+		p.leaves, p.hashes, p.known = append(p.leaves, of), append(p.hashes, hash), append(p.known, hashes != nil)
+	}
+}
+
+// readRecords reads the records between the first and the last seq of the part, and matches
+// them with the leaves that are in the order of seq.
+func (p *part) readRecords(ctx context.Context) error {
+	inOrder := p.inOrder()
+	if len(inOrder) == 0 {
+		return nil
+	}
+	first := p.before + 1
+	if p.index == 0 {
+		first = minSeq
+	}
+	var extra []Finding
+	var extraHashes []seal.Hash
+	at := 0
+	err := p.conn.Rows(ctx, seal.Record, first, p.leaves[inOrder[len(inOrder)-1]].seq, func(values [][]byte) error {
+		row := seal.Row{Kind: seal.Record, Version: seal.LeafVersion, Values: values}
+		hash, err := p.hasher.Hash(row)
+		if err != nil {
+			return err
+		}
+		seq, err := row.Seq()
+		if err != nil {
+			return err
+		}
+		for at < len(inOrder) && p.leaves[inOrder[at]].seq < seq {
+			at++
+		}
+		found := hashedRow{hash: hash, id: idOf(values)}
+		if at < len(inOrder) && p.leaves[inOrder[at]].seq == seq {
+			found = p.claim(inOrder[at], found)
+		}
+		if found.id != uuid.Nil {
+			extra = append(extra, Finding{Fault: Inserted, Kind: seal.Record, Seq: seq, ID: found.id})
+			extraHashes = append(extraHashes, found.hash)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, finding := range extra {
+		if err := p.judgeExtra(ctx, finding, extraHashes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claim gives a leaf its row, and returns the row that the leaf does not have: of two rows
+// with one seq, the one with the leaf's hash is its row.
+func (p *part) claim(i int, row hashedRow) (left hashedRow) {
+	if p.present[i] && (!p.fits(i, row.hash) || p.fits(i, p.rows[i])) {
+		return row
+	}
+	if p.present[i] {
+		left = hashedRow{hash: p.rows[i], id: p.ids[i]}
+	}
+	p.rows[i], p.present[i], p.ids[i] = row.hash, true, row.id
+	return left
+}
+
+// fits reports whether a row may be that of a leaf, as far as the tile or the mark tells.
+func (p *part) fits(i int, hash seal.Hash) bool {
+	switch {
+	case p.known[i]:
+		return hash == p.hashes[i]
+	case p.marked(i):
+		return bytes.Equal(p.verifier.marks[i%tileWidth], hash[:sealdriver.MarkSize])
+	default:
+		return true
+	}
+}
+
+// inOrder lists the leaves of records whose seq is above all before them.
+func (p *part) inOrder() (indexes []int) {
+	highest := p.before
+	for i, of := range p.leaves {
+		if of.kind == seal.Record && of.seq > highest {
+			highest = of.seq
+			indexes = append(indexes, i)
+		}
+	}
+	return indexes
+}
+
+// judgeExtra decides about a record that no leaf in the order of seq covers: it was sealed
+// late, it is to be sealed yet, or it was inserted. An edited late record is reported with
+// its leaf, so it is one of as many rows as there are leaves.
+func (p *part) judgeExtra(ctx context.Context, finding Finding, hash seal.Hash) error {
+	of := leaf{kind: seal.Record, seq: finding.Seq}
+	leaves := 0
+	for _, at := range p.verifier.tail {
+		if at == of {
+			leaves++
+		}
+	}
+	tiles, err := p.conn.FindTiles(ctx, p.verifier.result.Epoch, finding.Seq)
+	if err != nil {
+		return err
+	}
+	for _, tile := range tiles {
+		of256, err := parseLeaves(tile.Leaves, tileWidth)
+		if err != nil || len(tile.Hashes) != tileWidth {
+			continue // its own part reports it
+		}
+		for i, at := range of256 {
+			if at != of {
+				continue
+			}
+			if leaves++; tile.Hashes[i] == hash {
+				return nil
+			}
+		}
+	}
+	if leaves > 0 {
+		rows, err := hashRows(ctx, p.conn, []leaf{of})
+		if err != nil || len(rows[of]) <= leaves {
+			return err
+		}
+	} else if p.verifier.awaited.Has(finding.Seq) {
+		p.result.awaited++
+		return nil
+	}
+	finding.Text = fmt.Sprintf("record %s, with seq %d, was never sealed, although its neighbours were", finding.ID, finding.Seq)
+	p.result.findings = append(p.result.findings, finding)
+	return nil
+}
+
+// readLate matches the records that were sealed after their neighbours.
+func (p *part) readLate(ctx context.Context) error {
+	highest := p.before
+	var late []leaf
+	var indexes []int
+	for i, of := range p.leaves {
+		switch {
+		case of.kind != seal.Record:
+		case of.seq > highest:
+			highest = of.seq
+		default:
+			late, indexes = append(late, of), append(indexes, i)
+		}
+	}
+	return p.match(ctx, late, indexes)
+}
+
+// readOthers matches gaps, statements and events.
+func (p *part) readOthers(ctx context.Context) error {
+	var others []leaf
+	var indexes []int
+	for i, of := range p.leaves {
+		if of.kind != seal.Record {
+			others, indexes = append(others, of), append(indexes, i)
+		}
+	}
+	return p.match(ctx, others, indexes)
+}
+
+// match takes for each leaf the row with its hash, or else the first one with its seq.
+func (p *part) match(ctx context.Context, leaves []leaf, indexes []int) error {
+	if len(leaves) == 0 {
+		return nil
+	}
+	found, err := hashRows(ctx, p.conn, leaves)
+	if err != nil {
+		return err
+	}
+	for at, of := range leaves {
+		rows, i := found[of], indexes[at]
+		if len(rows) == 0 {
+			continue
+		}
+		row := rows[0]
+		if j := slices.IndexFunc(rows, func(r hashedRow) bool { return r.hash == p.hashes[i] }); j >= 0 {
+			row = rows[j]
+		}
+		p.rows[i], p.present[i], p.ids[i] = row.hash, true, row.id
+	}
+	return nil
+}
+
+// compare compares rows with tiles. If a tile is not the one that the tree above it was built
+// on and the rows give the one that was, the tile is at fault, and not the rows.
+func (p *part) compare(ctx context.Context) error {
+	p.result.hashes = slices.Clone(p.hashes)
+	for first := 0; first < len(p.leaves); first += tileWidth {
+		last := min(first+tileWidth, len(p.leaves))
+		if err := p.compareTile(ctx, first, last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *part) compareTile(ctx context.Context, first, last int) error {
+	var faults []Finding
+	for i := first; i < last; i++ {
+		of := p.leaves[i]
+		switch {
+		case !p.present[i]:
+			p.result.unsure = p.result.unsure || !p.known[i]
+			faults = append(faults, Finding{Fault: Missing, Kind: of.kind, Seq: of.seq, Text: fmt.Sprintf("the %s with seq %d was sealed and is not there", of.kind, of.seq)})
+		case !p.known[i] && !p.fits(i, p.rows[i]):
+			p.result.unsure = true
+			faults = append(faults, p.edited(i))
+		case !p.known[i]:
+			p.result.hashes[i] = p.rows[i]
+			p.result.verified++
+		case p.rows[i] != p.hashes[i]:
+			faults = append(faults, p.edited(i))
+		default:
+			p.result.verified++
+		}
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	blamed, err := p.tileToBlame(ctx, first, last)
+	if err != nil || !blamed {
+		p.result.findings = append(p.result.findings, faults...)
+		return err
+	}
+	copy(p.result.hashes[first:last], p.rows[first:last])
+	p.result.verified += int64(len(faults))
+	p.result.findings = append(p.result.findings, Finding{Fault: Damaged, Text: fmt.Sprintf("tile %d is not as it was written; its rows are as they were sealed", p.index*tileWidth+int64(first/tileWidth))})
+	return nil
+}
+
+func (p *part) edited(i int) Finding {
+	of := p.leaves[i]
+	return Finding{Fault: Edited, Kind: of.kind, Seq: of.seq, ID: p.ids[i], Text: fmt.Sprintf("%s %s, with seq %d, is not what was sealed", of.kind, p.ids[i], of.seq)}
+}
+
+// marked reports whether a leaf of the tail has a mark.
+func (p *part) marked(i int) bool { return p.verifier.marks[i%tileWidth] != nil }
+
+// readMarks returns the marks of the leaves after the last full tile of a log of a size.
+func readMarks(ctx context.Context, conn *sealdriver.Conn, epoch, size int64) (marks [][]byte, err error) {
+	full := size - size%tileWidth
+	marks = make([][]byte, size-full)
+	checkpoints, err := conn.Checkpoints(ctx, epoch, full, size)
+	if err != nil {
+		return nil, err
+	}
+	for _, checkpoint := range checkpoints {
+		stored := checkpoint.Marks
+		for at := max(checkpoint.PreviousSize, full); at < checkpoint.Size && len(stored) >= sealdriver.MarkSize; at++ {
+			marks[at-full], stored = stored[:sealdriver.MarkSize], stored[sealdriver.MarkSize:]
+		}
+	}
+	return marks, nil
+}
+
+// tileToBlame reports whether the rows of a full tile give the root that the level above has,
+// and the tile does not.
+func (p *part) tileToBlame(ctx context.Context, first, last int) (bool, error) {
+	if last-first < tileWidth || slices.Contains(p.present[first:last], false) || slices.Contains(p.known[first:last], false) {
+		return false, nil
+	}
+	index := p.index*tileWidth + int64(first/tileWidth)
+	tile, rows := seal.Tile{Hashes: p.hashes[first:last]}.Root(), seal.Tile{Hashes: p.rows[first:last]}.Root()
+	above, err := p.conn.TileHashes(ctx, p.verifier.result.Epoch, 1, index/tileWidth)
+	if err != nil {
+		return false, err
+	}
+	var want seal.Hash
+	if above != nil {
+		want = above[index%tileWidth]
+	} else if roots, err := p.conn.TileRoots(ctx, p.verifier.result.Epoch, 0, index, index+1); err != nil || len(roots) == 0 {
+		return false, err
+	} else {
+		want = roots[0]
+	}
+	return want == rows && want != tile, nil
+}
+
+// idOf is the second value of every kind of row.
+func idOf(values [][]byte) (id uuid.UUID) {
+	copy(id[:], values[1])
+	return id
+}

@@ -1,0 +1,64 @@
+package sealer_test
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/seal"
+	"github.com/hoc-analytics/coordaudit/sealer"
+)
+
+// What is sealed verifies, for logs that end in and between tiles.
+func TestSealedVerifies(t *testing.T) {
+	t.Parallel()
+	s := newSealed(t)
+	total := int64(0)
+	for _, count := range []int{1, 1, 254, 1, 300, 0, 1000} {
+		s.persist(t, count)
+		total += int64(count)
+		if n := s.once(t); n != int64(count) {
+			t.Fatalf("%d rows sealed, want %d", n, count)
+		}
+		s.mustVerify(t, total)
+	}
+	if n := fixture.QueryInt(t, s.pool, "SELECT count(*) FROM coordination_audit_seal_checkpoints"); n != 6 {
+		t.Errorf("%d checkpoints, want 6: nothing is signed when nothing changed", n)
+	}
+}
+
+// Each record has a proof that verifies without the database.
+func TestProofVerifiesOffline(t *testing.T) {
+	t.Parallel()
+	s := newSealed(t)
+	recs := s.persist(t, 700)
+	s.once(t)
+	for _, i := range []int{0, 1, 255, 256, 511, 512, 699} {
+		proof, err := sealer.Prove(t.Context(), s.pool, "", recs[i].AuditID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := proof.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(text) > 1500 {
+			t.Errorf("a proof of %d bytes", len(text))
+		}
+		read, err := seal.ParseProof(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := read.Verify(logName, s.verifier); err != nil {
+			t.Fatal(err)
+		}
+		rec, err := read.Row.Record()
+		if err != nil || rec.AuditID != recs[i].AuditID {
+			t.Errorf("the proof is about %s, want %s: %v", rec.AuditID, recs[i].AuditID, err)
+		}
+	}
+	if _, err := sealer.Prove(t.Context(), s.pool, "", uuid.New()); err == nil {
+		t.Error("a record that is not there is proved")
+	}
+}

@@ -1,0 +1,138 @@
+package sealer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Sealer seals one trail. It is safe for concurrent use.
+type Sealer struct {
+	pool   *pgxpool.Pool
+	config Config
+
+	mu    sync.Mutex
+	stats Stats
+}
+
+// Stats is the state of a Sealer.
+type Stats struct {
+	Epoch, Size  int64     // of the last exported checkpoint
+	SealedAt     time.Time // when it was exported; zero if this Sealer has not exported any
+	Lag          int64     // how many seqs of records were given after the last sealed one
+	BlockedBy    string    // the transactions that the current round waits for, or ""
+	BlockedSince time.Time
+	Awaited      int64 // seqs of records that an open transaction may still commit
+	Err          error // why the last round failed, or nil
+}
+
+// New returns a Sealer. It does not connect.
+func New(pool *pgxpool.Pool, config Config) (*Sealer, error) {
+	config = config.withDefaults()
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	if pool == nil {
+		return nil, errors.New("configuring the sealer: the pool is nil")
+	}
+	return &Sealer{pool: pool, config: config}, nil
+}
+
+// Stats returns the current state.
+func (s *Sealer) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+func (s *Sealer) update(change func(*Stats)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.stats)
+}
+
+// Once seals what is committed, waits for open transactions up to [Config.Patience], and
+// returns the number of rows that it sealed. ctx bounds it. After an error, everything that
+// was exported stays valid.
+func (s *Sealer) Once(ctx context.Context) (sealed int64, err error) {
+	n, err := s.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer n.end(ctx)
+	return n.round(ctx)
+}
+
+// Run seals until ctx ends, and then returns nil. It returns an error only if going on would
+// be wrong: the log does not fit its exported checkpoint or its rows, or this database
+// cannot be sealed. It tries again after every other error, such as a lost connection, and
+// waits while another sealer is at work.
+func (s *Sealer) Run(ctx context.Context) error {
+	delay := s.config.Interval
+	for {
+		err := s.runSession(ctx)
+		s.update(func(stats *Stats) { stats.Err, stats.BlockedBy = err, "" })
+		switch {
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // it was stopped
+		case hopeless(err):
+			return err
+		case errors.Is(err, ErrSealedElsewhere):
+			delay = s.config.Interval
+		default:
+			s.config.Logger.WarnContext(ctx, "coordination_audit_seal_failed", slog.String("error", err.Error()), slog.Duration("retry_in", delay))
+			delay = min(max(2*delay, time.Second), time.Minute)
+		}
+		if !sleep(ctx, delay) {
+			return nil
+		}
+	}
+}
+
+func hopeless(err error) bool {
+	for _, kind := range []error{ErrCannotSeal, ErrCutOff, ErrForked, ErrTampered} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Sealer) runSession(ctx context.Context) error {
+	n, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.end(ctx)
+	for {
+		started := time.Now()
+		if _, err := n.round(ctx); err != nil {
+			return err
+		}
+		if !sleep(ctx, s.config.Interval-time.Since(started)) {
+			return nil
+		}
+	}
+}
+
+// sleep waits, and reports whether ctx is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func cannot(reason string) error { return fmt.Errorf("%w: %s", ErrCannotSeal, reason) }

@@ -1,0 +1,116 @@
+package sealer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+// session seals on one connection that holds the lock. After any error it is ended, and the
+// next one starts from what is stored: its state may be ahead of the database.
+type session struct {
+	sealer *Sealer
+	conn   *sealdriver.Conn
+	log    log
+	fence  fence
+
+	through sealdriver.Positions // everything up to there is final, but for what is awaited
+	awaited completeness.Set     // seqs of records that an open transaction may still commit
+	opening int64                // the seq of the event that opened the epoch, which is leaf 0
+}
+
+// begin connects, takes the lock, and checks that the log is the one that was exported.
+func (s *Sealer) begin(ctx context.Context) (*session, error) {
+	conn, err := sealdriver.Open(ctx, s.pool, s.config.Schema)
+	if err != nil {
+		return nil, fmt.Errorf("connecting the sealer: %w", err)
+	}
+	n := &session{sealer: s, conn: conn}
+	n.fence = fence{conn: conn, patience: s.config.Patience, report: n.reportBlocked}
+	if err := n.start(ctx); err != nil {
+		n.end(ctx)
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *session) end(ctx context.Context) { n.conn.Close(ctx) }
+
+func (n *session) start(ctx context.Context) error {
+	if err := n.checkFacts(ctx); err != nil {
+		return err
+	}
+	if err := n.lock(ctx); err != nil {
+		return err
+	}
+	return n.load(ctx)
+}
+
+// lock tries for a second: a session that was cut off holds the lock until the server has
+// noticed.
+func (n *session) lock(ctx context.Context) error {
+	for range 20 {
+		locked, err := n.conn.TryLock(ctx)
+		if err != nil {
+			return fmt.Errorf("locking the log: %w", err)
+		}
+		if locked {
+			return nil
+		}
+		if !sleep(ctx, 50*time.Millisecond) {
+			return context.Cause(ctx)
+		}
+	}
+	return ErrSealedElsewhere
+}
+
+// checkFacts refuses what would let rows appear below the fence, or hide rows.
+func (n *session) checkFacts(ctx context.Context) error {
+	facts, err := n.conn.Describe(ctx)
+	if err != nil {
+		return fmt.Errorf("checking whether the trail can be sealed: %w", err)
+	}
+	switch {
+	case facts.InRecovery:
+		return cannot("the server is a standby, whose sequences are ahead of its rows: connect to the primary")
+	case facts.Isolation != "read committed":
+		return cannot("the session's isolation is " + facts.Isolation + ", which does not see new rows")
+	case facts.Subscribed:
+		return cannot("the trail is filled by a logical subscription, so its sequences do not show how far it has come: seal the publisher")
+	case !facts.ReadsSequences:
+		return cannot("this role must read the sequences: migrate grants --sealer ROLE --apply")
+	case facts.CachedSequences != "":
+		return cannot("a sequence hands out blocks of values (" + facts.CachedSequences + "): ALTER SEQUENCE … CACHE 1, or migrate repair")
+	}
+	at, err := n.conn.Positions(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the sequences: %w", err)
+	}
+	if last := facts.Last; last.Records > at.Records || last.Gaps > at.Gaps || last.Statements > at.Statements || last.Events > at.Events {
+		return cannot("a sequence is behind the rows of its table, as after a restore of rows alone: migrate repair")
+	}
+	return nil
+}
+
+func (n *session) reportBlocked(by []string) {
+	n.sealer.update(func(stats *Stats) { stats.setBlocked(strings.Join(by, ", ")) })
+}
+
+// parse reads a checkpoint that is ours, without checking its signature.
+func (n *session) parse(signed string) (epoch int64, checkpoint seal.Checkpoint, err error) {
+	text, _, _ := strings.Cut(signed, "\n\n")
+	checkpoint, err = seal.ParseCheckpointText(text + "\n")
+	if err != nil {
+		return 0, checkpoint, fmt.Errorf("reading a checkpoint: %w", err)
+	}
+	epoch, err = seal.ParseOrigin(checkpoint.Origin, n.sealer.config.Signer.Name())
+	if err != nil {
+		return 0, checkpoint, fmt.Errorf("reading a checkpoint: %w", err)
+	}
+	return epoch, checkpoint, nil
+}

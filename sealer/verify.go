@@ -1,0 +1,376 @@
+package sealer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+// VerifyConfig says what to verify against. Checkpoint and Verifier are required. They must
+// not come from the database.
+type VerifyConfig struct {
+	// Checkpoint is a signed checkpoint, as it was exported.
+	Checkpoint []byte
+
+	// Verifier is the public key of the log.
+	Verifier note.Verifier
+
+	// Schema is the schema of the trail. Defaults to the first on the search_path that has
+	// one.
+	Schema string
+
+	// Workers is how many connections read and hash at the same time. Defaults to the
+	// number of cores.
+	Workers int
+
+	// Progress is called after each part, with the leaves that are verified and those that
+	// the checkpoint covers. It may be nil.
+	Progress func(verified, total int64)
+}
+
+// Fault is what is wrong with a row, or with the log.
+type Fault string
+
+// The faults that [Verify] finds.
+const (
+	Edited   Fault = "edited"   // a row is not what was sealed
+	Missing  Fault = "missing"  // a sealed row is not there
+	Inserted Fault = "inserted" // a row stands below the last sealed one, and was never sealed
+	CutOff   Fault = "cut off"  // the log is shorter than the checkpoint says
+	Forked   Fault = "forked"   // the log does not have the root that was signed
+	Damaged  Fault = "damaged"  // a tile or a stored checkpoint is not as it was written
+)
+
+// Finding is one fault. ID is zero where no row can be read.
+type Finding struct {
+	Fault Fault
+	Kind  seal.Kind // of the row; 0 if the fault is the log's
+	Seq   int64     // of the row
+	ID    uuid.UUID // of the row
+	Text  string    // the fault in words
+}
+
+// Verification is the result of [Verify].
+type Verification struct {
+	Checkpoint seal.Checkpoint
+	Epoch      int64
+	Verified   int64 // leaves whose rows are as they were sealed
+	Awaited    int64 // rows that are committed and not sealed yet, below the last sealed one
+	Unsealed   int64 // seqs of records that were given after the last one that is covered
+	Findings   []Finding
+
+	// MoreFindings counts what was found beyond the first [MaxFindings].
+	MoreFindings int64
+}
+
+// MaxFindings bounds the findings that a [Verification] lists.
+const MaxFindings = 10_000
+
+// Verify compares every row that a checkpoint covers with what was sealed, and finds rows
+// that were inserted below. It reads the whole table once, in constant memory. The error says
+// that verifying was not possible. It matches an error of package seal if the checkpoint is
+// not one of this log, signed by this key.
+func Verify(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (Verification, error) {
+	v, err := newVerifier(ctx, pool, config)
+	if err != nil {
+		return Verification{}, fmt.Errorf("verifying the trail: %w", err)
+	}
+	defer v.conn.Close(ctx)
+	if err := v.run(ctx); err != nil {
+		return Verification{}, fmt.Errorf("verifying the trail: %w", err)
+	}
+	return v.result, nil
+}
+
+// verifier assembles what its workers find, in the order of the log.
+type verifier struct {
+	config   VerifyConfig
+	pool     *pgxpool.Pool
+	conn     *sealdriver.Conn
+	result   Verification
+	size     int64 // of the log that is verified: less than the checkpoint's if it is cut off
+	tail     []leaf
+	marks    [][]byte // of the tail; nil where none is stored
+	awaited  completeness.Set
+	tree     seal.Tree
+	sealed   map[seal.Kind]*completeness.Set // of the kinds other than records
+	through  int64                           // the highest seq of a record so far
+	forkedAt int64                           // the size of the first checkpoint that does not fit
+	unsure   bool                            // a finding is about a leaf whose hash is not known
+}
+
+func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (*verifier, error) {
+	if config.Verifier == nil {
+		return nil, errors.New("a verifier is missing: load the public key with seal.LoadVerifier")
+	}
+	epoch, checkpoint, err := openCheckpoint(config.Checkpoint, config.Verifier)
+	if err != nil {
+		return nil, err
+	}
+	if config.Workers <= 0 {
+		config.Workers = runtime.GOMAXPROCS(0)
+	}
+	conn, err := sealdriver.Open(ctx, pool, config.Schema)
+	if err != nil {
+		return nil, err
+	}
+	return &verifier{
+		config: config, pool: pool, conn: conn, size: checkpoint.Size,
+		result: Verification{Checkpoint: checkpoint, Epoch: epoch},
+		sealed: map[seal.Kind]*completeness.Set{seal.Gap: {}, seal.Statement: {}, seal.Event: {}},
+	}, nil
+}
+
+// openCheckpoint checks the signature, and that the checkpoint is one of the key's log.
+func openCheckpoint(signed []byte, key note.Verifier) (epoch int64, checkpoint seal.Checkpoint, err error) {
+	text, _, _ := strings.Cut(string(signed), "\n\n")
+	checkpoint, err = seal.ParseCheckpointText(text + "\n")
+	if err != nil {
+		return 0, checkpoint, err
+	}
+	epoch, err = seal.ParseOrigin(checkpoint.Origin, key.Name())
+	if err != nil {
+		return 0, checkpoint, err
+	}
+	checkpoint, err = seal.OpenCheckpoint(signed, checkpoint.Origin, key)
+	return epoch, checkpoint, err
+}
+
+func (v *verifier) run(ctx context.Context) error {
+	if err := v.findTail(ctx); err != nil {
+		return err
+	}
+	marks, err := readMarks(ctx, v.conn, v.result.Epoch, v.size)
+	if err != nil {
+		return err
+	}
+	v.marks = marks
+	if err := v.walk(ctx); err != nil {
+		return err
+	}
+	if err := v.findOthersInserted(ctx); err != nil {
+		return err
+	}
+	at, err := v.conn.Positions(ctx)
+	if err != nil {
+		return err
+	}
+	v.result.Unsealed = max(0, at.Records-v.through)
+	return v.judgeRoot()
+}
+
+// findTail finds the leaves after the last full tile. If the log has grown since, their tile
+// has a list of them. Else the checkpoint has it.
+func (v *verifier) findTail(ctx context.Context) error {
+	epoch := v.result.Epoch
+	last, err := v.conn.CheckpointBefore(ctx, epoch, seal.MaxSize)
+	if err != nil {
+		return err
+	}
+	if last == nil || last.Size < v.size {
+		have := int64(0)
+		if last != nil {
+			have = last.Size
+		}
+		v.find(Finding{Fault: CutOff, Text: fmt.Sprintf("the checkpoint covers %d leaves, the log has %d", v.size, have)})
+		v.size = have
+	}
+	if last == nil {
+		return nil
+	}
+	v.awaited = last.Awaited
+	stored := last
+	if last.Size != v.size {
+		if stored, err = v.conn.CheckpointBefore(ctx, epoch, v.size); err != nil {
+			return err
+		}
+	}
+	count := int(v.size % tileWidth)
+	for _, at := range []*sealdriver.Checkpoint{stored, last} {
+		if at == nil || at.Size < v.size || at.Size/tileWidth != v.size/tileWidth {
+			continue
+		}
+		leaves, err := parseLeaves(at.Leaves, int(at.Size%tileWidth))
+		if err == nil {
+			v.tail = leaves[:count]
+			return nil
+		}
+		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the stored checkpoint of size %d: %v", at.Size, err)})
+	}
+	tiles, err := v.conn.Tiles(ctx, epoch, v.size/tileWidth, v.size/tileWidth+1)
+	if err != nil {
+		return err
+	}
+	if len(tiles) == 1 {
+		if leaves, err := parseLeaves(tiles[0].Leaves, tileWidth); err == nil {
+			v.tail = leaves[:count]
+			return nil
+		}
+	}
+	if count > 0 {
+		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the rows of the last %d leaves are not known: no checkpoint of size %d is stored", count, v.size)})
+		v.size -= int64(count)
+	}
+	return nil
+}
+
+// walk verifies the parts of the log at the same time, and takes their results in order.
+func (v *verifier) walk(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	parts := (v.size + partLeaves - 1) / partLeaves
+	next, results := make(chan int64), make(chan partResult)
+	var workers sync.WaitGroup
+	for range min(int64(v.config.Workers), max(parts, 1)) {
+		workers.Go(func() { v.work(ctx, next, results) })
+	}
+	go func() {
+		defer close(next)
+		for i := range parts {
+			select {
+			case next <- i:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	go func() { workers.Wait(); close(results) }()
+
+	waiting := map[int64]partResult{}
+	var failed error
+	for result := range results {
+		if result.err != nil && failed == nil {
+			failed = result.err
+			cancel()
+		}
+		waiting[result.index] = result
+		for failed == nil {
+			ready, ok := waiting[v.tree.Size()/partLeaves]
+			if !ok || v.tree.Size() >= v.size {
+				break
+			}
+			delete(waiting, ready.index)
+			failed = v.take(ctx, ready)
+		}
+	}
+	if failed == nil && v.tree.Size() < v.size {
+		return context.Cause(ctx)
+	}
+	return failed
+}
+
+func (v *verifier) work(ctx context.Context, next <-chan int64, results chan<- partResult) {
+	conn, err := sealdriver.Open(ctx, v.pool, v.config.Schema)
+	if err == nil {
+		defer conn.Close(ctx)
+	}
+	for index := range next {
+		result := partResult{index: index, err: err}
+		if err == nil {
+			p := part{verifier: v, conn: conn, index: index}
+			result = p.verify(ctx)
+		}
+		select {
+		case results <- result:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// take appends a part to the tree, and checks the checkpoints that are stored within it.
+func (v *verifier) take(ctx context.Context, result partResult) error {
+	for _, finding := range result.findings {
+		v.find(finding)
+	}
+	v.result.Verified += result.verified
+	v.result.Awaited += result.awaited
+	v.through = max(v.through, result.through)
+	v.unsure = v.unsure || result.unsure
+	for _, of := range result.others {
+		v.sealed[of.kind].Add(of.seq, of.seq)
+	}
+	checkpoints, err := v.conn.Checkpoints(ctx, v.result.Epoch, v.tree.Size(), v.tree.Size()+int64(len(result.hashes)))
+	if err != nil {
+		return err
+	}
+	for _, hash := range result.hashes {
+		v.tree.Append(hash)
+		if len(checkpoints) > 0 && checkpoints[0].Size == v.tree.Size() {
+			if err := v.checkStored(checkpoints[0]); err != nil {
+				return err
+			}
+			checkpoints = checkpoints[1:]
+		}
+	}
+	if v.config.Progress != nil {
+		v.config.Progress(v.tree.Size(), v.result.Checkpoint.Size)
+	}
+	return nil
+}
+
+// checkStored checks a stored checkpoint against its signature and the log.
+func (v *verifier) checkStored(stored sealdriver.Checkpoint) error {
+	root, err := v.tree.Root()
+	if err != nil {
+		return err
+	}
+	epoch, noted, err := openCheckpoint([]byte(stored.Note), v.config.Verifier)
+	switch {
+	case err != nil || epoch != stored.Epoch || noted.Size != stored.Size || noted.Root != stored.Root:
+		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the stored checkpoint of size %d is not as it was signed", stored.Size)})
+	case noted.Root != root && !v.unsure && v.forkedAt == 0:
+		v.forkedAt = stored.Size
+		v.find(Finding{Fault: Forked, Text: fmt.Sprintf("the log's first %d leaves do not have the root that was signed for them", stored.Size)})
+	}
+	return nil
+}
+
+// findOthersInserted finds gaps, statements and events that stand below the last sealed one
+// of their kind and were never sealed.
+func (v *verifier) findOthersInserted(ctx context.Context) error {
+	for kind, sealed := range v.sealed {
+		err := v.conn.Rows(ctx, kind, minSeq, sealed.Max(), func(values [][]byte) error {
+			seq, err := seal.Row{Kind: kind, Values: values}.Seq()
+			if err == nil && !sealed.Has(seq) {
+				v.find(Finding{Fault: Inserted, Kind: kind, Seq: seq, ID: idOf(values), Text: fmt.Sprintf("the %s with seq %d was never sealed", kind, seq)})
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judgeRoot compares the root of the whole log with the signed one.
+func (v *verifier) judgeRoot() error {
+	root, err := v.tree.Root()
+	if err != nil {
+		return err
+	}
+	if v.tree.Size() == v.result.Checkpoint.Size && root != v.result.Checkpoint.Root && !v.unsure {
+		v.find(Finding{Fault: Forked, Text: fmt.Sprintf("the log of %d leaves does not have the root that was signed", v.tree.Size())})
+	}
+	return nil
+}
+
+func (v *verifier) find(finding Finding) {
+	if len(v.result.Findings) == MaxFindings {
+		v.result.MoreFindings++
+		return
+	}
+	v.result.Findings = append(v.result.Findings, finding)
+}
