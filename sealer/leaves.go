@@ -1,9 +1,12 @@
 package sealer
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
 
@@ -49,4 +52,42 @@ func parseLeaves(src []byte, count int) ([]leaf, error) {
 		return nil, errLeaves
 	}
 	return leaves, nil
+}
+
+// leavesOf decodes the leaves of a full tile.
+func leavesOf(tile sealdriver.Tile) ([]leaf, error) {
+	leaves, err := parseLeaves(tile.Leaves, tileWidth)
+	if err == nil && len(tile.Hashes) != tileWidth {
+		err = errLeaves
+	}
+	return leaves, err
+}
+
+// place is where a leaf is in the full tiles.
+type place struct {
+	index int64
+	hash  seal.Hash
+}
+
+// placesOf returns the places of a record's leaf in the full tiles. The error matches
+// errLeaves if a tile is damaged; the places in the others are returned as well.
+func placesOf(ctx context.Context, conn *sealdriver.Conn, epoch, seq int64) (places []place, err error) {
+	tiles, err := conn.FindTiles(ctx, epoch, seq)
+	if err != nil {
+		return nil, err
+	}
+	of := leaf{kind: seal.Record, seq: seq}
+	for _, tile := range tiles {
+		leaves, damaged := leavesOf(tile)
+		if damaged != nil {
+			err = fmt.Errorf("tile %d: %w", tile.Index, damaged)
+			continue
+		}
+		for i, at := range leaves {
+			if at == of {
+				places = append(places, place{index: tile.Index*tileWidth + int64(i), hash: tile.Hashes[i]})
+			}
+		}
+	}
+	return places, err
 }

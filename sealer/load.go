@@ -3,11 +3,9 @@ package sealer
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
-	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
@@ -56,7 +54,7 @@ func (n *session) lastExported(ctx context.Context) (*exportedCheckpoint, error)
 	if signed == nil {
 		return nil, nil //nolint:nilnil // none was exported
 	}
-	epoch, checkpoint, err := n.parse(string(signed))
+	epoch, checkpoint, err := n.read(string(signed))
 	if err != nil {
 		return nil, fmt.Errorf("%w: the last exported checkpoint is not one of this key's log, export to another place or use the right key: %w", ErrForked, err)
 	}
@@ -88,7 +86,7 @@ func (n *session) resume(ctx context.Context, last *sealdriver.Checkpoint) error
 	if err != nil || root != last.Root {
 		return n.tampered(last.Size, "the rows after the last full tile, or the tiles, do not give its root")
 	}
-	epoch, signed, err := n.parse(last.Note)
+	epoch, signed, err := n.read(last.Note)
 	if err != nil || epoch != last.Epoch || signed.Size != last.Size || signed.Root != last.Root {
 		return n.tampered(last.Size, "its note does not say what its row says")
 	}
@@ -205,158 +203,5 @@ func (n *session) extends(ctx context.Context, exported seal.Checkpoint) error {
 	case err != nil:
 		return fmt.Errorf("comparing the log with its exported checkpoint of size %d: %w", exported.Size, err)
 	}
-	return nil
-}
-
-// epochOpened is the body of the event that opens an epoch.
-type epochOpened struct {
-	Reason     string `json:"reason"`
-	Checkpoint string `json:"previous_checkpoint"` // signed, as it was exported
-}
-
-const eventEpochOpened = "epoch opened"
-
-// open begins an epoch that an event has opened. The event is its first leaf.
-func (n *session) open(ctx context.Context, seq, epoch int64, body string, exported *exportedCheckpoint) error {
-	var opened epochOpened
-	if err := json.Unmarshal([]byte(body), &opened); err != nil {
-		return fmt.Errorf("reading the event that opened epoch %d: it is %w: its body is no JSON object", epoch, ErrTampered)
-	}
-	if exported != nil && (exported.epoch >= epoch || exported.signed != opened.Checkpoint) {
-		return fmt.Errorf("%w: the event that opened epoch %d names another checkpoint than the last exported one: open a new epoch again (coordaudit seal --new-epoch REASON)", ErrForked, epoch)
-	}
-	n.log.epoch, n.log.tree, n.opening = epoch, &seal.Tree{}, 0
-	if err := n.sealRange(ctx, seal.Event, seq, seq, nil); err != nil {
-		return err
-	}
-	n.opening = seq
-	return nil
-}
-
-// OpenEpoch begins a new log, with another origin, after a restore that lost sealed rows. Its
-// first leaf is an event with the last exported checkpoint and the reason. Everything that
-// is there is sealed again. The checkpoints of the old epoch stay valid for what they cover.
-func (s *Sealer) OpenEpoch(ctx context.Context, reason string) (epoch int64, err error) {
-	conn, err := sealdriver.Open(ctx, s.pool, s.config.Schema)
-	if err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", err)
-	}
-	n := &session{sealer: s, conn: conn}
-	defer n.end(ctx)
-	n.fence = fence{conn: conn, patience: s.config.Patience, report: n.reportBlocked}
-	if err := n.checkFacts(ctx); err != nil {
-		return 0, err
-	}
-	if err := n.lock(ctx); err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", err)
-	}
-	return n.putOpening(ctx, reason)
-}
-
-func (n *session) putOpening(ctx context.Context, reason string) (epoch int64, err error) {
-	exported, err := n.lastExported(ctx)
-	if err != nil {
-		return 0, err
-	}
-	last, err := n.conn.LastCheckpoint(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", err)
-	}
-	_, opened, _, err := n.conn.OpenedEpoch(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", err)
-	}
-	body := epochOpened{Reason: reason}
-	epoch = max(opened, 1)
-	if last != nil {
-		epoch = max(epoch, last.Epoch)
-	}
-	if exported != nil {
-		body.Checkpoint = exported.signed
-		epoch = max(epoch, exported.epoch)
-	}
-	epoch++
-	text, err := json.Marshal(body)
-	if err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", err)
-	}
-	_, err = n.conn.PersistEvent(ctx, eventEpochOpened, epoch, string(text))
-	if err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", err)
-	}
-	return epoch, nil
-}
-
-// rehash hashes the rows of leaves again, in the order of the leaves. Rows that carry the same
-// seq are taken in the order in which they were sealed. A missing row is an error.
-func rehash(ctx context.Context, conn *sealdriver.Conn, leaves []leaf) ([]seal.Hash, error) {
-	found, err := hashRows(ctx, conn, leaves)
-	if err != nil {
-		return nil, err
-	}
-	hashes := make([]seal.Hash, 0, len(leaves))
-	for _, of := range leaves {
-		rows := found[of]
-		if len(rows) == 0 {
-			return nil, fmt.Errorf("the %s with seq %d is missing, so the trail is %w", of.kind, of.seq, ErrTampered)
-		}
-		hashes = append(hashes, rows[0].hash)
-		found[of] = rows[1:]
-	}
-	return hashes, nil
-}
-
-// hashedRow is the hash of a row, and the id that names it.
-type hashedRow struct {
-	hash seal.Hash
-	id   [16]byte
-}
-
-func hashRows(ctx context.Context, conn *sealdriver.Conn, leaves []leaf) (map[leaf][]hashedRow, error) {
-	var records completeness.Set
-	others := map[seal.Kind]completeness.Set{}
-	for _, of := range leaves {
-		if of.kind == seal.Record {
-			records.Add(of.seq, of.seq)
-			continue
-		}
-		set := others[of.kind]
-		set.Add(of.seq, of.seq)
-		others[of.kind] = set
-	}
-	found := map[leaf][]hashedRow{}
-	var hasher seal.Hasher
-	keep := func(kind seal.Kind) func(values [][]byte) error {
-		return func(values [][]byte) error { return addHashed(found, &hasher, kind, values) }
-	}
-	if len(records) > 0 {
-		if err := conn.LateRows(ctx, records, keep(seal.Record)); err != nil {
-			return nil, fmt.Errorf("reading sealed records: %w", err)
-		}
-	}
-	for kind, set := range others {
-		for _, span := range set {
-			if err := conn.Rows(ctx, kind, span.First, span.Last, keep(kind)); err != nil {
-				return nil, fmt.Errorf("reading sealed rows: %w", err)
-			}
-		}
-	}
-	return found, nil
-}
-
-func addHashed(found map[leaf][]hashedRow, hasher *seal.Hasher, kind seal.Kind, values [][]byte) error {
-	row := seal.Row{Kind: kind, Version: seal.LeafVersion, Values: values}
-	hash, err := hasher.Hash(row)
-	if err != nil {
-		return err
-	}
-	seq, err := row.Seq()
-	if err != nil {
-		return err
-	}
-	hashed := hashedRow{hash: hash}
-	copy(hashed.id[:], values[1])
-	of := leaf{kind: kind, seq: seq}
-	found[of] = append(found[of], hashed)
 	return nil
 }

@@ -3,6 +3,7 @@ package sealer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -105,8 +106,8 @@ func (p *part) unreadable(tile int64, what string) error {
 }
 
 func (p *part) addTile(tile sealdriver.Tile, width int) error {
-	leaves, err := parseLeaves(tile.Leaves, tileWidth)
-	if err != nil || len(tile.Hashes) != tileWidth {
+	leaves, err := leavesOf(tile)
+	if err != nil {
 		return p.unreadable(tile.Index, "has a damaged list of leaves")
 	}
 	if (seal.Tile{Index: tile.Index, Hashes: tile.Hashes}).Root() != tile.Root {
@@ -222,24 +223,16 @@ func (p *part) judgeExtra(ctx context.Context, finding Finding, hash seal.Hash) 
 			leaves++
 		}
 	}
-	tiles, err := p.conn.FindTiles(ctx, p.verifier.result.Epoch, finding.Seq)
-	if err != nil {
+	places, err := placesOf(ctx, p.conn, p.verifier.result.Epoch, finding.Seq)
+	if err != nil && !errors.Is(err, errLeaves) { // the part of a damaged tile reports it
 		return err
 	}
-	for _, tile := range tiles {
-		of256, err := parseLeaves(tile.Leaves, tileWidth)
-		if err != nil || len(tile.Hashes) != tileWidth {
-			continue // its own part reports it
-		}
-		for i, at := range of256 {
-			if at != of {
-				continue
-			}
-			if leaves++; tile.Hashes[i] == hash {
-				return nil
-			}
+	for _, at := range places {
+		if at.hash == hash {
+			return nil
 		}
 	}
+	leaves += len(places)
 	if leaves > 0 {
 		rows, err := hashRows(ctx, p.conn, []leaf{of})
 		if err != nil || len(rows[of]) <= leaves {
@@ -304,101 +297,6 @@ func (p *part) match(ctx context.Context, leaves []leaf, indexes []int) error {
 		p.rows[i], p.present[i], p.ids[i] = row.hash, true, row.id
 	}
 	return nil
-}
-
-// compare compares rows with tiles. If a tile is not the one that the tree above it was built
-// on and the rows give the one that was, the tile is at fault, and not the rows.
-func (p *part) compare(ctx context.Context) error {
-	p.result.hashes = slices.Clone(p.hashes)
-	for first := 0; first < len(p.leaves); first += tileWidth {
-		last := min(first+tileWidth, len(p.leaves))
-		if err := p.compareTile(ctx, first, last); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *part) compareTile(ctx context.Context, first, last int) error {
-	var faults []Finding
-	for i := first; i < last; i++ {
-		of := p.leaves[i]
-		switch {
-		case !p.present[i]:
-			p.result.unsure = p.result.unsure || !p.known[i]
-			faults = append(faults, Finding{Fault: Missing, Kind: of.kind, Seq: of.seq, Text: fmt.Sprintf("the %s with seq %d was sealed and is not there", of.kind, of.seq)})
-		case !p.known[i] && !p.fits(i, p.rows[i]):
-			p.result.unsure = true
-			faults = append(faults, p.edited(i))
-		case !p.known[i]:
-			p.result.hashes[i] = p.rows[i]
-			p.result.verified++
-		case p.rows[i] != p.hashes[i]:
-			faults = append(faults, p.edited(i))
-		default:
-			p.result.verified++
-		}
-	}
-	if len(faults) == 0 {
-		return nil
-	}
-	blamed, err := p.tileToBlame(ctx, first, last)
-	if err != nil || !blamed {
-		p.result.findings = append(p.result.findings, faults...)
-		return err
-	}
-	copy(p.result.hashes[first:last], p.rows[first:last])
-	p.result.verified += int64(len(faults))
-	p.result.findings = append(p.result.findings, Finding{Fault: Damaged, Text: fmt.Sprintf("tile %d is not as it was written; its rows are as they were sealed", p.index*tileWidth+int64(first/tileWidth))})
-	return nil
-}
-
-func (p *part) edited(i int) Finding {
-	of := p.leaves[i]
-	return Finding{Fault: Edited, Kind: of.kind, Seq: of.seq, ID: p.ids[i], Text: fmt.Sprintf("%s %s, with seq %d, is not what was sealed", of.kind, p.ids[i], of.seq)}
-}
-
-// marked reports whether a leaf of the tail has a mark.
-func (p *part) marked(i int) bool { return p.verifier.marks[i%tileWidth] != nil }
-
-// readMarks returns the marks of the leaves after the last full tile of a log of a size.
-func readMarks(ctx context.Context, conn *sealdriver.Conn, epoch, size int64) (marks [][]byte, err error) {
-	full := size - size%tileWidth
-	marks = make([][]byte, size-full)
-	checkpoints, err := conn.Checkpoints(ctx, epoch, full, size)
-	if err != nil {
-		return nil, err
-	}
-	for _, checkpoint := range checkpoints {
-		stored := checkpoint.Marks
-		for at := max(checkpoint.PreviousSize, full); at < checkpoint.Size && len(stored) >= sealdriver.MarkSize; at++ {
-			marks[at-full], stored = stored[:sealdriver.MarkSize], stored[sealdriver.MarkSize:]
-		}
-	}
-	return marks, nil
-}
-
-// tileToBlame reports whether the rows of a full tile give the root that the level above has,
-// and the tile does not.
-func (p *part) tileToBlame(ctx context.Context, first, last int) (bool, error) {
-	if last-first < tileWidth || slices.Contains(p.present[first:last], false) || slices.Contains(p.known[first:last], false) {
-		return false, nil
-	}
-	index := p.index*tileWidth + int64(first/tileWidth)
-	tile, rows := seal.Tile{Hashes: p.hashes[first:last]}.Root(), seal.Tile{Hashes: p.rows[first:last]}.Root()
-	above, err := p.conn.TileHashes(ctx, p.verifier.result.Epoch, 1, index/tileWidth)
-	if err != nil {
-		return false, err
-	}
-	var want seal.Hash
-	if above != nil {
-		want = above[index%tileWidth]
-	} else if roots, err := p.conn.TileRoots(ctx, p.verifier.result.Epoch, 0, index, index+1); err != nil || len(roots) == 0 {
-		return false, err
-	} else {
-		want = roots[0]
-	}
-	return want == rows && want != tile, nil
 }
 
 // idOf is the second value of every kind of row.

@@ -102,22 +102,19 @@ func findLeaf(ctx context.Context, conn *sealdriver.Conn, last *sealdriver.Check
 			return last.Size - int64(len(tail)-i), nil
 		}
 	}
-	candidates, err := conn.FindTiles(ctx, last.Epoch, seq)
+	places, err := placesOf(ctx, conn, last.Epoch, seq)
+	if errors.Is(err, errLeaves) {
+		return 0, fmt.Errorf("the tiles are %w: run coordaudit verify: %w", ErrTampered, err)
+	}
 	if err != nil {
 		return 0, err
 	}
-	for _, tile := range candidates {
-		leaves, err := parseLeaves(tile.Leaves, tileWidth)
-		if err != nil || len(tile.Hashes) != tileWidth {
-			return 0, fmt.Errorf("tile %d is %w: run coordaudit verify", tile.Index, ErrTampered)
-		}
-		for i, at := range leaves {
-			seen = seen || at == of
-			if at == of && tile.Hashes[i] == hash {
-				return tile.Index*tileWidth + int64(i), nil
-			}
+	for _, at := range places {
+		if at.hash == hash {
+			return at.index, nil
 		}
 	}
+	seen = seen || len(places) > 0
 	if seen {
 		return 0, fmt.Errorf("the record with seq %d is %w: run coordaudit verify", seq, ErrTampered)
 	}

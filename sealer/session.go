@@ -8,7 +8,6 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
-	"github.com/hoc-analytics/coordaudit/seal"
 )
 
 // session seals on one connection that holds the lock. After any error it is ended, and the
@@ -24,15 +23,32 @@ type session struct {
 	opening int64                // the seq of the event that opened the epoch, which is leaf 0
 }
 
-// begin connects, takes the lock, and checks that the log is the one that was exported.
+// begin connects, and checks that the log is the one that was exported.
 func (s *Sealer) begin(ctx context.Context) (*session, error) {
+	n, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.load(ctx); err != nil {
+		n.end(ctx)
+		return nil, err
+	}
+	return n, nil
+}
+
+// connect takes the lock on a connection of its own, if the trail can be sealed there.
+func (s *Sealer) connect(ctx context.Context) (*session, error) {
 	conn, err := sealdriver.Open(ctx, s.pool, s.config.Schema)
 	if err != nil {
 		return nil, fmt.Errorf("connecting the sealer: %w", err)
 	}
 	n := &session{sealer: s, conn: conn}
 	n.fence = fence{conn: conn, patience: s.config.Patience, report: n.reportBlocked}
-	if err := n.start(ctx); err != nil {
+	err = n.checkFacts(ctx)
+	if err == nil {
+		err = n.lock(ctx)
+	}
+	if err != nil {
 		n.end(ctx)
 		return nil, err
 	}
@@ -40,16 +56,6 @@ func (s *Sealer) begin(ctx context.Context) (*session, error) {
 }
 
 func (n *session) end(ctx context.Context) { n.conn.Close(ctx) }
-
-func (n *session) start(ctx context.Context) error {
-	if err := n.checkFacts(ctx); err != nil {
-		return err
-	}
-	if err := n.lock(ctx); err != nil {
-		return err
-	}
-	return n.load(ctx)
-}
 
 // lock tries for a second: a session that was cut off holds the lock until the server has
 // noticed.
@@ -99,18 +105,4 @@ func (n *session) checkFacts(ctx context.Context) error {
 
 func (n *session) reportBlocked(by []string) {
 	n.sealer.update(func(stats *Stats) { stats.setBlocked(strings.Join(by, ", ")) })
-}
-
-// parse reads a checkpoint that is ours, without checking its signature.
-func (n *session) parse(signed string) (epoch int64, checkpoint seal.Checkpoint, err error) {
-	text, _, _ := strings.Cut(signed, "\n\n")
-	checkpoint, err = seal.ParseCheckpointText(text + "\n")
-	if err != nil {
-		return 0, checkpoint, fmt.Errorf("reading a checkpoint: %w", err)
-	}
-	epoch, err = seal.ParseOrigin(checkpoint.Origin, n.sealer.config.Signer.Name())
-	if err != nil {
-		return 0, checkpoint, fmt.Errorf("reading a checkpoint: %w", err)
-	}
-	return epoch, checkpoint, nil
 }

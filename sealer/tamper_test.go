@@ -1,6 +1,7 @@
 package sealer_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -46,10 +47,7 @@ func TestEditIsNamed(t *testing.T) {
 	s := newSealed(t)
 	recs := s.persist(t, 600)
 	s.once(t)
-	s.superuser(t, `DO $$ DECLARE name text; BEGIN
-		FOR name IN SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = 'coordination_audit_records'::regclass LOOP
-			EXECUTE format('ALTER TABLE coordination_audit_records DROP CONSTRAINT %I', name);
-		END LOOP; END $$`)
+	s.dropChecks(t)
 	i := 0
 	for column, value := range edits() {
 		for _, at := range []int{i, 300 + i, 599 - i} { // in full tiles and in the unfinished one
@@ -210,7 +208,7 @@ func mustRefuse(t *testing.T, s *sealed, want error) {
 	before := string(s.checkpoint(t))
 	stored := fixture.QueryInt(t, s.pool, "SELECT count(*) FROM coordination_audit_seal_checkpoints")
 	_, err := s.sealer(t).Once(t.Context())
-	if !isError(err, want) {
+	if !errors.Is(err, want) {
 		t.Errorf("sealing: %v, want %v", err, want)
 	}
 	if string(s.checkpoint(t)) != before || fixture.QueryInt(t, s.pool, "SELECT count(*) FROM coordination_audit_seal_checkpoints") != stored {

@@ -5,77 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
-
-// VerifyConfig says what to verify against. Checkpoint and Verifier are required. They must
-// not come from the database.
-type VerifyConfig struct {
-	// Checkpoint is a signed checkpoint, as it was exported.
-	Checkpoint []byte
-
-	// Verifier is the public key of the log.
-	Verifier note.Verifier
-
-	// Schema is the schema of the trail. Defaults to the first on the search_path that has
-	// one.
-	Schema string
-
-	// Workers is how many connections read and hash at the same time. Defaults to the
-	// number of cores.
-	Workers int
-
-	// Progress is called after each part, with the leaves that are verified and those that
-	// the checkpoint covers. It may be nil.
-	Progress func(verified, total int64)
-}
-
-// Fault is what is wrong with a row, or with the log.
-type Fault string
-
-// The faults that [Verify] finds.
-const (
-	Edited   Fault = "edited"   // a row is not what was sealed
-	Missing  Fault = "missing"  // a sealed row is not there
-	Inserted Fault = "inserted" // a row stands below the last sealed one, and was never sealed
-	CutOff   Fault = "cut off"  // the log is shorter than the checkpoint says
-	Forked   Fault = "forked"   // the log does not have the root that was signed
-	Damaged  Fault = "damaged"  // a tile or a stored checkpoint is not as it was written
-)
-
-// Finding is one fault. ID is zero where no row can be read.
-type Finding struct {
-	Fault Fault
-	Kind  seal.Kind // of the row; 0 if the fault is the log's
-	Seq   int64     // of the row
-	ID    uuid.UUID // of the row
-	Text  string    // the fault in words
-}
-
-// Verification is the result of [Verify].
-type Verification struct {
-	Checkpoint seal.Checkpoint
-	Epoch      int64
-	Verified   int64 // leaves whose rows are as they were sealed
-	Awaited    int64 // rows that are committed and not sealed yet, below the last sealed one
-	Unsealed   int64 // seqs of records that were given after the last one that is covered
-	Findings   []Finding
-
-	// MoreFindings counts what was found beyond the first [MaxFindings].
-	MoreFindings int64
-}
-
-// MaxFindings bounds the findings that a [Verification] lists.
-const MaxFindings = 10_000
 
 // Verify compares every row that a checkpoint covers with what was sealed, and finds rows
 // that were inserted below. It reads the whole table once, in constant memory. The error says
@@ -132,21 +69,6 @@ func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (
 	}, nil
 }
 
-// openCheckpoint checks the signature, and that the checkpoint is one of the key's log.
-func openCheckpoint(signed []byte, key note.Verifier) (epoch int64, checkpoint seal.Checkpoint, err error) {
-	text, _, _ := strings.Cut(string(signed), "\n\n")
-	checkpoint, err = seal.ParseCheckpointText(text + "\n")
-	if err != nil {
-		return 0, checkpoint, err
-	}
-	epoch, err = seal.ParseOrigin(checkpoint.Origin, key.Name())
-	if err != nil {
-		return 0, checkpoint, err
-	}
-	checkpoint, err = seal.OpenCheckpoint(signed, checkpoint.Origin, key)
-	return epoch, checkpoint, err
-}
-
 func (v *verifier) run(ctx context.Context) error {
 	if err := v.findTail(ctx); err != nil {
 		return err
@@ -168,61 +90,6 @@ func (v *verifier) run(ctx context.Context) error {
 	}
 	v.result.Unsealed = max(0, at.Records-v.through)
 	return v.judgeRoot()
-}
-
-// findTail finds the leaves after the last full tile. If the log has grown since, their tile
-// has a list of them. Else the checkpoint has it.
-func (v *verifier) findTail(ctx context.Context) error {
-	epoch := v.result.Epoch
-	last, err := v.conn.CheckpointBefore(ctx, epoch, seal.MaxSize)
-	if err != nil {
-		return err
-	}
-	if last == nil || last.Size < v.size {
-		have := int64(0)
-		if last != nil {
-			have = last.Size
-		}
-		v.find(Finding{Fault: CutOff, Text: fmt.Sprintf("the checkpoint covers %d leaves, the log has %d", v.size, have)})
-		v.size = have
-	}
-	if last == nil {
-		return nil
-	}
-	v.awaited = last.Awaited
-	stored := last
-	if last.Size != v.size {
-		if stored, err = v.conn.CheckpointBefore(ctx, epoch, v.size); err != nil {
-			return err
-		}
-	}
-	count := int(v.size % tileWidth)
-	for _, at := range []*sealdriver.Checkpoint{stored, last} {
-		if at == nil || at.Size < v.size || at.Size/tileWidth != v.size/tileWidth {
-			continue
-		}
-		leaves, err := parseLeaves(at.Leaves, int(at.Size%tileWidth))
-		if err == nil {
-			v.tail = leaves[:count]
-			return nil
-		}
-		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the stored checkpoint of size %d: %v", at.Size, err)})
-	}
-	tiles, err := v.conn.Tiles(ctx, epoch, v.size/tileWidth, v.size/tileWidth+1)
-	if err != nil {
-		return err
-	}
-	if len(tiles) == 1 {
-		if leaves, err := parseLeaves(tiles[0].Leaves, tileWidth); err == nil {
-			v.tail = leaves[:count]
-			return nil
-		}
-	}
-	if count > 0 {
-		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the rows of the last %d leaves are not known: no checkpoint of size %d is stored", count, v.size)})
-		v.size -= int64(count)
-	}
-	return nil
 }
 
 // walk verifies the parts of the log at the same time, and takes their results in order.

@@ -1,0 +1,40 @@
+package sealer
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+// readCheckpoint reads a checkpoint of the log with a name, without checking its signature.
+func readCheckpoint(signed, name string) (epoch int64, checkpoint seal.Checkpoint, err error) {
+	text, _, _ := strings.Cut(signed, "\n\n")
+	checkpoint, err = seal.ParseCheckpointText(text + "\n")
+	if err != nil {
+		return 0, checkpoint, err
+	}
+	epoch, err = seal.ParseOrigin(checkpoint.Origin, name)
+	return epoch, checkpoint, err
+}
+
+// openCheckpoint also checks that the key of the log signed it.
+func openCheckpoint(signed []byte, key note.Verifier) (epoch int64, checkpoint seal.Checkpoint, err error) {
+	epoch, checkpoint, err = readCheckpoint(string(signed), key.Name())
+	if err != nil {
+		return 0, checkpoint, err
+	}
+	checkpoint, err = seal.OpenCheckpoint(signed, checkpoint.Origin, key)
+	return epoch, checkpoint, err
+}
+
+// read reads a checkpoint of this sealer's log.
+func (n *session) read(signed string) (epoch int64, checkpoint seal.Checkpoint, err error) {
+	epoch, checkpoint, err = readCheckpoint(signed, n.sealer.config.Signer.Name())
+	if err != nil {
+		return 0, checkpoint, fmt.Errorf("reading a checkpoint: %w", err)
+	}
+	return epoch, checkpoint, nil
+}

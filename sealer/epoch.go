@@ -1,0 +1,80 @@
+package sealer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+// epochOpened is the body of the event that opens an epoch.
+type epochOpened struct {
+	Reason     string `json:"reason"`
+	Checkpoint string `json:"previous_checkpoint"` // signed, as it was exported
+}
+
+const eventEpochOpened = "epoch opened"
+
+// open begins an epoch that an event has opened. The event is its first leaf.
+func (n *session) open(ctx context.Context, seq, epoch int64, body string, exported *exportedCheckpoint) error {
+	var opened epochOpened
+	if err := json.Unmarshal([]byte(body), &opened); err != nil {
+		return fmt.Errorf("reading the event that opened epoch %d: it is %w: its body is no JSON object", epoch, ErrTampered)
+	}
+	if exported != nil && (exported.epoch >= epoch || exported.signed != opened.Checkpoint) {
+		return fmt.Errorf("%w: the event that opened epoch %d names another checkpoint than the last exported one: open a new epoch again (coordaudit seal --new-epoch REASON)", ErrForked, epoch)
+	}
+	n.log.epoch, n.log.tree, n.opening = epoch, &seal.Tree{}, 0
+	if err := n.sealRange(ctx, seal.Event, seq, seq, nil); err != nil {
+		return err
+	}
+	n.opening = seq
+	return nil
+}
+
+// OpenEpoch begins a new log, with another origin, after a restore that lost sealed rows. Its
+// first leaf is an event with the last exported checkpoint and the reason. Everything that
+// is there is sealed again. The checkpoints of the old epoch stay valid for what they cover.
+func (s *Sealer) OpenEpoch(ctx context.Context, reason string) (epoch int64, err error) {
+	n, err := s.connect(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("opening an epoch: %w", err)
+	}
+	defer n.end(ctx)
+	return n.putOpening(ctx, reason)
+}
+
+func (n *session) putOpening(ctx context.Context, reason string) (epoch int64, err error) {
+	exported, err := n.lastExported(ctx)
+	if err != nil {
+		return 0, err
+	}
+	last, err := n.conn.LastCheckpoint(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("opening an epoch: %w", err)
+	}
+	_, opened, _, err := n.conn.OpenedEpoch(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("opening an epoch: %w", err)
+	}
+	body := epochOpened{Reason: reason}
+	epoch = max(opened, 1)
+	if last != nil {
+		epoch = max(epoch, last.Epoch)
+	}
+	if exported != nil {
+		body.Checkpoint = exported.signed
+		epoch = max(epoch, exported.epoch)
+	}
+	epoch++
+	text, err := json.Marshal(body)
+	if err != nil {
+		return 0, fmt.Errorf("opening an epoch: %w", err)
+	}
+	_, err = n.conn.PersistEvent(ctx, eventEpochOpened, epoch, string(text))
+	if err != nil {
+		return 0, fmt.Errorf("opening an epoch: %w", err)
+	}
+	return epoch, nil
+}

@@ -1,0 +1,84 @@
+package sealer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+// rehash hashes the rows of leaves again, in the order of the leaves. Rows that carry the same
+// seq are taken in the order in which they were sealed. A missing row is an error.
+func rehash(ctx context.Context, conn *sealdriver.Conn, leaves []leaf) ([]seal.Hash, error) {
+	found, err := hashRows(ctx, conn, leaves)
+	if err != nil {
+		return nil, err
+	}
+	hashes := make([]seal.Hash, 0, len(leaves))
+	for _, of := range leaves {
+		rows := found[of]
+		if len(rows) == 0 {
+			return nil, fmt.Errorf("the %s with seq %d is missing, so the trail is %w", of.kind, of.seq, ErrTampered)
+		}
+		hashes = append(hashes, rows[0].hash)
+		found[of] = rows[1:]
+	}
+	return hashes, nil
+}
+
+// hashedRow is the hash of a row, and the id that names it.
+type hashedRow struct {
+	hash seal.Hash
+	id   [16]byte
+}
+
+func hashRows(ctx context.Context, conn *sealdriver.Conn, leaves []leaf) (map[leaf][]hashedRow, error) {
+	var records completeness.Set
+	others := map[seal.Kind]completeness.Set{}
+	for _, of := range leaves {
+		if of.kind == seal.Record {
+			records.Add(of.seq, of.seq)
+			continue
+		}
+		set := others[of.kind]
+		set.Add(of.seq, of.seq)
+		others[of.kind] = set
+	}
+	found := map[leaf][]hashedRow{}
+	var hasher seal.Hasher
+	keep := func(kind seal.Kind) func(values [][]byte) error {
+		return func(values [][]byte) error { return addHashed(found, &hasher, kind, values) }
+	}
+	if len(records) > 0 {
+		if err := conn.LateRows(ctx, records, keep(seal.Record)); err != nil {
+			return nil, fmt.Errorf("reading sealed records: %w", err)
+		}
+	}
+	for kind, set := range others {
+		for _, span := range set {
+			if err := conn.Rows(ctx, kind, span.First, span.Last, keep(kind)); err != nil {
+				return nil, fmt.Errorf("reading sealed rows: %w", err)
+			}
+		}
+	}
+	return found, nil
+}
+
+func addHashed(found map[leaf][]hashedRow, hasher *seal.Hasher, kind seal.Kind, values [][]byte) error {
+	row := seal.Row{Kind: kind, Version: seal.LeafVersion, Values: values}
+	hash, err := hasher.Hash(row)
+	if err != nil {
+		return err
+	}
+	seq, err := row.Seq()
+	if err != nil {
+		return err
+	}
+	hashed := hashedRow{hash: hash}
+	copy(hashed.id[:], values[1])
+	of := leaf{kind: kind, seq: seq}
+	found[of] = append(found[of], hashed)
+	return nil
+}

@@ -1,0 +1,68 @@
+package sealer
+
+import (
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+// VerifyConfig says what to verify against. Checkpoint and Verifier are required. They must
+// not come from the database.
+type VerifyConfig struct {
+	// Checkpoint is a signed checkpoint, as it was exported.
+	Checkpoint []byte
+
+	// Verifier is the public key of the log.
+	Verifier note.Verifier
+
+	// Schema is the schema of the trail. Defaults to the first on the search_path that has
+	// one.
+	Schema string
+
+	// Workers is how many connections read and hash at the same time. Defaults to the
+	// number of cores.
+	Workers int
+
+	// Progress is called after each part, with the leaves that are verified and those that
+	// the checkpoint covers. It may be nil.
+	Progress func(verified, total int64)
+}
+
+// Fault is what is wrong with a row, or with the log.
+type Fault string
+
+// The faults that [Verify] finds.
+const (
+	Edited   Fault = "edited"   // a row is not what was sealed
+	Missing  Fault = "missing"  // a sealed row is not there
+	Inserted Fault = "inserted" // a row stands below the last sealed one, and was never sealed
+	CutOff   Fault = "cut off"  // the log is shorter than the checkpoint says
+	Forked   Fault = "forked"   // the log does not have the root that was signed
+	Damaged  Fault = "damaged"  // a tile or a stored checkpoint is not as it was written
+)
+
+// Finding is one fault. ID is zero where no row can be read.
+type Finding struct {
+	Fault Fault
+	Kind  seal.Kind // of the row; 0 if the fault is the log's
+	Seq   int64     // of the row
+	ID    uuid.UUID // of the row
+	Text  string    // the fault in words
+}
+
+// Verification is the result of [Verify].
+type Verification struct {
+	Checkpoint seal.Checkpoint
+	Epoch      int64
+	Verified   int64 // leaves whose rows are as they were sealed
+	Awaited    int64 // rows that are committed and not sealed yet, below the last sealed one
+	Unsealed   int64 // seqs of records that were given after the last one that is covered
+	Findings   []Finding
+
+	// MoreFindings counts what was found beyond the first [MaxFindings].
+	MoreFindings int64
+}
+
+// MaxFindings bounds the findings that a [Verification] lists.
+const MaxFindings = 10_000
