@@ -1,6 +1,6 @@
 # The targets of a contributor. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix soak suppression generate api verify lint fmt release-test bench bench-compare bench-check profile mutate seed postgres clean
+.PHONY: help demo test test-matrix soak seal-soak suppression generate api verify lint fmt release-test bench bench-compare bench-check profile mutate seed postgres clean
 
 # Modules of their own, so that their dependencies stay out of the module graphs of importers.
 MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod auditotel/go.mod bench/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
@@ -31,6 +31,9 @@ test-matrix: postgres ## run the guarantees on every available PostgreSQL; POSTG
 SOAK ?= 10m
 soak: postgres ## run the Recorder through random faults and check its counts; SOAK=10m
 	COORDAUDIT_SOAK=$(SOAK) go test $(TESTFLAGS) -count=1 -timeout 0 -v -run TestSoak ./internal/test/soak
+
+seal-soak: postgres ## kill the sealer and the server while writers of every kind run, and verify; SOAK=10m
+	COORDAUDIT_SEAL_SOAK=$(SOAK) go test $(TESTFLAGS) -count=1 -timeout 0 -v -run Survives ./internal/test/sealing
 
 SUPPRESSION ?= 200000
 suppression: postgres ## hide records in every way and require that each one is found; SUPPRESSION=200000

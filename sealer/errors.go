@@ -30,4 +30,8 @@ var (
 
 	// ErrNotSealed: the record is stored, but no checkpoint covers it yet.
 	ErrNotSealed = errors.New("not sealed yet")
+
+	// ErrProgress: the progress that a verification was to resume from is damaged, or is that
+	// of another verification.
+	ErrProgress = errors.New("the saved progress does not fit: begin again without it")
 )

@@ -20,31 +20,71 @@ import (
 // The error matches [audit.ErrNotFound], [ErrNotSealed], or [ErrTampered] if the record or
 // the tiles are not as they were sealed. schema may be empty.
 func Prove(ctx context.Context, pool *pgxpool.Pool, schema string, id uuid.UUID) (seal.Proof, error) {
-	conn, err := sealdriver.Open(ctx, pool, schema)
+	p, err := OpenProver(ctx, pool, schema)
 	if err != nil {
 		return seal.Proof{}, fmt.Errorf("proving record %s: %w", id, err)
 	}
-	defer conn.Close(ctx)
-	proof, err := prove(ctx, conn, id)
+	defer p.Close(ctx)
+	return p.Prove(ctx, id)
+}
+
+// Prover makes many proofs under one checkpoint, on a connection of its own. It is not safe
+// for concurrent use.
+type Prover struct {
+	conn   *sealdriver.Conn
+	last   *sealdriver.Checkpoint
+	tail   []leaf
+	hashes []seal.Hash // of the tail
+}
+
+// OpenProver connects, and takes the last stored checkpoint. Close the Prover. The error
+// matches [ErrNotSealed] if there is no checkpoint, or [ErrTampered] if it is not as it was
+// stored. schema may be empty.
+func OpenProver(ctx context.Context, pool *pgxpool.Pool, schema string) (*Prover, error) {
+	conn, err := sealdriver.Open(ctx, pool, schema)
+	if err != nil {
+		return nil, err
+	}
+	p := &Prover{conn: conn}
+	if err := p.load(ctx); err != nil {
+		p.Close(ctx)
+		return nil, err
+	}
+	return p, nil
+}
+
+// Close closes the connection.
+func (p *Prover) Close(ctx context.Context) { p.conn.Close(ctx) }
+
+func (p *Prover) load(ctx context.Context) (err error) {
+	if p.last, err = p.conn.LastCheckpoint(ctx); err != nil {
+		return err
+	}
+	if p.last == nil {
+		return fmt.Errorf("%w: no checkpoint is stored: run coordaudit seal", ErrNotSealed)
+	}
+	if p.tail, err = parseLeaves(p.last.Leaves, int(p.last.Size%tileWidth)); err != nil {
+		return fmt.Errorf("the checkpoint of size %d is %w: %w", p.last.Size, ErrTampered, err)
+	}
+	p.hashes, err = rehash(ctx, p.conn, p.tail)
+	return err
+}
+
+// Prove is [Prove] under the Prover's checkpoint.
+func (p *Prover) Prove(ctx context.Context, id uuid.UUID) (seal.Proof, error) {
+	proof, err := p.prove(ctx, id)
 	if err != nil {
 		return seal.Proof{}, fmt.Errorf("proving record %s: %w", id, err)
 	}
 	return proof, nil
 }
 
-func prove(ctx context.Context, conn *sealdriver.Conn, id uuid.UUID) (seal.Proof, error) {
-	seq, err := conn.RecordSeq(ctx, id)
+func (p *Prover) prove(ctx context.Context, id uuid.UUID) (seal.Proof, error) {
+	seq, err := p.conn.RecordSeq(ctx, id)
 	if err != nil {
 		return seal.Proof{}, err
 	}
-	last, err := conn.LastCheckpoint(ctx)
-	if err != nil {
-		return seal.Proof{}, err
-	}
-	if last == nil {
-		return seal.Proof{}, fmt.Errorf("%w: no checkpoint is stored: run coordaudit seal", ErrNotSealed)
-	}
-	row, err := readRow(ctx, conn, seq, id)
+	row, err := readRow(ctx, p.conn, seq, id)
 	if err != nil {
 		return seal.Proof{}, err
 	}
@@ -52,19 +92,12 @@ func prove(ctx context.Context, conn *sealdriver.Conn, id uuid.UUID) (seal.Proof
 	if err != nil {
 		return seal.Proof{}, err
 	}
-	tail, err := parseLeaves(last.Leaves, int(last.Size%tileWidth))
-	if err != nil {
-		return seal.Proof{}, fmt.Errorf("the checkpoint of size %d is %w: %w", last.Size, ErrTampered, err)
-	}
-	hashes, err := rehash(ctx, conn, tail)
+	index, err := p.findLeaf(ctx, seq, hash)
 	if err != nil {
 		return seal.Proof{}, err
 	}
-	index, err := findLeaf(ctx, conn, last, tail, hashes, seq, hash)
-	if err != nil {
-		return seal.Proof{}, err
-	}
-	reader := tiles{ctx: ctx, conn: conn, epoch: last.Epoch, size: last.Size, tail: hashes}
+	last := p.last
+	reader := tiles{ctx: ctx, conn: p.conn, epoch: last.Epoch, size: last.Size, tail: p.hashes}
 	path, err := seal.ProveInclusion(last.Size, index, last.Root, reader)
 	if errors.Is(err, seal.ErrTile) || errors.Is(err, errTileMissing) {
 		return seal.Proof{}, fmt.Errorf("the tiles are %w: run coordaudit verify: %w", ErrTampered, err)
@@ -94,15 +127,15 @@ func readRow(ctx context.Context, conn *sealdriver.Conn, seq int64, id uuid.UUID
 }
 
 // findLeaf finds the place of a record with a hash.
-func findLeaf(ctx context.Context, conn *sealdriver.Conn, last *sealdriver.Checkpoint, tail []leaf, hashes []seal.Hash, seq int64, hash seal.Hash) (int64, error) {
+func (p *Prover) findLeaf(ctx context.Context, seq int64, hash seal.Hash) (int64, error) {
 	of, seen := leaf{kind: seal.Record, seq: seq}, false
-	for i, at := range tail {
+	for i, at := range p.tail {
 		seen = seen || at == of
-		if at == of && hashes[i] == hash {
-			return last.Size - int64(len(tail)-i), nil
+		if at == of && p.hashes[i] == hash {
+			return p.last.Size - int64(len(p.tail)-i), nil
 		}
 	}
-	places, err := placesOf(ctx, conn, last.Epoch, seq)
+	places, err := placesOf(ctx, p.conn, p.last.Epoch, seq)
 	if errors.Is(err, errLeaves) {
 		return 0, fmt.Errorf("the tiles are %w: run coordaudit verify: %w", ErrTampered, err)
 	}
@@ -118,5 +151,5 @@ func findLeaf(ctx context.Context, conn *sealdriver.Conn, last *sealdriver.Check
 	if seen {
 		return 0, fmt.Errorf("the record with seq %d is %w: run coordaudit verify", seq, ErrTampered)
 	}
-	return 0, fmt.Errorf("%w: the last checkpoint covers records up to seq %d, and this one has %d", ErrNotSealed, last.Through.Records, seq)
+	return 0, fmt.Errorf("%w: the last checkpoint covers records up to seq %d, and this one has %d", ErrNotSealed, p.last.Through.Records, seq)
 }

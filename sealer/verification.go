@@ -16,6 +16,19 @@ type VerifyConfig struct {
 	// Verifier is the public key of the log.
 	Verifier note.Verifier
 
+	// After is an older checkpoint of the same epoch, as it was exported. Then only the rows
+	// after it are compared, and up to 65,536 before them. For the others, their sealed hashes
+	// are checked against both checkpoints. Defaults to none: every row is compared.
+	After []byte
+
+	// Resume is what Save was last given, by a verification that was interrupted. It goes on
+	// from there. Rows that were compared before are not read again. Defaults to none.
+	Resume []byte
+
+	// Save is called with the progress so far, every few seconds and when ctx ends. Its error
+	// ends the verification. It may be nil.
+	Save func(progress []byte) error
+
 	// Schema is the schema of the trail. Defaults to the first on the search_path that has
 	// one.
 	Schema string
@@ -56,6 +69,7 @@ type Verification struct {
 	Checkpoint seal.Checkpoint
 	Epoch      int64
 	Verified   int64 // leaves whose rows are as they were sealed
+	Skipped    int64 // leaves before [VerifyConfig.After] whose rows were not read
 	Awaited    int64 // rows that are committed and not sealed yet, below the last sealed one
 	Unsealed   int64 // seqs of records that were given after the last one that is covered
 	Findings   []Finding

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -36,7 +37,8 @@ type verifier struct {
 	pool     *pgxpool.Pool
 	conn     *sealdriver.Conn
 	result   Verification
-	size     int64 // of the log that is verified: less than the checkpoint's if it is cut off
+	after    seal.Checkpoint // the rows of whole parts before it are not read; zero for none
+	size     int64           // of the log that is verified: less than the checkpoint's if it is cut off
 	tail     []leaf
 	marks    [][]byte // of the tail; nil where none is stored
 	awaited  completeness.Set
@@ -45,6 +47,7 @@ type verifier struct {
 	through  int64                           // the highest seq of a record so far
 	forkedAt int64                           // the size of the first checkpoint that does not fit
 	unsure   bool                            // a finding is about a leaf whose hash is not known
+	savedAt  time.Time                       // when the progress was saved last
 }
 
 func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (*verifier, error) {
@@ -52,6 +55,10 @@ func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (
 		return nil, errors.New("a verifier is missing: load the public key with seal.LoadVerifier")
 	}
 	epoch, checkpoint, err := openCheckpoint(config.Checkpoint, config.Verifier)
+	if err != nil {
+		return nil, err
+	}
+	after, err := openAfter(config, epoch, checkpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +70,7 @@ func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (
 		return nil, err
 	}
 	return &verifier{
-		config: config, pool: pool, conn: conn, size: checkpoint.Size,
+		config: config, pool: pool, conn: conn, after: after, size: checkpoint.Size, savedAt: time.Now(),
 		result: Verification{Checkpoint: checkpoint, Epoch: epoch},
 		sealed: map[seal.Kind]*completeness.Set{seal.Gap: {}, seal.Statement: {}, seal.Event: {}},
 	}, nil
@@ -78,8 +85,11 @@ func (v *verifier) run(ctx context.Context) error {
 		return err
 	}
 	v.marks = marks
-	if err := v.walk(ctx); err != nil {
+	if err := v.resume(); err != nil {
 		return err
+	}
+	if err := v.walk(ctx); err != nil {
+		return v.keep(err)
 	}
 	if err := v.findOthersInserted(ctx); err != nil {
 		return err
@@ -96,15 +106,15 @@ func (v *verifier) run(ctx context.Context) error {
 func (v *verifier) walk(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	parts := (v.size + partLeaves - 1) / partLeaves
+	first, parts := v.tree.Size()/partLeaves, (v.size+partLeaves-1)/partLeaves
 	next, results := make(chan int64), make(chan partResult)
 	var workers sync.WaitGroup
-	for range min(int64(v.config.Workers), max(parts, 1)) {
+	for range min(int64(v.config.Workers), max(parts-first, 1)) {
 		workers.Go(func() { v.work(ctx, next, results) })
 	}
 	go func() {
 		defer close(next)
-		for i := range parts {
+		for i := first; i < parts; i++ {
 			select {
 			case next <- i:
 			case <-ctx.Done():
@@ -158,22 +168,16 @@ func (v *verifier) work(ctx context.Context, next <-chan int64, results chan<- p
 
 // take appends a part to the tree, and checks the checkpoints that are stored within it.
 func (v *verifier) take(ctx context.Context, result partResult) error {
-	for _, finding := range result.findings {
-		v.find(finding)
-	}
-	v.result.Verified += result.verified
-	v.result.Awaited += result.awaited
-	v.through = max(v.through, result.through)
-	v.unsure = v.unsure || result.unsure
-	for _, of := range result.others {
-		v.sealed[of.kind].Add(of.seq, of.seq)
-	}
 	checkpoints, err := v.conn.Checkpoints(ctx, v.result.Epoch, v.tree.Size(), v.tree.Size()+int64(len(result.hashes)))
 	if err != nil {
 		return err
 	}
+	v.count(result)
 	for _, hash := range result.hashes {
 		v.tree.Append(hash)
+		if err := v.checkAfter(); err != nil {
+			return err
+		}
 		if len(checkpoints) > 0 && checkpoints[0].Size == v.tree.Size() {
 			if err := v.checkStored(checkpoints[0]); err != nil {
 				return err
@@ -184,7 +188,21 @@ func (v *verifier) take(ctx context.Context, result partResult) error {
 	if v.config.Progress != nil {
 		v.config.Progress(v.tree.Size(), v.result.Checkpoint.Size)
 	}
-	return nil
+	return v.saveNowAndThen()
+}
+
+func (v *verifier) count(result partResult) {
+	for _, finding := range result.findings {
+		v.find(finding)
+	}
+	v.result.Verified += result.verified
+	v.result.Skipped += result.skipped
+	v.result.Awaited += result.awaited
+	v.through = max(v.through, result.through)
+	v.unsure = v.unsure || result.unsure
+	for _, of := range result.others {
+		v.sealed[of.kind].Add(of.seq, of.seq)
+	}
 }
 
 // checkStored checks a stored checkpoint against its signature and the log.

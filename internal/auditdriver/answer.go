@@ -3,6 +3,7 @@ package auditdriver
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -19,10 +20,20 @@ type answer struct {
 	fields  []pgconn.FieldDescription
 	types   *pgtype.Map
 	tag     pgconn.CommandTag
-	rows    [][][]byte
-	place   int // of the current row, from 1
+	values  [][]byte // of all rows, one row after the other
+	kept    []byte   // what the next values are copied behind
+	count   int      // of rows
+	place   int      // of the current row, from 1
+	plans   []scanPlan
 	err     error
 	lenient bool // leaves at zero what cannot be scanned
+}
+
+// scanPlan scans one column into one type of destination. Finding a plan takes longer than
+// scanning, and a batch has a thousand rows of the same columns.
+type scanPlan struct {
+	plan pgtype.ScanPlan
+	into reflect.Type
 }
 
 var _ pgx.Rows = (*answer)(nil)
@@ -35,30 +46,35 @@ func wholeAnswer(rows pgx.Rows) (*answer, error) {
 		if a.fields == nil {
 			a.fields = slices.Clone(rows.FieldDescriptions())
 		}
-		a.rows = append(a.rows, cloneRow(rows.RawValues()))
+		a.keep(rows.RawValues())
 	}
 	rows.Close()
 	a.tag = rows.CommandTag()
 	return a, rows.Err()
 }
 
-func cloneRow(values [][]byte) [][]byte {
-	size := 0
-	for _, value := range values {
-		size += len(value)
-	}
-	row, kept := make([][]byte, len(values)), make([]byte, 0, size)
-	for i, value := range values {
-		if value != nil {
-			kept = append(kept, value...)
-			row[i] = kept[len(kept)-len(value) : len(kept) : len(kept)]
+// keepBytes is how much memory for values is taken at a time.
+const keepBytes = 4096
+
+// keep copies a row, whose bytes belong to the connection.
+func (a *answer) keep(row [][]byte) {
+	a.count++
+	for _, value := range row {
+		if value == nil {
+			a.values = append(a.values, nil)
+			continue
 		}
+		if len(value) > cap(a.kept)-len(a.kept) {
+			a.kept = make([]byte, 0, max(keepBytes, len(value)))
+		}
+		first := len(a.kept)
+		a.kept = append(a.kept, value...)
+		a.values = append(a.values, a.kept[first:len(a.kept):len(a.kept)])
 	}
-	return row
 }
 
 // Close implements pgx.Rows.
-func (a *answer) Close() { a.place = len(a.rows) + 1 }
+func (a *answer) Close() { a.place = a.count + 1 }
 
 // Err implements pgx.Rows.
 func (a *answer) Err() error { return a.err }
@@ -71,8 +87,8 @@ func (a *answer) FieldDescriptions() []pgconn.FieldDescription { return a.fields
 
 // Next implements pgx.Rows.
 func (a *answer) Next() bool {
-	a.place = min(a.place, len(a.rows)) + 1
-	return a.place <= len(a.rows)
+	a.place = min(a.place, a.count) + 1
+	return a.place <= a.count
 }
 
 // Scan implements pgx.Rows.
@@ -83,7 +99,7 @@ func (a *answer) Scan(dest ...any) error {
 		return a.err
 	}
 	for i := range dest {
-		err := a.types.Scan(a.fields[i].DataTypeOID, a.fields[i].Format, values[i], dest[i])
+		err := a.plan(i, dest[i]).Scan(values[i], dest[i])
 		if err != nil && !a.lenient {
 			a.err = pgx.ScanArgError{ColumnIndex: i, FieldName: a.fields[i].Name, Err: err}
 			return a.err
@@ -92,11 +108,27 @@ func (a *answer) Scan(dest ...any) error {
 	return nil
 }
 
+// plan returns how to scan a column.
+func (a *answer) plan(column int, dest any) pgtype.ScanPlan {
+	if a.plans == nil {
+		a.plans = make([]scanPlan, len(a.fields))
+	}
+	known, into := &a.plans[column], reflect.TypeOf(dest)
+	if known.into != into {
+		field := a.fields[column]
+		*known = scanPlan{plan: a.types.PlanScan(field.DataTypeOID, field.Format, dest), into: into}
+	}
+	return known.plan
+}
+
 // Values implements pgx.Rows. Generated code does not call it.
 func (a *answer) Values() ([]any, error) { return nil, errors.ErrUnsupported }
 
 // RawValues implements pgx.Rows.
-func (a *answer) RawValues() [][]byte { return a.rows[a.place-1] }
+func (a *answer) RawValues() [][]byte {
+	width := len(a.fields)
+	return a.values[(a.place-1)*width : a.place*width]
+}
 
 // Conn implements pgx.Rows.
 func (a *answer) Conn() *pgx.Conn { return nil }

@@ -3,6 +3,7 @@ package auditdriver
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -96,7 +97,10 @@ func (a asking) Query(ctx context.Context, sql string, _ ...any) (pgx.Rows, erro
 		return nil, err
 	}
 	first := answers[0]
-	return &answer{fields: first.FieldDescriptions, types: a.on.conn.TypeMap(), rows: first.Rows, tag: first.CommandTag}, nil
+	return &answer{
+		fields: first.FieldDescriptions, types: a.on.conn.TypeMap(), tag: first.CommandTag,
+		values: slices.Concat(first.Rows...), count: len(first.Rows),
+	}, nil
 }
 
 // QueryRow implements dbgen.DBTX.

@@ -20,6 +20,7 @@ const (
 	Records  Kind = "records of a trail"
 	Refused  Kind = "refused lines of an import"
 	Manifest Kind = "the manifest of an export"
+	Proofs   Kind = "proofs of an export"
 	Report   Kind = "a report"
 	Waiting  Kind = "what a Recorder keeps for the database"
 )
@@ -56,6 +57,7 @@ func kindOf(first []byte) Kind {
 	}{
 		{`{"line":`, Refused},
 		{`{"count":`, Manifest},
+		{`{"proof_of":`, Proofs},
 		{"<!doctype html>", Report},
 	} {
 		if bytes.HasPrefix(bytes.ToLower(first), []byte(form.begins)) {

@@ -3,6 +3,7 @@ package recorder
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -36,10 +37,14 @@ type report struct {
 	waited time.Duration
 }
 
-func (r *reports) finished(ends ...report) {
+func (r *reports) finished(ends ...report) { r.each(ends, func(int) {}) }
+
+// each reports finished records one after the other, and calls then after each.
+func (r *reports) each(ends []report, then func(i int)) {
 	r.guard.Each(len(ends), func(i int) {
 		end := ends[i]
 		callerhooks.Safely(end.ctx, r.log, "finished", func() { r.to.Finished(end.ctx, end.rec, end.result, end.err, end.waited) })
+		then(i)
 	})
 }
 
@@ -49,10 +54,18 @@ func (r *reports) flushed(ctx context.Context, flush audit.Flush) {
 	})
 }
 
-// answer reports finished records, and then answers the callers that wait for them.
+// answer reports each finished record, and then answers the caller that waits for it. So a
+// caller makes its next record while the others are reported. Those whose report blocks, or is
+// skipped, are answered all the same.
 func (r *reports) answer(entries []*entry, ends []report) {
-	r.finished(ends...)
-	for i, e := range entries {
-		e.reply(answer{result: ends[i].result, err: ends[i].err})
+	answered := make([]atomic.Bool, len(entries))
+	reply := func(i int) {
+		if !answered[i].Swap(true) {
+			entries[i].reply(answer{result: ends[i].result, err: ends[i].err})
+		}
+	}
+	r.each(ends, reply)
+	for i := range entries {
+		reply(i)
 	}
 }

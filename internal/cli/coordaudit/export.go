@@ -2,7 +2,6 @@ package coordaudit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +26,7 @@ type exportCommand struct {
 	Window   windowFlags `embed:""`
 	Out      string      `default:"-" placeholder:"FILE" help:"Where the records go. - is the standard output. A file takes its name once it is complete."`
 	Manifest string      `placeholder:"FILE" help:"Where to write what was exported, as one JSON object: count, first and last seq, SHA-256, scope and window. It is written last."`
+	Proofs   string      `placeholder:"FILE" help:"Where to write a proof of each record that is sealed, as JSON Lines. coordaudit verify bundle checks them without a database."`
 }
 
 // Validate is called by kong.
@@ -37,6 +37,9 @@ func (c *exportCommand) Validate() error {
 	}
 	if c.Manifest == "-" {
 		errs = append(errs, errors.New("--manifest must be a file: the standard output is for records"))
+	}
+	if c.Proofs == "-" {
+		errs = append(errs, errors.New("--proofs must be a file: the standard output is for records"))
 	}
 	return together(errs...)
 }
@@ -71,6 +74,12 @@ func (c *exportCommand) Run(ctx context.Context, p *cli.Program, db *database) e
 	defer to.discard()
 
 	ex := newExporter(to.records)
+	if to.proofs != nil {
+		if ex.prover, err = openProver(ctx, db, to.proofs, tried); err != nil {
+			return err
+		}
+		defer ex.prover.close(ctx)
+	}
 	if c.Out != "-" || !term.IsTerminal(p.Stdout) {
 		ex.progress = term.NewProgress(p.Stderr, 0)
 	}
@@ -85,28 +94,35 @@ func (c *exportCommand) Run(ctx context.Context, p *cli.Program, db *database) e
 	if ex.count == 0 {
 		p.Hint(outside(ctx, store, q.Scope, window, now))
 	}
+	if ex.prover != nil && ex.prover.unsealed > 0 {
+		p.Warn("%s not sealed yet, and have no proof", format.Plural(ex.prover.unsealed, "record"))
+	}
 	p.Warn("exported %s, %s for %s, %s, to %s", format.Plural(ex.count, "record"), format.Plural(ex.bytes, "byte"), format.Folded(q.Scope.String()), format.Window(window), jsonl.OutputName(c.Out))
 	return nil
 }
 
-// apart refuses the same file for both, also under two names.
+// apart refuses the same file for two of them, also under two names.
 func (c *exportCommand) apart(tried string, stdout io.Writer) error {
-	if c.Manifest == "" {
-		return nil
-	}
-	same := false
-	if c.Out == "-" {
-		file, isFile := stdout.(*os.File)
-		same = isFile && jsonl.SameFile(c.Manifest, file)
-	} else {
-		out, outErr := jsonl.BehindLinks(c.Out)
-		manifest, manifestErr := jsonl.BehindLinks(c.Manifest)
-		same = filepath.Clean(c.Out) == filepath.Clean(c.Manifest) || (outErr == nil && manifestErr == nil && jsonl.SamePlace(out, manifest))
-	}
-	if same {
-		return cli.Usage(tried, errors.New("--out and --manifest are the same file"), "name two files")
+	files := []struct{ flag, path string }{{"--out", c.Out}, {"--manifest", c.Manifest}, {"--proofs", c.Proofs}}
+	for i, one := range files {
+		for _, other := range files[i+1:] {
+			if one.path != "" && other.path != "" && sameOutput(one.path, other.path, stdout) {
+				return cli.Usage(tried, fmt.Errorf("%s and %s are the same file", one.flag, other.flag), "name two files")
+			}
+		}
 	}
 	return nil
+}
+
+// sameOutput compares an output, which may be the standard output, with a file.
+func sameOutput(out, file string, stdout io.Writer) bool {
+	if out == "-" {
+		standard, isFile := stdout.(*os.File)
+		return isFile && jsonl.SameFile(file, standard)
+	}
+	one, oneErr := jsonl.BehindLinks(out)
+	other, otherErr := jsonl.BehindLinks(file)
+	return filepath.Clean(out) == filepath.Clean(file) || oneErr == nil && otherErr == nil && jsonl.SamePlace(one, other)
 }
 
 // stopped reports an export that failed. It leaves no file behind.
@@ -126,56 +142,4 @@ func (c *exportCommand) stopped(ctx context.Context, tried string, err error) er
 		err = shown.Cause
 	}
 	return &cli.ShownError{Tried: tried, Cause: err, Next: strings.Join(next, "; ")}
-}
-
-// exportTargets is where an export goes.
-type exportTargets struct {
-	records  jsonl.Output
-	manifest *jsonl.File // nil if none is asked for
-}
-
-// targets creates both files, so that one that cannot be written fails before a long export
-// and not after it.
-func (c *exportCommand) targets(stdout io.Writer) (to *exportTargets, err error) {
-	to = &exportTargets{}
-	if to.records, err = jsonl.NewOutput(c.Out, jsonl.Records, stdout); err != nil {
-		return nil, fmt.Errorf("making %s: %w", c.Out, err)
-	}
-	if c.Manifest != "" {
-		if to.manifest, err = jsonl.Create(c.Manifest, jsonl.Manifest); err != nil {
-			to.discard()
-			return nil, fmt.Errorf("making %s: %w", c.Manifest, err)
-		}
-	}
-	return to, nil
-}
-
-// finish completes both files before either takes its name. The manifest, which vouches for
-// the other, comes last.
-func (t *exportTargets) finish(manifest exportManifest) error {
-	if err := t.records.Complete(); err != nil {
-		return fmt.Errorf("writing the records: %w", err)
-	}
-	if t.manifest != nil {
-		if err := errors.Join(json.NewEncoder(t.manifest).Encode(manifest), t.manifest.Complete()); err != nil {
-			return fmt.Errorf("writing the manifest: %w", err)
-		}
-	}
-	if err := t.records.Publish(); err != nil {
-		return fmt.Errorf("writing %s: %w", t.records.Path, err)
-	}
-	if t.manifest == nil {
-		return nil
-	}
-	if err := t.manifest.Publish(); err != nil {
-		return fmt.Errorf("writing %s: %w", t.manifest.Path, err)
-	}
-	return nil
-}
-
-func (t *exportTargets) discard() {
-	t.records.Discard()
-	if t.manifest != nil {
-		t.manifest.Discard()
-	}
 }

@@ -21,6 +21,7 @@ import (
 type exporter struct {
 	out      io.Writer
 	progress *term.Progress
+	prover   *exportProver // nil if no proofs are asked for
 
 	hash        hash.Hash // of the bytes written
 	count       int64
@@ -71,6 +72,11 @@ func (ex *exporter) run(ctx context.Context, store *coordaudit.Store, q audit.Qu
 		}
 		if err := ex.write(rec); err != nil {
 			return err
+		}
+		if ex.prover != nil {
+			if err := ex.prover.write(ctx, rec.AuditID); err != nil {
+				return err
+			}
 		}
 		watch.Reset(exportTimeout)
 	}

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
@@ -28,6 +29,8 @@ const keyHelp = "The public key of the log: the .pub file, or its text."
 type verifyTrailCommand struct {
 	Checkpoint string `required:"" placeholder:"FILE" help:"A signed checkpoint that the sealer exported, or the directory of checkpoints, whose last one is taken. It must not come from the database."`
 	Key        string `required:"" placeholder:"KEY" help:"${key_help}"`
+	After      string `placeholder:"FILE" help:"An older checkpoint of the same log, or a directory with some, whose last one is taken. Only the rows after it are compared."`
+	Resume     string `placeholder:"FILE" help:"Keep the progress in this file, and go on from there if the file exists. It is removed at the end."`
 	Workers    int    `help:"How many connections read and hash at the same time. Defaults to the number of cores."`
 	JSON       bool   `name:"json" help:"Print one JSON object."`
 }
@@ -46,8 +49,11 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *databa
 	if err != nil {
 		return cli.Usage(tried, err, "")
 	}
-	signed, err := c.read(ctx)
-	if err != nil {
+	config := sealer.VerifyConfig{Verifier: key, Workers: c.Workers}
+	if config.Checkpoint, err = readCheckpoint(ctx, c.Checkpoint); err != nil {
+		return &cli.ShownError{Tried: tried, Cause: err}
+	}
+	if err := c.narrow(ctx, &config); err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
 	pool, err := db.openPool(ctx, tried)
@@ -56,13 +62,16 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *databa
 	}
 	defer pool.Close()
 	progress := term.NewProgress(p.Stderr, 0)
-	result, err := sealer.Verify(ctx, pool, sealer.VerifyConfig{
-		Checkpoint: signed, Verifier: key, Workers: c.Workers,
-		Progress: func(verified, total int64) { progress.Update(verified, total) },
-	})
+	config.Progress = func(verified, total int64) { progress.Update(verified, total) }
+	result, err := sealer.Verify(ctx, pool, config)
 	progress.Clear()
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return c.stopped(tried, err)
+	}
+	if c.Resume != "" {
+		if err := os.Remove(c.Resume); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("removing the progress: %w", err)}
+		}
 	}
 	if c.JSON {
 		err = p.PrintJSON(tried, verificationObject(result))
@@ -75,38 +84,106 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *databa
 	return err
 }
 
-func (c *verifyTrailCommand) read(ctx context.Context) ([]byte, error) {
-	info, err := os.Stat(c.Checkpoint)
+// narrow reads what spares a verification rows: an older checkpoint, and earlier progress.
+func (c *verifyTrailCommand) narrow(ctx context.Context, config *sealer.VerifyConfig) (err error) {
+	if c.After != "" {
+		if config.After, err = readCheckpoint(ctx, c.After); err != nil {
+			return err
+		}
+	}
+	if c.Resume == "" {
+		return nil
+	}
+	config.Save = func(progress []byte) error { return replaceFile(c.Resume, progress) }
+	config.Resume, err = os.ReadFile(c.Resume)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading the progress: %w", err)
+	}
+	return nil
+}
+
+func (c *verifyTrailCommand) stopped(tried string, err error) error {
+	shown := &cli.ShownError{Tried: tried, Cause: err}
+	switch {
+	case errors.Is(err, sealer.ErrProgress):
+		shown.Next = "remove " + audit.Printable(c.Resume) + " to begin again"
+	case c.Resume != "":
+		shown.Next = "run the same command again, it goes on from " + audit.Printable(c.Resume)
+	}
+	return shown
+}
+
+// replaceFile replaces a file by rename, so that it holds the old content or the new.
+func replaceFile(path string, content []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(file.Name()) }() // it is gone if it was renamed
+	_, err = file.Write(content)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
+
+// readCheckpoint reads a checkpoint from a file, or the last one of a directory.
+func readCheckpoint(ctx context.Context, path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		return lastCheckpoint(ctx, path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the checkpoint: %w", err)
 	}
-	if !info.IsDir() {
-		signed, err := os.ReadFile(c.Checkpoint)
+	signed, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the checkpoint: %w", err)
+	}
+	return signed, nil
+}
+
+// lastCheckpoint takes the directory of all checkpoints, that of an epoch, or that of a day.
+func lastCheckpoint(ctx context.Context, dir string) ([]byte, error) {
+	signed, err := sealer.Directory(dir).Last(ctx)
+	if err != nil || signed != nil {
+		return signed, err
+	}
+	for _, pattern := range []string{"*.checkpoint", "????-??-??/*.checkpoint"} {
+		names, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err == nil && len(names) > 0 {
+			signed, err = os.ReadFile(names[len(names)-1]) // sorted: days and sizes have one length each
+		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the checkpoint: %w", err)
 		}
-		return signed, nil
+		if signed != nil {
+			return signed, nil
+		}
 	}
-	signed, err := sealer.Directory(c.Checkpoint).Last(ctx)
-	if err == nil && signed == nil {
-		err = fmt.Errorf("%s holds no checkpoint: give the directory that coordaudit seal --checkpoints had", c.Checkpoint)
-	}
-	return signed, err
+	return nil, fmt.Errorf("%s holds no checkpoint: give the directory that coordaudit seal --checkpoints had, or one of its epochs or days", audit.Printable(dir))
 }
 
 func verificationText(v sealer.Verification) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "checkpoint  %s, %s leaves\n", audit.Printable(v.Checkpoint.Origin), format.Thousands(v.Checkpoint.Size))
 	fmt.Fprintf(&text, "as sealed   %s\n", format.Thousands(v.Verified))
+	if v.Skipped > 0 {
+		fmt.Fprintf(&text, "not read    %s, before the older checkpoint\n", format.Thousands(v.Skipped))
+	}
 	fmt.Fprintf(&text, "not sealed  %s seqs after the last one that is covered, %s late records\n", format.Thousands(v.Unsealed), format.Thousands(v.Awaited))
 	for _, finding := range v.Findings {
 		fmt.Fprintf(&text, "%-10s  %s\n", strings.ToUpper(string(finding.Fault)), finding.Text)
+	}
+	read := "the checkpoint covers"
+	if v.Skipped > 0 {
+		read = "was read"
 	}
 	switch {
 	case v.MoreFindings > 0:
 		fmt.Fprintf(&text, "and %s more findings\n", format.Thousands(v.MoreFindings))
 	case len(v.Findings) == 0:
-		text.WriteString("every row that the checkpoint covers is as it was sealed\n")
+		fmt.Fprintf(&text, "every row that %s is as it was sealed\n", read)
 	}
 	return text.String()
 }
@@ -122,6 +199,7 @@ type verificationJSON struct {
 	Unsealed     int64             `json:"unsealed"`
 	Findings     []sealFindingJSON `json:"findings"`
 	MoreFindings int64             `json:"more_findings"`
+	Skipped      int64             `json:"skipped"`
 }
 
 type sealFindingJSON struct {
@@ -135,7 +213,7 @@ type sealFindingJSON struct {
 func verificationObject(v sealer.Verification) verificationJSON {
 	object := verificationJSON{
 		Intact: len(v.Findings) == 0, Origin: v.Checkpoint.Origin, Epoch: v.Epoch, Size: v.Checkpoint.Size,
-		Verified: v.Verified, Awaited: v.Awaited, Unsealed: v.Unsealed, MoreFindings: v.MoreFindings,
+		Verified: v.Verified, Awaited: v.Awaited, Unsealed: v.Unsealed, MoreFindings: v.MoreFindings, Skipped: v.Skipped,
 		Findings: make([]sealFindingJSON, len(v.Findings)),
 	}
 	for i, finding := range v.Findings {
@@ -150,96 +228,4 @@ func verificationObject(v sealer.Verification) verificationJSON {
 		object.Findings[i] = found
 	}
 	return object
-}
-
-type verifyBundleCommand struct {
-	File string `arg:"" help:"The bundle, as coordaudit prove writes it. - is the standard input."`
-	Key  string `required:"" placeholder:"KEY" help:"${key_help}"`
-	JSON bool   `name:"json" help:"Print the record as one JSON object."`
-}
-
-// Run is called by kong.
-func (c *verifyBundleCommand) Run(p *cli.Program) error {
-	tried := "verifying the bundle " + audit.Printable(c.File)
-	key, err := seal.LoadVerifier(c.Key)
-	if err != nil {
-		return cli.Usage(tried, err, "")
-	}
-	text, err := c.read(p)
-	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
-	}
-	proof, err := seal.ParseProof(text)
-	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
-	}
-	checkpoint, err := proof.Verify(key.Name(), key)
-	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
-	}
-	rec, err := proof.Row.Record()
-	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
-	}
-	if c.JSON {
-		return p.PrintJSON(tried, rec)
-	}
-	return p.Print(fmt.Sprintf("record %s is leaf %s of %s in the log %s\n\n%s",
-		rec.AuditID, format.Thousands(proof.Index), format.Thousands(checkpoint.Size), audit.Printable(checkpoint.Origin), recordText(rec)))
-}
-
-func (c *verifyBundleCommand) read(p *cli.Program) ([]byte, error) {
-	from := p.Stdin
-	if c.File != "-" {
-		file, err := os.Open(c.File)
-		if err != nil {
-			return nil, fmt.Errorf("reading the bundle: %w", err)
-		}
-		defer func() { _ = file.Close() }() // it was only read
-		from = file
-	}
-	text, err := io.ReadAll(io.LimitReader(from, seal.MaxProofBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the bundle: %w", err)
-	}
-	return text, nil
-}
-
-type proveCommand struct {
-	ID  string `arg:"" help:"The audit id of the record, a UUID."`
-	Out string `default:"-" placeholder:"FILE" help:"Where the bundle goes. - is the standard output."`
-}
-
-// Help is shown below the command's usage.
-func (c *proveCommand) Help() string {
-	return "A bundle is about one kilobyte: the record, its place in the log, and a signed checkpoint. Verify it anywhere with coordaudit verify bundle."
-}
-
-// Run is called by kong.
-func (c *proveCommand) Run(ctx context.Context, p *cli.Program, db *database) error {
-	tried := "proving audit record " + audit.Printable(c.ID)
-	id, err := audit.ParseAuditID(c.ID)
-	if err != nil {
-		return cli.Usage("reading the audit id", errors.New(format.Faults(format.FaultsOf(err))), "give it as 01890a5d-ac96-774b-bcce-b302099a8057")
-	}
-	pool, err := db.openPool(ctx, tried)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	proof, err := sealer.Prove(ctx, pool, "", id)
-	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
-	}
-	text, err := proof.MarshalText()
-	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
-	}
-	if c.Out == "-" {
-		return p.Print(string(text))
-	}
-	if err := os.WriteFile(c.Out, text, 0o644); err != nil { //nolint:gosec // a proof is to be shown around
-		return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("writing the bundle: %w", err)}
-	}
-	return nil
 }
