@@ -39,6 +39,50 @@ SELECT
     coalesce(pg_sequence_last_value(pg_get_serial_sequence('coordination_audit_statements', 'seq')::regclass), 0)::bigint AS statements,
     coalesce(pg_sequence_last_value(pg_get_serial_sequence('coordination_audit_seal_events', 'seq')::regclass), 0)::bigint AS events;
 
+-- Reads how long ago the oldest row after positions was stored, 100 years at most: a row may be older
+-- than the constraint that keeps its time finite. Rows of one table were stored in about the order of
+-- seq, so the first one of each is enough.
+-- name: GetUnsealedAge :one
+SELECT
+    (count(*) > 0)::boolean AS found,
+    coalesce(
+        extract(epoch FROM clock_timestamp() - min(greatest(least(stored_at, clock_timestamp()), clock_timestamp() - interval '100 years'))) * 1000000,
+        0
+    )::bigint AS microseconds
+FROM (
+    (
+        SELECT created_at AS stored_at
+        FROM coordination_audit_records
+        WHERE seq > @records::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT recorded_at
+        FROM coordination_audit_gaps
+        WHERE seq > @gaps::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT made_at
+        FROM coordination_audit_statements
+        WHERE seq > @statements::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT made_at
+        FROM coordination_audit_seal_events
+        WHERE seq > @events::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+) AS first_unsealed;
+
 -- Lists the transactions that may have inserted a row which is not committed yet, prepared ones
 -- included: an INSERT holds this lock to the end of its transaction. The database counts, because a
 -- clone of it has tables of the same oid. Virtual ids that end in /0 belong to no transaction.

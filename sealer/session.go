@@ -3,7 +3,6 @@ package sealer
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
@@ -18,9 +17,10 @@ type session struct {
 	log    log
 	fence  fence
 
-	through sealdriver.Positions // everything up to there is final, but for what is awaited
-	awaited completeness.Set     // seqs of records that an open transaction may still commit
-	opening int64                // the seq of the event that opened the epoch, which is leaf 0
+	through  sealdriver.Positions // everything up to there is final, but for what is awaited
+	awaited  completeness.Set     // seqs of records that an open transaction may still commit
+	lookedAt time.Time            // when it last read how far the trail has come
+	opening  int64                // the seq of the event that opened the epoch, which is leaf 0
 }
 
 // begin connects, and checks that the log is the one that was exported.
@@ -43,7 +43,7 @@ func (s *Sealer) connect(ctx context.Context) (*session, error) {
 		return nil, fmt.Errorf("connecting the sealer: %w", err)
 	}
 	n := &session{sealer: s, conn: conn}
-	n.fence = fence{conn: conn, patience: s.config.Patience, report: n.reportBlocked}
+	n.fence = fence{conn: conn, patience: s.config.Patience, report: n.blocked}
 	err = n.checkFacts(ctx)
 	if err == nil {
 		err = n.lock(ctx)
@@ -55,7 +55,11 @@ func (s *Sealer) connect(ctx context.Context) (*session, error) {
 	return n, nil
 }
 
-func (n *session) end(ctx context.Context) { n.conn.Close(ctx) }
+// end also forgets who is open: no one watches any more.
+func (n *session) end(ctx context.Context) {
+	n.conn.Close(ctx)
+	n.sealer.update(func(stats *Stats) { stats.BlockedBy, stats.BlockedSince = "", time.Time{} })
+}
 
 // lock tries for a second: a session that was cut off holds the lock until the server has
 // noticed.
@@ -101,8 +105,4 @@ func (n *session) checkFacts(ctx context.Context) error {
 		return cannot("a sequence is behind the rows of its table, as after a restore of rows alone: migrate repair")
 	}
 	return nil
-}
-
-func (n *session) reportBlocked(by []string) {
-	n.sealer.update(func(stats *Stats) { stats.setBlocked(strings.Join(by, ", ")) })
 }

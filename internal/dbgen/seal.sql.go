@@ -368,6 +368,75 @@ func (q *Queries) GetTile(ctx context.Context, db DBTX, arg GetTileParams) (GetT
 	return i, err
 }
 
+const GetUnsealedAge = `-- name: GetUnsealedAge :one
+SELECT
+    (count(*) > 0)::boolean AS found,
+    coalesce(
+        extract(epoch FROM clock_timestamp() - min(greatest(least(stored_at, clock_timestamp()), clock_timestamp() - interval '100 years'))) * 1000000,
+        0
+    )::bigint AS microseconds
+FROM (
+    (
+        SELECT created_at AS stored_at
+        FROM coordination_audit_records
+        WHERE seq > $1::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT recorded_at
+        FROM coordination_audit_gaps
+        WHERE seq > $2::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT made_at
+        FROM coordination_audit_statements
+        WHERE seq > $3::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT made_at
+        FROM coordination_audit_seal_events
+        WHERE seq > $4::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+) AS first_unsealed
+`
+
+type GetUnsealedAgeParams struct {
+	Records    int64
+	Gaps       int64
+	Statements int64
+	Events     int64
+}
+
+type GetUnsealedAgeRow struct {
+	Found        bool
+	Microseconds int64
+}
+
+// Reads how long ago the oldest row after positions was stored, 100 years at most: a row may be older
+// than the constraint that keeps its time finite. Rows of one table were stored in about the order of
+// seq, so the first one of each is enough.
+func (q *Queries) GetUnsealedAge(ctx context.Context, db DBTX, arg GetUnsealedAgeParams) (GetUnsealedAgeRow, error) {
+	row := db.QueryRow(ctx, GetUnsealedAge,
+		arg.Records,
+		arg.Gaps,
+		arg.Statements,
+		arg.Events,
+	)
+	var i GetUnsealedAgeRow
+	err := row.Scan(&i.Found, &i.Microseconds)
+	return i, err
+}
+
 const ListCheckpoints = `-- name: ListCheckpoints :many
 SELECT
     size,
