@@ -288,6 +288,55 @@ ORDER BY
     size DESC
 LIMIT 1;
 
+-- Reports whether the tables of the seal are there: an older schema has none.
+-- name: HasSealTables :one
+SELECT (to_regclass('coordination_audit_seal_checkpoints') IS NOT NULL)::boolean AS has_tables;
+
+-- Reads the last checkpoint, and counts the records that it does not cover, up to a limit.
+-- name: DescribeLog :one
+SELECT
+    c.epoch,
+    c.size,
+    c.root,
+    c.note,
+    c.made_at,
+    (
+        SELECT count(*)
+        FROM (
+            (
+                SELECT later.seq
+                FROM coordination_audit_records AS later
+                WHERE later.seq > c.records_through
+                ORDER BY later.seq
+                LIMIT @most::bigint
+            )
+            UNION ALL
+            (
+                SELECT late.seq
+                FROM unnest(c.awaited) AS range
+                JOIN coordination_audit_records AS late
+                    ON late.seq >= lower(range)
+                    AND late.seq < upper(range)
+                LIMIT @most::bigint
+            )
+        ) AS unsealed
+    )::bigint AS unsealed
+FROM (
+    SELECT
+        epoch,
+        size,
+        root,
+        note,
+        made_at,
+        records_through,
+        awaited
+    FROM coordination_audit_seal_checkpoints
+    ORDER BY
+        epoch DESC,
+        size DESC
+    LIMIT 1
+) AS c;
+
 -- Reads the last checkpoint of an epoch that is not larger than a size.
 -- name: GetCheckpointBefore :one
 SELECT

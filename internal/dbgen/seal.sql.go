@@ -11,6 +11,79 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const DescribeLog = `-- name: DescribeLog :one
+SELECT
+    c.epoch,
+    c.size,
+    c.root,
+    c.note,
+    c.made_at,
+    (
+        SELECT count(*)
+        FROM (
+            (
+                SELECT later.seq
+                FROM coordination_audit_records AS later
+                WHERE later.seq > c.records_through
+                ORDER BY later.seq
+                LIMIT $1::bigint
+            )
+            UNION ALL
+            (
+                SELECT late.seq
+                FROM unnest(c.awaited) AS range
+                JOIN coordination_audit_records AS late
+                    ON late.seq >= lower(range)
+                    AND late.seq < upper(range)
+                LIMIT $1::bigint
+            )
+        ) AS unsealed
+    )::bigint AS unsealed
+FROM (
+    SELECT
+        epoch,
+        size,
+        root,
+        note,
+        made_at,
+        records_through,
+        awaited
+    FROM coordination_audit_seal_checkpoints
+    ORDER BY
+        epoch DESC,
+        size DESC
+    LIMIT 1
+) AS c
+`
+
+type DescribeLogParams struct {
+	Most int64
+}
+
+type DescribeLogRow struct {
+	Epoch    int64
+	Size     int64
+	Root     []byte
+	Note     string
+	MadeAt   pgtype.Timestamptz
+	Unsealed int64
+}
+
+// Reads the last checkpoint, and counts the records that it does not cover, up to a limit.
+func (q *Queries) DescribeLog(ctx context.Context, db DBTX, arg DescribeLogParams) (DescribeLogRow, error) {
+	row := db.QueryRow(ctx, DescribeLog, arg.Most)
+	var i DescribeLogRow
+	err := row.Scan(
+		&i.Epoch,
+		&i.Size,
+		&i.Root,
+		&i.Note,
+		&i.MadeAt,
+		&i.Unsealed,
+	)
+	return i, err
+}
+
 const DescribeSealing = `-- name: DescribeSealing :one
 SELECT
     pg_is_in_recovery() AS in_recovery,
@@ -435,6 +508,18 @@ func (q *Queries) GetUnsealedAge(ctx context.Context, db DBTX, arg GetUnsealedAg
 	var i GetUnsealedAgeRow
 	err := row.Scan(&i.Found, &i.Microseconds)
 	return i, err
+}
+
+const HasSealTables = `-- name: HasSealTables :one
+SELECT (to_regclass('coordination_audit_seal_checkpoints') IS NOT NULL)::boolean AS has_tables
+`
+
+// Reports whether the tables of the seal are there: an older schema has none.
+func (q *Queries) HasSealTables(ctx context.Context, db DBTX) (bool, error) {
+	row := db.QueryRow(ctx, HasSealTables)
+	var has_tables bool
+	err := row.Scan(&has_tables)
+	return has_tables, err
 }
 
 const ListCheckpoints = `-- name: ListCheckpoints :many

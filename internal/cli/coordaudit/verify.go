@@ -46,7 +46,7 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *databa
 	if err != nil {
 		return cli.Usage(tried, err, "")
 	}
-	signed, err := c.read(ctx)
+	signed, err := readCheckpoint(ctx, c.Checkpoint)
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
@@ -75,21 +75,22 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *databa
 	return err
 }
 
-func (c *verifyTrailCommand) read(ctx context.Context) ([]byte, error) {
-	info, err := os.Stat(c.Checkpoint)
+// readCheckpoint reads a signed checkpoint: a file, or the last one of a directory.
+func readCheckpoint(ctx context.Context, path string) ([]byte, error) {
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the checkpoint: %w", err)
 	}
 	if !info.IsDir() {
-		signed, err := os.ReadFile(c.Checkpoint)
+		signed, err := os.ReadFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("reading the checkpoint: %w", err)
 		}
 		return signed, nil
 	}
-	signed, err := sealer.Directory(c.Checkpoint).Last(ctx)
+	signed, err := sealer.Directory(path).Last(ctx)
 	if err == nil && signed == nil {
-		err = fmt.Errorf("%s holds no checkpoint: give the directory that coordaudit seal --checkpoints had", c.Checkpoint)
+		err = fmt.Errorf("%s holds no checkpoint: give the directory that coordaudit seal --checkpoints had", path)
 	}
 	return signed, err
 }
