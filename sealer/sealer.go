@@ -18,9 +18,10 @@ type Sealer struct {
 	pool   *pgxpool.Pool
 	config Config
 
-	mu     sync.Mutex
-	stats  Stats
-	logged time.Time // since when it is blocked, if that was logged
+	mu       sync.Mutex
+	stats    Stats
+	logged   time.Time       // since when it is blocked, if that was logged
+	unlogged map[string]bool // tables that were logged to be UNLOGGED
 }
 
 // Stats is the state of a Sealer.
@@ -35,7 +36,7 @@ func New(pool *pgxpool.Pool, config Config) (*Sealer, error) {
 	if pool == nil {
 		return nil, errors.New("configuring the sealer: the pool is nil")
 	}
-	return &Sealer{pool: pool, config: config}, nil
+	return &Sealer{pool: pool, config: config, unlogged: map[string]bool{}}, nil
 }
 
 // Stats returns the current state.

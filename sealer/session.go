@@ -3,6 +3,7 @@ package sealer
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
@@ -97,6 +98,7 @@ func (n *session) checkFacts(ctx context.Context) error {
 	case facts.CachedSequences != "":
 		return cannot("a sequence hands out blocks of values (" + facts.CachedSequences + "): ALTER SEQUENCE … CACHE 1, or migrate repair")
 	}
+	n.sealer.warnOfUnlogged(ctx, facts.Unlogged)
 	at, err := n.conn.Positions(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the sequences: %w", err)
@@ -105,4 +107,19 @@ func (n *session) checkFacts(ctx context.Context) error {
 		return cannot("a sequence is behind the rows of its table, as after a restore of rows alone: migrate repair")
 	}
 	return nil
+}
+
+// warnOfUnlogged logs each table that a crash of the server empties, once. Sealing goes on: what
+// is exported stays evidence.
+func (s *Sealer) warnOfUnlogged(ctx context.Context, tables []string) {
+	for _, table := range tables {
+		s.mu.Lock()
+		known := s.unlogged[table]
+		s.unlogged[table] = true
+		s.mu.Unlock()
+		if !known {
+			s.config.Logger.WarnContext(ctx, "audit_durability_reduced", slog.String("setting", table), slog.String("value", "unlogged"),
+				slog.String("meaning", "a crash of the server empties the table: run ALTER TABLE "+table+" SET LOGGED"))
+		}
+	}
 }

@@ -110,6 +110,20 @@ SELECT
         AND has_sequence_privilege(pg_get_serial_sequence('coordination_audit_statements', 'seq'), 'SELECT')
         AND has_sequence_privilege(pg_get_serial_sequence('coordination_audit_seal_events', 'seq'), 'SELECT')
     )::boolean AS reads_sequences,
+    ARRAY(
+        SELECT c.relname::pg_catalog.text
+        FROM pg_catalog.pg_class AS c
+        WHERE c.relpersistence = 'u'
+            AND c.oid IN (
+                'coordination_audit_records'::regclass,
+                'coordination_audit_gaps'::regclass,
+                'coordination_audit_statements'::regclass,
+                'coordination_audit_seal_tiles'::regclass,
+                'coordination_audit_seal_checkpoints'::regclass,
+                'coordination_audit_seal_events'::regclass
+            )
+        ORDER BY c.relname
+    )::pg_catalog.text[] AS unlogged,
     coalesce((SELECT max(seq) FROM coordination_audit_records), 0)::bigint AS last_record,
     coalesce((SELECT max(seq) FROM coordination_audit_gaps), 0)::bigint AS last_gap,
     coalesce((SELECT max(seq) FROM coordination_audit_statements), 0)::bigint AS last_statement,
@@ -122,6 +136,7 @@ type DescribeSealingRow struct {
 	Subscribed      bool
 	CachedSequences string
 	ReadsSequences  bool
+	Unlogged        []string
 	LastRecord      int64
 	LastGap         int64
 	LastStatement   int64
@@ -129,7 +144,8 @@ type DescribeSealingRow struct {
 }
 
 // Reads whether this session can seal. A standby shows locks of its own and sequences that are ahead
-// of the rows. A subscriber's rows come with the sequence of another database.
+// of the rows. A subscriber's rows come with the sequence of another database. A crash empties an
+// UNLOGGED table.
 func (q *Queries) DescribeSealing(ctx context.Context, db DBTX) (DescribeSealingRow, error) {
 	row := db.QueryRow(ctx, DescribeSealing)
 	var i DescribeSealingRow
@@ -139,6 +155,7 @@ func (q *Queries) DescribeSealing(ctx context.Context, db DBTX) (DescribeSealing
 		&i.Subscribed,
 		&i.CachedSequences,
 		&i.ReadsSequences,
+		&i.Unlogged,
 		&i.LastRecord,
 		&i.LastGap,
 		&i.LastStatement,
