@@ -26,7 +26,7 @@ const (
 )
 
 // exported returns the label values of each metric that Prometheus scrapes from a
-// process with an observer, a recorder and an account.
+// process with an observer, a recorder, an account and a sealer.
 func exported(t *testing.T) map[string]map[string][]string {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -40,6 +40,9 @@ func exported(t *testing.T) map[string]map[string][]string {
 		t.Fatal(err)
 	}
 	if _, err := auditotel.RegisterRecorder(provider, newCounting()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := auditotel.RegisterSealer(provider, newSealing()); err != nil {
 		t.Fatal(err)
 	}
 	observer.ObservePersist(t.Context(), audit.Observation{EnvelopeClass: audit.Safety, Outcome: audit.Persisted})
@@ -105,8 +108,8 @@ func TestAlertsUseExported(t *testing.T) {
 			}
 		}
 	}
-	if alerts != 12 {
-		t.Errorf("%s has %d alerts, want 12", rulesFile, alerts)
+	if alerts != 15 {
+		t.Errorf("%s has %d alerts, want 15", rulesFile, alerts)
 	}
 }
 
@@ -117,6 +120,7 @@ func TestAlertOnUnknownMetric(t *testing.T) {
 		`rate(coordination_audit_failures[5m]) > 0`,
 		`rate(coordaudit_persist_duration_seconds[5m]) > 0`,
 		`coordaudit_recorder_queue_age > 30`,
+		`min by (job) (coordaudit_sealer_look_age) > 300`,
 		`sum by (class) (coordaudit_recorder_spool_depth) > 0`,
 		`rate(coordination_audit_records_total{outcome="failed"}[5m]) > 0`,
 		`rate(coordination_audit_records_total{coordaudit_outcome="rejected"}[5m]) > 0`,

@@ -1,6 +1,7 @@
 // Package auditotel reports the outcome of audit records to OpenTelemetry. It has an
 // [Observer] for the store and its recorder, [RegisterRecorder] for a recorder's counts,
-// [Completeness] for what is missing from a trail, and [Fill] for the trace of a record.
+// [Completeness] for what is missing from a trail, [RegisterSealer] for what is not sealed, and
+// [Fill] for the trace of a record.
 //
 //	observer, err := auditotel.NewObserver(auditotel.Config{})
 //	…
@@ -20,6 +21,9 @@
 //
 // Completeness is for one process that asks a store now and then what is missing. It
 // needs no recorder.
+//
+// RegisterSealer is for the process that seals a trail. It reads the sealer's Stats at each
+// collection.
 //
 // A store's Stats need no such function, because the Observer measures all that they
 // count.

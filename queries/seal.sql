@@ -1,5 +1,6 @@
 -- Reads whether this session can seal. A standby shows locks of its own and sequences that are ahead
--- of the rows. A subscriber's rows come with the sequence of another database.
+-- of the rows. A subscriber's rows come with the sequence of another database. A crash empties an
+-- UNLOGGED table.
 -- name: DescribeSealing :one
 SELECT
     pg_is_in_recovery() AS in_recovery,
@@ -26,6 +27,20 @@ SELECT
         AND has_sequence_privilege(pg_get_serial_sequence('coordination_audit_statements', 'seq'), 'SELECT')
         AND has_sequence_privilege(pg_get_serial_sequence('coordination_audit_seal_events', 'seq'), 'SELECT')
     )::boolean AS reads_sequences,
+    ARRAY(
+        SELECT c.relname::pg_catalog.text
+        FROM pg_catalog.pg_class AS c
+        WHERE c.relpersistence = 'u'
+            AND c.oid IN (
+                'coordination_audit_records'::regclass,
+                'coordination_audit_gaps'::regclass,
+                'coordination_audit_statements'::regclass,
+                'coordination_audit_seal_tiles'::regclass,
+                'coordination_audit_seal_checkpoints'::regclass,
+                'coordination_audit_seal_events'::regclass
+            )
+        ORDER BY c.relname
+    )::pg_catalog.text[] AS unlogged,
     coalesce((SELECT max(seq) FROM coordination_audit_records), 0)::bigint AS last_record,
     coalesce((SELECT max(seq) FROM coordination_audit_gaps), 0)::bigint AS last_gap,
     coalesce((SELECT max(seq) FROM coordination_audit_statements), 0)::bigint AS last_statement,
@@ -38,6 +53,50 @@ SELECT
     coalesce(pg_sequence_last_value(pg_get_serial_sequence('coordination_audit_gaps', 'seq')::regclass), 0)::bigint AS gaps,
     coalesce(pg_sequence_last_value(pg_get_serial_sequence('coordination_audit_statements', 'seq')::regclass), 0)::bigint AS statements,
     coalesce(pg_sequence_last_value(pg_get_serial_sequence('coordination_audit_seal_events', 'seq')::regclass), 0)::bigint AS events;
+
+-- Reads how long ago the oldest row after positions was stored, 100 years at most: a row may be older
+-- than the constraint that keeps its time finite. Rows of one table were stored in about the order of
+-- seq, so the first one of each is enough.
+-- name: GetUnsealedAge :one
+SELECT
+    (count(*) > 0)::boolean AS found,
+    coalesce(
+        extract(epoch FROM clock_timestamp() - min(greatest(least(stored_at, clock_timestamp()), clock_timestamp() - interval '100 years'))) * 1000000,
+        0
+    )::bigint AS microseconds
+FROM (
+    (
+        SELECT created_at AS stored_at
+        FROM coordination_audit_records
+        WHERE seq > @records::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT recorded_at
+        FROM coordination_audit_gaps
+        WHERE seq > @gaps::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT made_at
+        FROM coordination_audit_statements
+        WHERE seq > @statements::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT made_at
+        FROM coordination_audit_seal_events
+        WHERE seq > @events::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+) AS first_unsealed;
 
 -- Lists the transactions that may have inserted a row which is not committed yet, prepared ones
 -- included: an INSERT holds this lock to the end of its transaction. The database counts, because a
@@ -243,6 +302,55 @@ ORDER BY
     epoch DESC,
     size DESC
 LIMIT 1;
+
+-- Reports whether the tables of the seal are there: an older schema has none.
+-- name: HasSealTables :one
+SELECT (to_regclass('coordination_audit_seal_checkpoints') IS NOT NULL)::boolean AS has_tables;
+
+-- Reads the last checkpoint, and counts the records that it does not cover, up to a limit.
+-- name: DescribeLog :one
+SELECT
+    c.epoch,
+    c.size,
+    c.root,
+    c.note,
+    c.made_at,
+    (
+        SELECT count(*)
+        FROM (
+            (
+                SELECT later.seq
+                FROM coordination_audit_records AS later
+                WHERE later.seq > c.records_through
+                ORDER BY later.seq
+                LIMIT @most::bigint
+            )
+            UNION ALL
+            (
+                SELECT late.seq
+                FROM unnest(c.awaited) AS range
+                JOIN coordination_audit_records AS late
+                    ON late.seq >= lower(range)
+                    AND late.seq < upper(range)
+                LIMIT @most::bigint
+            )
+        ) AS unsealed
+    )::bigint AS unsealed
+FROM (
+    SELECT
+        epoch,
+        size,
+        root,
+        note,
+        made_at,
+        records_through,
+        awaited
+    FROM coordination_audit_seal_checkpoints
+    ORDER BY
+        epoch DESC,
+        size DESC
+    LIMIT 1
+) AS c;
 
 -- Reads the last checkpoint of an epoch that is not larger than a size.
 -- name: GetCheckpointBefore :one

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 )
 
 const (
@@ -186,16 +187,9 @@ func removeFile(path string) error {
 	return nil
 }
 
-// syncDir makes new names in a directory durable. Windows has no such call.
+// syncDir makes new names in a directory durable.
 func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	dir, err := os.Open(path)
-	if err == nil {
-		err = errors.Join(dir.Sync(), dir.Close())
-	}
-	if err != nil {
+	if err := (durable.OS{}).SyncDir(path); err != nil {
 		return fmt.Errorf("writing the key's directory %s: %s, choose another path: %w", audit.Printable(path), withoutPath(err), ErrKey)
 	}
 	return nil

@@ -30,6 +30,13 @@ func openCheckpoint(signed []byte, key note.Verifier) (epoch int64, checkpoint s
 	return epoch, checkpoint, err
 }
 
+// OpenCheckpoint reads a checkpoint of any epoch of the log of a key, and checks that the key
+// signed it. The error matches one of package seal.
+func OpenCheckpoint(signed []byte, key note.Verifier) (seal.Checkpoint, error) {
+	_, checkpoint, err := openCheckpoint(signed, key)
+	return checkpoint, err
+}
+
 // read reads a checkpoint of this sealer's log.
 func (n *session) read(signed string) (epoch int64, checkpoint seal.Checkpoint, err error) {
 	epoch, checkpoint, err = readCheckpoint(signed, n.sealer.config.Signer.Name())

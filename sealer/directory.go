@@ -8,21 +8,29 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 )
 
 // Directory exports checkpoints as files. Mount a place there that the administrator of the
 // database cannot write. A file is DIR/epoch-1/2026-11-28/00000000000000001234.checkpoint:
 // the epoch, the day in UTC, and the size. A file appears whole or not at all, is never
 // replaced, and is durable before Export returns. The directory is created if it is missing.
-func Directory(path string) Exporter { return &directory{path: path, now: time.Now} }
+func Directory(path string) Exporter {
+	return &directory{path: path, now: time.Now, disk: durable.OS{}}
+}
 
 type directory struct {
 	path string
 	now  func() time.Time
+	disk durable.Disk
+
+	mu   sync.Mutex
+	kept string // the directory that was made durable last, with those above it
 }
 
 const (
@@ -41,10 +49,35 @@ func (d *directory) Export(_ context.Context, epoch, size int64, signed []byte) 
 		return fmt.Errorf("the clock says %s, and %s holds checkpoints of %s: set the clock right", day, epochDir, last)
 	}
 	dir := filepath.Join(epochDir, day)
-	if err := makeDir(dir); err != nil {
+	if err := d.keep(dir); err != nil {
+		return fmt.Errorf("making the directory of checkpoints: %w", err)
+	}
+	if err := writeNew(filepath.Join(dir, fmt.Sprintf("%020d", size)+checkpointSuffix), signed); err != nil {
 		return err
 	}
-	return writeNew(filepath.Join(dir, fmt.Sprintf("%020d", size)+checkpointSuffix), signed)
+	if err := d.disk.SyncDir(dir); err != nil {
+		return fmt.Errorf("syncing the directory of checkpoints: %w", err)
+	}
+	return nil
+}
+
+// keep makes a directory if it is missing, and makes it durable. A process that ended early
+// may have made it, or one above it, and not have synced the entry.
+func (d *directory) keep(dir string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := os.Stat(dir); err == nil && d.kept == dir {
+		return nil
+	}
+	d.kept = ""
+	if err := durable.MakeDir(d.disk, dir, 0o755); err != nil { // checkpoints are public
+		return err
+	}
+	if err := durable.SyncAbove(d.disk, dir); err != nil {
+		return err
+	}
+	d.kept = dir
+	return nil
 }
 
 // Last implements [Exporter].
@@ -100,27 +133,6 @@ func isCheckpoint(name string) bool {
 	return found && err == nil && len(number) == 20
 }
 
-// makeDir makes a directory and its parents, each durable in its parent.
-func makeDir(dir string) error {
-	var missing []string
-	for at := dir; ; at = filepath.Dir(at) {
-		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
-			break
-		}
-		missing = append(missing, at)
-	}
-	slices.Reverse(missing)
-	for _, at := range missing {
-		if err := os.Mkdir(at, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // checkpoints are public
-			return fmt.Errorf("making the directory of checkpoints: %w", err)
-		}
-		if err := syncDir(filepath.Dir(at)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // writeNew writes a file that must not exist with other content. A link is exclusive, and
 // gives the name only to a finished file.
 func writeNew(path string, content []byte) error {
@@ -145,17 +157,6 @@ func writeNew(path string, content []byte) error {
 		if !bytes.Equal(there, content) {
 			return fmt.Errorf("%s holds another checkpoint of this size: %w", path, ErrForked)
 		}
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("opening the directory of checkpoints: %w", err)
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return fmt.Errorf("syncing the directory of checkpoints: %w", err)
 	}
 	return nil
 }

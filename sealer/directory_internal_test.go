@@ -5,9 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 )
 
 func TestDirectoryNeverReplaces(t *testing.T) {
@@ -41,7 +44,7 @@ func TestDirectoryNeverReplaces(t *testing.T) {
 
 func TestDirectoryRefusesClockInThePast(t *testing.T) {
 	t.Parallel()
-	dir := &directory{path: t.TempDir(), now: time.Now}
+	dir := Directory(t.TempDir()).(*directory)
 	if err := dir.Export(context.Background(), 1, 1, []byte("one")); err != nil {
 		t.Fatal(err)
 	}
@@ -64,5 +67,47 @@ func TestDirectoryIgnoresStrangers(t *testing.T) {
 	}
 	if last, err := dir.Last(context.Background()); err != nil || string(last) != "one" {
 		t.Errorf("last %q, %v", last, err)
+	}
+}
+
+// noting notes the directories that it syncs.
+type noting struct {
+	durable.OS
+	synced []string
+}
+
+func (n *noting) SyncDir(path string) error {
+	n.synced = append(n.synced, path)
+	return n.OS.SyncDir(path)
+}
+
+// A process that ended early may have made a directory and not synced its entry. So the first
+// export of each process into one syncs it and all those above, and later ones only the name.
+func TestDirectoryIsDurableUpToTheRoot(t *testing.T) {
+	t.Parallel()
+	path, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for process := range 2 {
+		disk := &noting{}
+		dir := Directory(path).(*directory)
+		dir.disk, dir.now = disk, func() time.Time { return now }
+		for size := range 3 {
+			disk.synced = nil
+			if err := dir.Export(context.Background(), 1, int64(10*process+size+1), []byte("a checkpoint")); err != nil {
+				t.Fatal(err)
+			}
+			day := filepath.Join(path, "epoch-1", now.UTC().Format(time.DateOnly))
+			for _, above := range []string{filepath.Dir(day), path, filepath.Dir(path), string(filepath.Separator)} {
+				if slices.Contains(disk.synced, above) != (size == 0) {
+					t.Errorf("process %d, export %d: %q are synced", process, size, disk.synced)
+				}
+			}
+			if last := disk.synced[len(disk.synced)-1]; last != day {
+				t.Errorf("%s is synced last, want %s, which has the name", last, day)
+			}
+		}
 	}
 }

@@ -16,7 +16,10 @@ import (
 type fence struct {
 	conn     *sealdriver.Conn
 	patience time.Duration
-	report   func(by []string)
+	report   func(ctx context.Context, by []string, since time.Time) error
+
+	// since is when it began to wait for each transaction that is open.
+	since map[string]time.Time
 
 	// around are the transactions that the fence went around, oldest first. There are at
 	// most two sets, so that the older one ends although new ones keep coming.
@@ -42,13 +45,15 @@ func (f *fence) wait(ctx context.Context) (left map[string]int32, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for open transactions: %w", err)
 	}
-	defer f.report(nil)
 	for delay := shortestWait; ; delay = min(2*delay, longestWait) {
-		if len(f.unknown(open)) == 0 || time.Since(started) >= f.patience {
-			return open, nil
+		ended := len(f.unknown(open)) == 0 || time.Since(started) >= f.patience
+		if ended || time.Since(started) > longestWait {
+			if err := f.hold(ctx, open, started); err != nil {
+				return nil, err
+			}
 		}
-		if time.Since(started) > longestWait {
-			f.report(f.names(ctx, f.unknown(open)))
+		if ended {
+			return open, nil
 		}
 		if !sleep(ctx, delay) {
 			return nil, context.Cause(ctx)
@@ -59,6 +64,27 @@ func (f *fence) wait(ctx context.Context) (left map[string]int32, err error) {
 		}
 		open = still(open, now)
 	}
+}
+
+// hold reports the transactions that are open, and since when it waits for the oldest.
+func (f *fence) hold(ctx context.Context, open map[string]int32, started time.Time) error {
+	since := make(map[string]time.Time, len(open))
+	var oldest time.Time
+	for transaction := range open {
+		began, ok := f.since[transaction]
+		if !ok {
+			began = started
+		}
+		since[transaction] = began
+		if oldest.IsZero() || began.Before(oldest) {
+			oldest = began
+		}
+	}
+	f.since = since
+	if len(open) == 0 {
+		return f.report(ctx, nil, oldest)
+	}
+	return f.report(ctx, f.names(ctx, open), oldest)
 }
 
 // unknown returns the transactions that the fence has not gone around.

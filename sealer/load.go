@@ -115,9 +115,14 @@ func (n *session) readEdge(ctx context.Context, last *sealdriver.Checkpoint, tai
 			return nil, n.tampered(last.Size, fmt.Sprintf("the %s with seq %d was changed", tail[i].kind, tail[i].seq))
 		}
 	}
-	edge := [][]seal.Hash{hashes}
-	for level, count := 0, last.Size/tileWidth; count > 0; level, count = level+1, count/tileWidth {
-		roots, err := n.conn.TileRoots(ctx, last.Epoch, level, count-count%tileWidth, count)
+	return storedEdge(ctx, n.conn, last.Epoch, last.Size, hashes)
+}
+
+// storedEdge completes the edge of a log of a size by the stored roots of its full tiles.
+func storedEdge(ctx context.Context, conn *sealdriver.Conn, epoch, size int64, tail []seal.Hash) ([][]seal.Hash, error) {
+	edge := [][]seal.Hash{tail}
+	for level, count := 0, size/tileWidth; count > 0; level, count = level+1, count/tileWidth {
+		roots, err := conn.TileRoots(ctx, epoch, level, count-count%tileWidth, count)
 		if err != nil {
 			return nil, fmt.Errorf("reading tiles: %w", err)
 		}

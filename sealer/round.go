@@ -29,8 +29,12 @@ func (n *session) round(ctx context.Context) (sealed int64, err error) {
 	}
 	before := n.log.saved
 	defer func() { sealed = n.log.saved - before }()
-	n.reportLag(target)
+	if err := n.look(ctx, target); err != nil {
+		return 0, err
+	}
 	if target == n.through && len(n.awaited) == 0 {
+		n.fence.since = nil
+		n.sealer.block(ctx, "", time.Time{})
 		return 0, n.checkpoint(ctx) // the opening of an epoch may be all there is
 	}
 	if err := n.sealLate(ctx); err != nil {
@@ -48,8 +52,10 @@ func (n *session) round(ctx context.Context) (sealed int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	n.reportLag(target)
-	return 0, n.checkpoint(ctx)
+	if err := n.checkpoint(ctx); err != nil {
+		return 0, err
+	}
+	return 0, n.lookAgain(ctx)
 }
 
 func (n *session) checkTarget(target sealdriver.Positions) error {
@@ -144,6 +150,9 @@ func (n *session) sealRecords(ctx context.Context, target int64, missing *comple
 			if err := n.checkpoint(ctx); err != nil {
 				return err
 			}
+			if err := n.lookAgain(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -213,23 +222,7 @@ func (n *session) export(ctx context.Context, size int64, signed []byte) error {
 		return fmt.Errorf("exporting the checkpoint of size %d: %w: %w", size, ErrExport, err)
 	}
 	n.sealer.update(func(stats *Stats) {
-		stats.Epoch, stats.Size, stats.SealedAt, stats.Err = n.log.epoch, size, time.Now(), nil
+		stats.Epoch, stats.Size, stats.SealedAt = n.log.epoch, size, time.Now()
 	})
 	return nil
-}
-
-func (n *session) reportLag(target sealdriver.Positions) {
-	n.sealer.update(func(stats *Stats) {
-		stats.Lag, stats.Awaited = target.Records-n.through.Records, n.awaited.Count()
-	})
-}
-
-func (s *Stats) setBlocked(by string) {
-	if by != "" && s.BlockedBy == "" {
-		s.BlockedSince = time.Now()
-	}
-	if by == "" {
-		s.BlockedSince = time.Time{}
-	}
-	s.BlockedBy = by
 }

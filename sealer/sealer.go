@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit/audit"
 )
 
 // Sealer seals one trail. It is safe for concurrent use.
@@ -16,20 +18,14 @@ type Sealer struct {
 	pool   *pgxpool.Pool
 	config Config
 
-	mu    sync.Mutex
-	stats Stats
+	mu       sync.Mutex
+	stats    Stats
+	logged   time.Time       // since when it is blocked, if that was logged
+	unlogged map[string]bool // tables that were logged to be UNLOGGED
 }
 
 // Stats is the state of a Sealer.
-type Stats struct {
-	Epoch, Size  int64     // of the last exported checkpoint
-	SealedAt     time.Time // when it was exported; zero if this Sealer has not exported any
-	Lag          int64     // how many seqs of records were given after the last sealed one
-	BlockedBy    string    // the transactions that the current round waits for, or ""
-	BlockedSince time.Time
-	Awaited      int64 // seqs of records that an open transaction may still commit
-	Err          error // why the last round failed, or nil
-}
+type Stats = audit.SealerStats
 
 // New returns a Sealer. It does not connect.
 func New(pool *pgxpool.Pool, config Config) (*Sealer, error) {
@@ -40,7 +36,7 @@ func New(pool *pgxpool.Pool, config Config) (*Sealer, error) {
 	if pool == nil {
 		return nil, errors.New("configuring the sealer: the pool is nil")
 	}
-	return &Sealer{pool: pool, config: config}, nil
+	return &Sealer{pool: pool, config: config, unlogged: map[string]bool{}}, nil
 }
 
 // Stats returns the current state.
@@ -60,6 +56,7 @@ func (s *Sealer) update(change func(*Stats)) {
 // returns the number of rows that it sealed. ctx bounds it. After an error, everything that
 // was exported stays valid.
 func (s *Sealer) Once(ctx context.Context) (sealed int64, err error) {
+	defer func() { s.finish(err) }()
 	n, err := s.begin(ctx)
 	if err != nil {
 		return 0, err
@@ -76,10 +73,12 @@ func (s *Sealer) Run(ctx context.Context) error {
 	delay := s.config.Interval
 	for {
 		err := s.runSession(ctx)
-		s.update(func(stats *Stats) { stats.Err, stats.BlockedBy = err, "" })
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
+			s.finish(nil)
 			return nil //nolint:nilerr // it was stopped
+		}
+		s.finish(err)
+		switch {
 		case hopeless(err):
 			return err
 		case errors.Is(err, ErrSealedElsewhere):
@@ -114,6 +113,7 @@ func (s *Sealer) runSession(ctx context.Context) error {
 		if _, err := n.round(ctx); err != nil {
 			return err
 		}
+		s.finish(nil)
 		if !sleep(ctx, s.config.Interval-time.Since(started)) {
 			return nil
 		}

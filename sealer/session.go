@@ -3,7 +3,7 @@ package sealer
 import (
 	"context"
 	"fmt"
-	"strings"
+	"log/slog"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
@@ -18,9 +18,10 @@ type session struct {
 	log    log
 	fence  fence
 
-	through sealdriver.Positions // everything up to there is final, but for what is awaited
-	awaited completeness.Set     // seqs of records that an open transaction may still commit
-	opening int64                // the seq of the event that opened the epoch, which is leaf 0
+	through  sealdriver.Positions // everything up to there is final, but for what is awaited
+	awaited  completeness.Set     // seqs of records that an open transaction may still commit
+	lookedAt time.Time            // when it last read how far the trail has come
+	opening  int64                // the seq of the event that opened the epoch, which is leaf 0
 }
 
 // begin connects, and checks that the log is the one that was exported.
@@ -43,7 +44,7 @@ func (s *Sealer) connect(ctx context.Context) (*session, error) {
 		return nil, fmt.Errorf("connecting the sealer: %w", err)
 	}
 	n := &session{sealer: s, conn: conn}
-	n.fence = fence{conn: conn, patience: s.config.Patience, report: n.reportBlocked}
+	n.fence = fence{conn: conn, patience: s.config.Patience, report: n.blocked}
 	err = n.checkFacts(ctx)
 	if err == nil {
 		err = n.lock(ctx)
@@ -55,7 +56,11 @@ func (s *Sealer) connect(ctx context.Context) (*session, error) {
 	return n, nil
 }
 
-func (n *session) end(ctx context.Context) { n.conn.Close(ctx) }
+// end also forgets who is open: no one watches any more.
+func (n *session) end(ctx context.Context) {
+	n.conn.Close(ctx)
+	n.sealer.update(func(stats *Stats) { stats.BlockedBy, stats.BlockedSince = "", time.Time{} })
+}
 
 // lock tries for a second: a session that was cut off holds the lock until the server has
 // noticed.
@@ -93,6 +98,7 @@ func (n *session) checkFacts(ctx context.Context) error {
 	case facts.CachedSequences != "":
 		return cannot("a sequence hands out blocks of values (" + facts.CachedSequences + "): ALTER SEQUENCE … CACHE 1, or migrate repair")
 	}
+	n.sealer.warnOfUnlogged(ctx, facts.Unlogged)
 	at, err := n.conn.Positions(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the sequences: %w", err)
@@ -103,6 +109,17 @@ func (n *session) checkFacts(ctx context.Context) error {
 	return nil
 }
 
-func (n *session) reportBlocked(by []string) {
-	n.sealer.update(func(stats *Stats) { stats.setBlocked(strings.Join(by, ", ")) })
+// warnOfUnlogged logs each table that a crash of the server empties, once. Sealing goes on: what
+// is exported stays evidence.
+func (s *Sealer) warnOfUnlogged(ctx context.Context, tables []string) {
+	for _, table := range tables {
+		s.mu.Lock()
+		known := s.unlogged[table]
+		s.unlogged[table] = true
+		s.mu.Unlock()
+		if !known {
+			s.config.Logger.WarnContext(ctx, "audit_durability_reduced", slog.String("setting", table), slog.String("value", "unlogged"),
+				slog.String("meaning", "a crash of the server empties the table: run ALTER TABLE "+table+" SET LOGGED"))
+		}
+	}
 }

@@ -188,7 +188,9 @@ func nextReadStep(pgErr *pgconn.PgError) string {
 // deniedTable returns the table that the message names, in any language. If it names none,
 // the role may lack rights on all tables, and on their schema.
 func deniedTable(pgErr *pgconn.PgError) string {
-	for _, table := range []string{recordsTable, gapsTable, statementsTable} {
+	for _, table := range []string{
+		recordsTable, gapsTable, statementsTable, tablePrefix + "seal_tiles", tablePrefix + "seal_checkpoints", tablePrefix + "seal_events",
+	} {
 		if strings.Contains(pgErr.Message, table) {
 			return table
 		}

@@ -11,6 +11,79 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const DescribeLog = `-- name: DescribeLog :one
+SELECT
+    c.epoch,
+    c.size,
+    c.root,
+    c.note,
+    c.made_at,
+    (
+        SELECT count(*)
+        FROM (
+            (
+                SELECT later.seq
+                FROM coordination_audit_records AS later
+                WHERE later.seq > c.records_through
+                ORDER BY later.seq
+                LIMIT $1::bigint
+            )
+            UNION ALL
+            (
+                SELECT late.seq
+                FROM unnest(c.awaited) AS range
+                JOIN coordination_audit_records AS late
+                    ON late.seq >= lower(range)
+                    AND late.seq < upper(range)
+                LIMIT $1::bigint
+            )
+        ) AS unsealed
+    )::bigint AS unsealed
+FROM (
+    SELECT
+        epoch,
+        size,
+        root,
+        note,
+        made_at,
+        records_through,
+        awaited
+    FROM coordination_audit_seal_checkpoints
+    ORDER BY
+        epoch DESC,
+        size DESC
+    LIMIT 1
+) AS c
+`
+
+type DescribeLogParams struct {
+	Most int64
+}
+
+type DescribeLogRow struct {
+	Epoch    int64
+	Size     int64
+	Root     []byte
+	Note     string
+	MadeAt   pgtype.Timestamptz
+	Unsealed int64
+}
+
+// Reads the last checkpoint, and counts the records that it does not cover, up to a limit.
+func (q *Queries) DescribeLog(ctx context.Context, db DBTX, arg DescribeLogParams) (DescribeLogRow, error) {
+	row := db.QueryRow(ctx, DescribeLog, arg.Most)
+	var i DescribeLogRow
+	err := row.Scan(
+		&i.Epoch,
+		&i.Size,
+		&i.Root,
+		&i.Note,
+		&i.MadeAt,
+		&i.Unsealed,
+	)
+	return i, err
+}
+
 const DescribeSealing = `-- name: DescribeSealing :one
 SELECT
     pg_is_in_recovery() AS in_recovery,
@@ -37,6 +110,20 @@ SELECT
         AND has_sequence_privilege(pg_get_serial_sequence('coordination_audit_statements', 'seq'), 'SELECT')
         AND has_sequence_privilege(pg_get_serial_sequence('coordination_audit_seal_events', 'seq'), 'SELECT')
     )::boolean AS reads_sequences,
+    ARRAY(
+        SELECT c.relname::pg_catalog.text
+        FROM pg_catalog.pg_class AS c
+        WHERE c.relpersistence = 'u'
+            AND c.oid IN (
+                'coordination_audit_records'::regclass,
+                'coordination_audit_gaps'::regclass,
+                'coordination_audit_statements'::regclass,
+                'coordination_audit_seal_tiles'::regclass,
+                'coordination_audit_seal_checkpoints'::regclass,
+                'coordination_audit_seal_events'::regclass
+            )
+        ORDER BY c.relname
+    )::pg_catalog.text[] AS unlogged,
     coalesce((SELECT max(seq) FROM coordination_audit_records), 0)::bigint AS last_record,
     coalesce((SELECT max(seq) FROM coordination_audit_gaps), 0)::bigint AS last_gap,
     coalesce((SELECT max(seq) FROM coordination_audit_statements), 0)::bigint AS last_statement,
@@ -49,6 +136,7 @@ type DescribeSealingRow struct {
 	Subscribed      bool
 	CachedSequences string
 	ReadsSequences  bool
+	Unlogged        []string
 	LastRecord      int64
 	LastGap         int64
 	LastStatement   int64
@@ -56,7 +144,8 @@ type DescribeSealingRow struct {
 }
 
 // Reads whether this session can seal. A standby shows locks of its own and sequences that are ahead
-// of the rows. A subscriber's rows come with the sequence of another database.
+// of the rows. A subscriber's rows come with the sequence of another database. A crash empties an
+// UNLOGGED table.
 func (q *Queries) DescribeSealing(ctx context.Context, db DBTX) (DescribeSealingRow, error) {
 	row := db.QueryRow(ctx, DescribeSealing)
 	var i DescribeSealingRow
@@ -66,6 +155,7 @@ func (q *Queries) DescribeSealing(ctx context.Context, db DBTX) (DescribeSealing
 		&i.Subscribed,
 		&i.CachedSequences,
 		&i.ReadsSequences,
+		&i.Unlogged,
 		&i.LastRecord,
 		&i.LastGap,
 		&i.LastStatement,
@@ -366,6 +456,87 @@ func (q *Queries) GetTile(ctx context.Context, db DBTX, arg GetTileParams) (GetT
 		&i.Hashes,
 	)
 	return i, err
+}
+
+const GetUnsealedAge = `-- name: GetUnsealedAge :one
+SELECT
+    (count(*) > 0)::boolean AS found,
+    coalesce(
+        extract(epoch FROM clock_timestamp() - min(greatest(least(stored_at, clock_timestamp()), clock_timestamp() - interval '100 years'))) * 1000000,
+        0
+    )::bigint AS microseconds
+FROM (
+    (
+        SELECT created_at AS stored_at
+        FROM coordination_audit_records
+        WHERE seq > $1::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT recorded_at
+        FROM coordination_audit_gaps
+        WHERE seq > $2::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT made_at
+        FROM coordination_audit_statements
+        WHERE seq > $3::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT made_at
+        FROM coordination_audit_seal_events
+        WHERE seq > $4::bigint
+        ORDER BY seq
+        LIMIT 1
+    )
+) AS first_unsealed
+`
+
+type GetUnsealedAgeParams struct {
+	Records    int64
+	Gaps       int64
+	Statements int64
+	Events     int64
+}
+
+type GetUnsealedAgeRow struct {
+	Found        bool
+	Microseconds int64
+}
+
+// Reads how long ago the oldest row after positions was stored, 100 years at most: a row may be older
+// than the constraint that keeps its time finite. Rows of one table were stored in about the order of
+// seq, so the first one of each is enough.
+func (q *Queries) GetUnsealedAge(ctx context.Context, db DBTX, arg GetUnsealedAgeParams) (GetUnsealedAgeRow, error) {
+	row := db.QueryRow(ctx, GetUnsealedAge,
+		arg.Records,
+		arg.Gaps,
+		arg.Statements,
+		arg.Events,
+	)
+	var i GetUnsealedAgeRow
+	err := row.Scan(&i.Found, &i.Microseconds)
+	return i, err
+}
+
+const HasSealTables = `-- name: HasSealTables :one
+SELECT (to_regclass('coordination_audit_seal_checkpoints') IS NOT NULL)::boolean AS has_tables
+`
+
+// Reports whether the tables of the seal are there: an older schema has none.
+func (q *Queries) HasSealTables(ctx context.Context, db DBTX) (bool, error) {
+	row := db.QueryRow(ctx, HasSealTables)
+	var has_tables bool
+	err := row.Scan(&has_tables)
+	return has_tables, err
 }
 
 const ListCheckpoints = `-- name: ListCheckpoints :many

@@ -7,8 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"time"
+
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 )
 
 // File takes its name only once it is complete and on disk, so that no one takes half of
@@ -80,14 +81,10 @@ func (f *File) Publish() error {
 	if err := os.Rename(f.temp.Name(), f.Path); err != nil {
 		return err
 	}
-	if runtime.GOOS == "windows" {
-		return nil // Windows cannot sync a directory
-	}
-	directory, err := os.Open(filepath.Dir(f.Path))
-	if err != nil {
+	if err := (durable.OS{}).SyncDir(filepath.Dir(f.Path)); err != nil {
 		return fmt.Errorf("syncing its directory: %w", err)
 	}
-	return errors.Join(directory.Sync(), directory.Close())
+	return nil
 }
 
 // Discard removes a file that was not published.

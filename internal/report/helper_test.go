@@ -101,6 +101,7 @@ func filled(text string) report.Data {
 	data.Lanes = []report.Lane{{Oscillation: oscillation, Records: recs}}
 	data.Signals = signals(text, first, last)
 	data.Completeness = accountOf(text, first, last)
+	data.Sealing = sealingOf(text)
 	data.Signals.Oscillations = []audit.Oscillation{oscillation}
 	return data
 }

@@ -40,6 +40,7 @@ type page struct {
 	GapRows    []gapRow
 	MoreGaps   bool
 	Account    account
+	Seal       sealed
 }
 
 func newPage(data Data) (page, error) {
@@ -75,6 +76,7 @@ func newPage(data Data) (page, error) {
 		GapRows:       gapRows(data.Gaps),
 		MoreGaps:      len(data.Gaps) > MaxGaps,
 		Account:       newAccount(data),
+		Seal:          newSealed(data),
 	}, nil
 }
 

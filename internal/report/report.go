@@ -74,6 +74,11 @@ type Data struct {
 	Completeness       *audit.Completeness
 	CompletenessUnread string
 
+	// Sealing is what the database says about its sealed log. It belongs to all tenants,
+	// because the log does. It is nil if it could not be read, and SealingUnread then says why.
+	Sealing       *Sealing
+	SealingUnread string
+
 	// Later is how many records come after the window. If the window ends when the report
 	// is made, they are of the future.
 	Later int64

@@ -100,6 +100,7 @@ func (u unnamed) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row 
 type Facts struct {
 	InRecovery, Subscribed, ReadsSequences bool
 	Isolation, CachedSequences             string
+	Unlogged                               []string  // tables that a crash empties
 	Last                                   Positions // the highest seq in each table
 }
 
@@ -111,7 +112,7 @@ func (c *Conn) Describe(ctx context.Context) (Facts, error) {
 	}
 	return Facts{
 		InRecovery: row.InRecovery, Subscribed: row.Subscribed, ReadsSequences: row.ReadsSequences,
-		Isolation: row.Isolation, CachedSequences: row.CachedSequences,
+		Isolation: row.Isolation, CachedSequences: row.CachedSequences, Unlogged: row.Unlogged,
 		Last: Positions{Records: row.LastRecord, Gaps: row.LastGap, Statements: row.LastStatement, Events: row.LastEvent},
 	}, nil
 }

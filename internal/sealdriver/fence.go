@@ -2,8 +2,10 @@ package sealdriver
 
 import (
 	"context"
+	"time"
 
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 )
 
 // Positions are seqs of the four tables that are sealed.
@@ -16,6 +18,15 @@ func (c *Conn) Positions(ctx context.Context) (Positions, error) {
 	row, err := c.queries.GetSequencePositions(ctx, c.db)
 	return Positions{Records: row.Records, Gaps: row.Gaps, Statements: row.Statements, Events: row.Events},
 		auditdriver.ReadFailure(ctx, err)
+}
+
+// UnsealedAge returns how long ago the oldest row after positions was stored, by the clock of
+// the database, and whether there is one. Not committed rows do not count.
+func (c *Conn) UnsealedAge(ctx context.Context, after Positions) (age time.Duration, found bool, err error) {
+	row, err := c.queries.GetUnsealedAge(ctx, c.db, dbgen.GetUnsealedAgeParams{
+		Records: after.Records, Gaps: after.Gaps, Statements: after.Statements, Events: after.Events,
+	})
+	return time.Duration(row.Microseconds) * time.Microsecond, row.Found, auditdriver.ReadFailure(ctx, err)
 }
 
 // Inserting lists the transactions that may have inserted a row which is not committed yet,

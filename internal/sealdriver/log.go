@@ -102,6 +102,31 @@ func (c *Conn) LastCheckpoint(ctx context.Context) (*Checkpoint, error) {
 	return checkpointOf(ctx, row, err)
 }
 
+// Described is the last stored checkpoint, and how many records it does not cover.
+type Described struct {
+	Checkpoint
+	Unsealed int64
+}
+
+// DescribeLog returns the last checkpoint, or nil if nothing is sealed. It counts twice most
+// records that are not sealed at most. hasTables is false if the schema is older than the
+// tables of the seal.
+func (c *Conn) DescribeLog(ctx context.Context, most int64) (log *Described, hasTables bool, err error) {
+	if hasTables, err = c.queries.HasSealTables(ctx, c.db); err != nil || !hasTables {
+		return nil, false, auditdriver.ReadFailure(ctx, err)
+	}
+	row, err := c.queries.DescribeLog(ctx, c.db, dbgen.DescribeLogParams{Most: most})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, true, nil
+	}
+	if err != nil {
+		return nil, true, auditdriver.ReadFailure(ctx, err)
+	}
+	log = &Described{Checkpoint: Checkpoint{Epoch: row.Epoch, Size: row.Size, Note: row.Note, MadeAt: row.MadeAt.Time}, Unsealed: row.Unsealed}
+	copy(log.Root[:], row.Root)
+	return log, true, nil
+}
+
 // CheckpointBefore returns the largest checkpoint of an epoch up to a size, or nil.
 func (c *Conn) CheckpointBefore(ctx context.Context, epoch, size int64) (*Checkpoint, error) {
 	row, err := c.queries.GetCheckpointBefore(ctx, c.db, dbgen.GetCheckpointBeforeParams{Epoch: epoch, Size: size})

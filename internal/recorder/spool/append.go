@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 )
 
 // Append writes the records to the end of the spool, with one write and one fsync. When it
@@ -127,7 +128,7 @@ func (d *Directory) checkPlace() error {
 	if err := d.keepLock(); err != nil || os.SameFile(info, d.place) {
 		return err
 	}
-	if err := syncAbove(d.disk, d.path); err != nil {
+	if err := durable.SyncAbove(d.disk, d.path); err != nil {
 		return err
 	}
 	d.place = info

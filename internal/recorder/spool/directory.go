@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 )
 
 // ErrFull means that a write would exceed [Config].MaxBytes. Nothing was written.
@@ -98,7 +99,7 @@ func open(disk disk, config Config) (*Directory, Found, error) {
 	if err := makeDir(disk, path); err != nil {
 		return nil, Found{}, err
 	}
-	if err := syncAbove(disk, path); err != nil {
+	if err := durable.SyncAbove(disk, path); err != nil {
 		return nil, Found{}, err
 	}
 	locked, err := takeLock(path)

@@ -6,21 +6,18 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
-	"syscall"
+
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 )
 
 // disk is what this package needs of a file system. The real one is [osDisk]. A test uses
 // another one, which fails, or which forgets in a crash what was not synced.
 type disk interface {
+	durable.Disk
 	OpenFile(path string, flag int, perm fs.FileMode) (file, error)
-	Mkdir(path string, perm fs.FileMode) error
-	Remove(path string) error
 	Rename(from, to string) error
 	Lstat(path string) (fs.FileInfo, error)
 	ReadDir(path string) ([]fs.DirEntry, error)
-
-	// SyncDir makes the names in a directory durable: those created and those removed.
-	SyncDir(path string) error
 }
 
 // file is what this package needs of an open file.
@@ -35,7 +32,7 @@ type file interface {
 }
 
 // osDisk is the disk of the operating system.
-type osDisk struct{}
+type osDisk struct{ durable.OS }
 
 func (osDisk) OpenFile(path string, flag int, perm fs.FileMode) (file, error) {
 	opened, err := os.OpenFile(path, flag, perm)
@@ -45,32 +42,9 @@ func (osDisk) OpenFile(path string, flag int, perm fs.FileMode) (file, error) {
 	return opened, nil
 }
 
-func (osDisk) Mkdir(path string, perm fs.FileMode) error  { return os.Mkdir(path, perm) }
-func (osDisk) Remove(path string) error                   { return os.Remove(path) }
 func (osDisk) Rename(from, to string) error               { return os.Rename(from, to) }
 func (osDisk) Lstat(path string) (fs.FileInfo, error)     { return os.Lstat(path) }
 func (osDisk) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }
-
-func (osDisk) SyncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil // NTFS keeps a journal of names, and a directory cannot be flushed
-	}
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(syncFile(dir), dir.Close())
-}
-
-// syncFile syncs a file. It succeeds on a file system that has no sync, where there is nothing
-// to wait for.
-func syncFile(f interface{ Sync() error }) error {
-	err := f.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		return nil
-	}
-	return err
-}
 
 var errNotRegular = errors.New("is not a regular file")
 

@@ -8,49 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 )
 
-// makeDir creates the directory and those above it, and syncs each entry. A file is not
-// durable in a directory that is not.
-func makeDir(d disk, path string) error {
-	switch info, err := os.Stat(path); { // follows a symbolic link to a directory
-	case err == nil && !info.IsDir():
-		return &fs.PathError{Op: "mkdir", Path: path, Err: syscall.ENOTDIR}
-	case err == nil || !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	parent := filepath.Dir(path)
-	if err := makeDir(d, parent); err != nil {
-		return err
-	}
-	if err := d.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err := d.SyncDir(parent); err != nil {
-		// The next try must find it missing, so that it syncs the entry again.
-		return errors.Join(err, d.Remove(path))
-	}
-	return nil
-}
-
-// syncAbove syncs a directory and all those above it. An earlier process may have created any
-// of them and ended before it synced the entry.
-func syncAbove(d disk, path string) error {
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		path = resolved
-	}
-	if err := d.SyncDir(path); err != nil {
-		return err
-	}
-	for dir := filepath.Dir(path); dir != path; path, dir = dir, filepath.Dir(dir) {
-		// No such process has created a directory that this user may not open or no one may write to.
-		if err := d.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
-			return err
-		}
-	}
-	return nil
-}
+// makeDir makes a directory and those above it, each durable. A file is not durable in a
+// directory that is not.
+func makeDir(d disk, path string) error { return durable.MakeDir(d, path, 0o700) }
 
 // setAside copies a part of a file to a file of its own, durably, and returns its path. A
 // second copy of the same part overwrites the first, which a crash may have left half written.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 )
 
 // Found is what an earlier process left in the directory.
@@ -161,7 +162,7 @@ func (s *segment) scan(d disk) (err error) {
 	if err := s.count(newLineReader(in)); err != nil {
 		return err
 	}
-	return syncFile(in)
+	return durable.SyncFile(in)
 }
 
 func (s *segment) count(lines *lineReader) error {

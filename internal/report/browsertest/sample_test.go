@@ -137,6 +137,11 @@ func sample() report.Data {
 	data.Signals, data.Lanes = signalsOf(recs)
 	data.Breakdown.ByReasonCode = codesOf(recs)
 	data.Completeness = sampleAccount(int64(len(recs)), start)
+	const root = "qzVsQ8bXH0WfkbRk0zSm1m0u2b3Jw1mO2l2p7T0yV0c="
+	data.Sealing = &report.Sealing{
+		Size: int64(len(recs)) + 40, Origin: "audit.example.com/plant-7", Epoch: 1, Root: root, MadeAt: data.Made.Add(-2 * time.Second), Unsealed: 3,
+		Compared: &report.SealComparison{Origin: "audit.example.com/plant-7", Size: int64(len(recs)), Root: root},
+	}
 	latest := slices.Clone(recs[len(recs)-200:])
 	slices.Reverse(latest)
 	data.Latest = latest
@@ -159,6 +164,9 @@ func hostile() report.Data {
 	data.Breakdown.ByReasonCode[script] = map[audit.Decision]int64{audit.Rejected: 2}
 	data.Completeness.Sources[4].Label, data.Completeness.Sources[12].Label = script, longWord(200)
 	data.Completeness.Sources[13].ReservedThrough, data.Completeness.Sources[13].LastBlock = math.MaxInt64, math.MaxInt64/2
+	data.Sealing.Origin, data.Sealing.Root, data.Sealing.Size, data.Sealing.Unsealed = script, longWord(256), math.MaxInt64, math.MaxInt64
+	data.Sealing.Compared.Origin, data.Sealing.Compared.Root = longWord(256), longWord(256)
+	data.Sealing.Compared.Differences = []string{script, longWord(300)}
 	data.Lanes[0].Oscillation.EnvelopeID = script
 	data.Lanes[0].Oscillation.PreemptingEnvelopes = map[string]int64{script: 3, long: 2}
 	data.Lanes[1].Oscillation.EnvelopeID, data.Lanes[1].Oscillation.TenantID = long, longWord(100)
