@@ -12,7 +12,7 @@ public() { go list ./... | grep -vE '/(internal|cmd|examples)(/|$)'; }
 {
 	# shellcheck disable=SC2046 # package paths have no blanks
 	GOWORK=off "$tmp/apilist" . $(public)
-	for module in audittest auditotel; do
+	for module in audittest auditotel auditwitness; do
 		GOWORK=off "$tmp/apilist" "$module" ./...
 	done
 } >"$tmp/api.txt"
