@@ -3,9 +3,9 @@ package auditwitness_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -98,7 +98,7 @@ func TestRewrittenLog(t *testing.T) {
 	}
 	for _, size := range []int{40, 41, 50} {
 		_, err := w.client(t).Cosign(t.Context(), forked[:size].signed(t, k, logName), forked.prover)
-		mustBeOnly(t, fmt.Sprint(size), err, auditwitness.ErrRewritten)
+		mustBeOnly(t, strconv.Itoa(size), err, auditwitness.ErrRewritten)
 	}
 }
 

@@ -199,10 +199,10 @@ func (e *exporter) report(ctx context.Context, w *asked, err error) {
 	if err == nil {
 		return
 	}
-	event, level := "coordination_audit_witness_failed", slog.LevelWarn
+	attrs := []slog.Attr{slog.String("witness", audit.Printable(w.client.key.Name())), slog.String("error", err.Error())}
 	if incidentOf(err) != nil {
-		event, level = "coordination_audit_witness_incident", slog.LevelError
+		e.config.Logger.LogAttrs(ctx, slog.LevelError, "coordination_audit_witness_incident", attrs...)
+		return
 	}
-	e.config.Logger.LogAttrs(ctx, level, event,
-		slog.String("witness", audit.Printable(w.client.key.Name())), slog.String("error", err.Error()), slog.Duration("retry_in", delay))
+	e.config.Logger.LogAttrs(ctx, slog.LevelWarn, "coordination_audit_witness_failed", append(attrs, slog.Duration("retry_in", delay))...)
 }

@@ -63,7 +63,7 @@ func TestAbsentWitness(t *testing.T) {
 	w.http.Close()
 	for range 3 {
 		r.mustSeal(t, relaxed, 3)
-		if _, found, err := cosignatures(r, t, signer); err != nil || found != 0 {
+		if _, found, err := cosignatures(t, r, signer); err != nil || found != 0 {
 			t.Errorf("%d cosignatures, %v", found, err)
 		}
 	}
@@ -84,13 +84,13 @@ func TestAbsentWitness(t *testing.T) {
 	w.http = nil
 	back := newWitness(t, dir, signer, r.key.verifier)
 	r.mustSeal(t, r.exporter(t, auditwitness.Config{Witnesses: []auditwitness.Witness{back.known()}, Quorum: 1}), 1)
-	if size, found, err := cosignatures(r, t, signer); err != nil || found != 1 || size != 15 {
+	if size, found, err := cosignatures(t, r, signer); err != nil || found != 1 || size != 15 {
 		t.Errorf("size %d, %d cosignatures, %v", size, found, err)
 	}
 }
 
 // cosignatures counts the last export's.
-func cosignatures(r *trail, t *testing.T, of ...*seal.WitnessSigner) (size int64, count int, err error) {
+func cosignatures(t *testing.T, r *trail, of ...*seal.WitnessSigner) (size int64, count int, err error) {
 	t.Helper()
 	signed := r.exported(t)
 	c, err := seal.OpenCheckpoint(signed, logName, r.key.verifier)
@@ -115,7 +115,7 @@ func TestQuorumOfSome(t *testing.T) {
 	three := newWitness(t, t.TempDir(), signers[2], r.key.verifier)
 	all := []auditwitness.Witness{one.known(), stranger.known(), three.known()}
 	r.mustSeal(t, r.exporter(t, auditwitness.Config{Witnesses: all, Quorum: 2}), 3)
-	if _, found, err := cosignatures(r, t, signers...); err != nil || found != 2 {
+	if _, found, err := cosignatures(t, r, signers...); err != nil || found != 2 {
 		t.Errorf("%d cosignatures, %v", found, err)
 	}
 	if err := r.seal(t, r.exporter(t, auditwitness.Config{Witnesses: all, Quorum: 3}), 1); !errors.Is(err, auditwitness.ErrQuorum) || !errors.Is(err, auditwitness.ErrUnknownLog) {
@@ -210,7 +210,7 @@ func TestExportAfterCosigning(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	r.mustSeal(t, export, 0)
-	if size, found, err := cosignatures(r, t, w.signer); err != nil || size != 10 || found != 1 {
+	if size, found, err := cosignatures(t, r, w.signer); err != nil || size != 10 || found != 1 {
 		t.Errorf("size %d, %d cosignatures, %v", size, found, err)
 	}
 	before := r.exported(t)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"io"
 	"log/slog"
@@ -111,11 +112,11 @@ func (l leaves) subproof(m int, whole bool) []seal.Hash {
 		}
 		return []seal.Hash{l.root()}
 	}
-	if k := split(len(l)); m <= k {
+	k := split(len(l))
+	if m <= k {
 		return append(l[:k].subproof(m, whole), l[k:].root())
-	} else {
-		return append(l[k:].subproof(m-k, false), l[:k].root())
 	}
+	return append(l[k:].subproof(m-k, false), l[:k].root())
 }
 
 func (l leaves) signed(tb testing.TB, k key, origin string) []byte {
@@ -137,11 +138,11 @@ func (l leaves) prover(_ context.Context, from, to int64) ([]seal.Hash, error) {
 
 // requestText is the body of add-checkpoint as the specification has it.
 func requestText(old int, proof []seal.Hash, signed []byte) string {
-	text := "old " + strconv.Itoa(old) + "\n"
+	lines := []string{"old " + strconv.Itoa(old)}
 	for _, h := range proof {
-		text += h.String() + "\n"
+		lines = append(lines, base64.StdEncoding.EncodeToString(h[:]))
 	}
-	return text + "\n" + string(signed)
+	return strings.Join(lines, "\n") + "\n\n" + string(signed)
 }
 
 // witness is a server on the loopback interface.

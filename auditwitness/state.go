@@ -65,12 +65,17 @@ func nameOf(origin string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// isName keeps paths out.
+func isName(name string) bool {
+	return len(name) == hex.EncodedLen(sha256.Size) && strings.Trim(name, "0123456789abcdef") == ""
+}
+
 // read returns the state of the log whose origin has a hash, or nil if there is none.
 func (s *state) read(name string) ([]byte, error) {
-	if hash, err := hex.DecodeString(name); err != nil || len(hash) != sha256.Size || name != strings.ToLower(name) {
+	if !isName(name) {
 		return nil, nil
 	}
-	signed, err := os.ReadFile(filepath.Join(s.dir, name+stateSuffix))
+	signed, err := os.ReadFile(filepath.Join(s.dir, name+stateSuffix)) //nolint:gosec // the name is 64 hexadecimal digits
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

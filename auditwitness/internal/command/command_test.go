@@ -46,11 +46,10 @@ func TestMainProgram(t *testing.T) {
 
 // setUp is a log's key and a witness's key file.
 type setUp struct {
-	signer                  note.Signer
-	public                  string
-	key, state              string
-	witness                 *seal.Witness
-	address, stdout, stderr string
+	signer     note.Signer
+	public     string
+	key, state string
+	witness    *seal.Witness
 }
 
 func newSetUp(t *testing.T) *setUp {
