@@ -3,7 +3,7 @@
 .PHONY: help demo test test-matrix soak seal-soak suppression generate api verify lint fmt release-test bench bench-compare bench-check profile mutate seed postgres clean
 
 # Modules of their own, so that their dependencies stay out of the module graphs of importers.
-MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod auditotel/go.mod bench/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
+MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod auditotel/go.mod auditwitness/go.mod bench/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
 
 # With a C compiler, sqlc parses SQL in C (0.3 s). Without one, it uses WebAssembly (9 s).
 CGO := $(if $(shell command -v gcc || command -v cc),1,0)

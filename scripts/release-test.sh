@@ -17,7 +17,7 @@ git clone -q "$tmp/bare.git" "$tmp/work"
 	git config user.name release-test
 	git config user.email release-test@example.com
 	scripts/release.sh "$version"
-	git push -q origin HEAD "$version" "audittest/$version" "auditotel/$version"
+	git push -q origin HEAD "$version" "audittest/$version" "auditotel/$version" "auditwitness/$version"
 	if scripts/release.sh "$version" 2>/dev/null; then echo "release-test: release.sh released the same version twice" >&2; exit 1; fi
 )
 

@@ -3,12 +3,12 @@
 # It pushes nothing. Its last line says how to push.
 # Usage: scripts/release.sh v1.2.3
 #
-# audittest and auditotel require the root module at the same version. Their replace directives stay. A build in this
+# audittest, auditotel and auditwitness require the root module at the same version. Their replace directives stay. A build in this
 # repository uses the checkout, and the build of an importer ignores them. scripts/release-test.sh tests all of it on a bare clone.
 set -eu
 cd "$(dirname "$0")/.."
 root=github.com/hoc-analytics/coordaudit
-published='audittest auditotel'
+published='audittest auditotel auditwitness'
 
 fail() { echo "release: $*" >&2; exit 1; }
 
@@ -36,7 +36,7 @@ for module in $published examples/service; do
 	(cd "$module" && GOWORK=off go build ./... && GOWORK=off go mod tidy -diff) || fail "$module does not build at $version; undo the edits with: git checkout ."
 done
 
-git add CHANGELOG.md audittest/go.mod auditotel/go.mod examples/service/go.mod
+git add CHANGELOG.md audittest/go.mod auditotel/go.mod auditwitness/go.mod examples/service/go.mod
 git commit -q -m "release: $version"
 git tag -a "$version" -m "coordaudit $version"
 for module in $published; do git tag -a "$module/$version" -m "$module $version"; done

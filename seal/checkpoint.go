@@ -108,15 +108,24 @@ func openNote(signed []byte, verifiers []note.Verifier) (*note.Note, error) {
 	if slices.Contains(verifiers, nil) || len(verifiers) == 0 {
 		return nil, fmt.Errorf("a verifier key is missing, give the log's .pub file: %w", ErrKey)
 	}
+	opened, err := readNote(signed, verifiers)
+	if err == nil && len(opened.Sigs) == 0 {
+		return nil, fmt.Errorf("none of the %d given keys signed it, get the key of whoever runs the log: %w", len(verifiers), ErrUnsigned)
+	}
+	return opened, err
+}
+
+// readNote returns a note with the signatures of known keys. There may be none.
+func readNote(signed []byte, verifiers []note.Verifier) (*note.Note, error) {
 	if len(signed) > maxCheckpoint || !strictSignatures(string(signed)) {
 		return nil, fmt.Errorf("it is not a signed note, or was cut off: %w", ErrMalformed)
 	}
 	opened, err := note.Open(signed, note.VerifierList(verifiers...))
-	if _, unverified := errors.AsType[*note.UnverifiedNoteError](err); unverified {
-		return nil, fmt.Errorf("none of the %d given keys signed it, get the key of whoever runs the log: %w", len(verifiers), ErrUnsigned)
+	if unverified, ok := errors.AsType[*note.UnverifiedNoteError](err); ok {
+		return unverified.Note, nil
 	}
-	if _, invalid := errors.AsType[*note.InvalidSignatureError](err); invalid {
-		return nil, fmt.Errorf("its signature is wrong, the checkpoint was altered: %w", ErrUnsigned)
+	if invalid, ok := errors.AsType[*note.InvalidSignatureError](err); ok {
+		return nil, fmt.Errorf("the signature of %s is wrong, the checkpoint was altered: %w", audit.Printable(invalid.Name), ErrUnsigned)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("it is not a signed note, or was cut off: %w", ErrMalformed)

@@ -27,6 +27,9 @@ var (
 	// wrong.
 	ErrUnsigned = errors.New("not signed by a known key of the log")
 
+	// ErrUncosigned: fewer of the given witnesses cosigned the checkpoint than are required.
+	ErrUncosigned = errors.New("not cosigned by enough witnesses")
+
 	// ErrOrigin: the checkpoint is that of another log or another epoch.
 	ErrOrigin = errors.New("checkpoint of another origin")
 

@@ -21,6 +21,7 @@ const (
 	maxKeyFile    = 4 << 10
 	privatePrefix = "PRIVATE+KEY+"
 	keygen        = "make a key with coordaudit seal keygen"
+	witnessKeygen = "make a key with auditwitness keygen"
 )
 
 // GenerateKey makes an Ed25519 key pair for the log with this name, in the encoding of
@@ -46,23 +47,30 @@ func CreateKey(path, name string) (verifier string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := createFile(path, signer+"\n", 0o600); err != nil {
+	if err := createKey(path, signer, verifier); err != nil {
 		return "", err
 	}
+	return verifier, nil
+}
+
+func createKey(path, signer, verifier string) error {
+	if err := createFile(path, signer+"\n", 0o600); err != nil {
+		return err
+	}
 	if err := createFile(path+".pub", verifier+"\n", 0o644); err != nil {
-		return "", errors.Join(err, removeFile(path))
+		return errors.Join(err, removeFile(path))
 	}
 	if err := syncDir(filepath.Dir(path)); err != nil {
-		return "", errors.Join(err, removeFile(path), removeFile(path+".pub"))
+		return errors.Join(err, removeFile(path), removeFile(path+".pub"))
 	}
-	return verifier, nil
+	return nil
 }
 
 // LoadSigner reads the signer that [CreateKey] wrote. It refuses a file that others than
 // its owner can read or write (not on Windows). The error matches [ErrKey] and names the
 // file and the next step.
 func LoadSigner(path string) (note.Signer, error) {
-	text, err := readKey(path, true)
+	text, err := readKey(path, keyFile{role: "signer", next: keygen, secret: true})
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +97,7 @@ func LoadVerifier(pathOrText string) (note.Verifier, error) {
 	if strings.Contains(pathOrText, privatePrefix) {
 		return nil, fmt.Errorf("reading a verifier key: a private key was given, use the .pub file and keep the other secret: %w", ErrKey)
 	}
-	text, err := readKey(pathOrText, false)
+	text, err := readKey(pathOrText, keyFile{role: "verifier", next: keygen})
 	if err != nil {
 		return nil, err
 	}
@@ -104,40 +112,43 @@ func LoadVerifier(pathOrText string) (note.Verifier, error) {
 	}
 }
 
+// keyFile is what a key file should hold.
+type keyFile struct {
+	role   string
+	next   string // how to get one
+	secret bool
+}
+
 // readKey returns the text of a key file without the spaces around it. It does not open
 // what is not a file, since a pipe could block.
-func readKey(path string, secret bool) (string, error) {
-	role := "verifier"
-	if secret {
-		role = "signer"
-	}
+func readKey(path string, as keyFile) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", keyError(role, path, withoutPath(err)+", check the path or "+keygen)
+		return "", keyError(as.role, path, withoutPath(err)+", check the path or "+as.next)
 	}
 	if !info.Mode().IsRegular() {
-		return "", keyError(role, path, "it is not a file, give the path of the key file")
+		return "", keyError(as.role, path, "it is not a file, give the path of the key file")
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return "", keyError(role, path, withoutPath(err)+", run as the owner of the file")
+		return "", keyError(as.role, path, withoutPath(err)+", run as the owner of the file")
 	}
 	defer file.Close() //nolint:errcheck // nothing was written
 	if info, err = file.Stat(); err != nil {
-		return "", keyError(role, path, withoutPath(err)+", try again")
+		return "", keyError(as.role, path, withoutPath(err)+", try again")
 	}
-	if secret && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return "", keyError(role, path, fmt.Sprintf("others can read or write it (mode %04o), run chmod 600 %s, and make a new key if it was seen", info.Mode().Perm(), audit.Printable(path)))
+	if as.secret && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return "", keyError(as.role, path, fmt.Sprintf("others can read or write it (mode %04o), run chmod 600 %s, and make a new key if it was seen", info.Mode().Perm(), audit.Printable(path)))
 	}
 	data, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
 	text := strings.TrimSpace(string(data))
 	switch {
 	case err != nil:
-		return "", keyError(role, path, withoutPath(err)+", try again")
+		return "", keyError(as.role, path, withoutPath(err)+", try again")
 	case len(data) > maxKeyFile:
-		return "", keyError(role, path, "it has more than 4 KiB and is not a key, check the path")
+		return "", keyError(as.role, path, "it has more than 4 KiB and is not a key, check the path")
 	case text == "":
-		return "", keyError(role, path, "it is empty, restore it or "+keygen)
+		return "", keyError(as.role, path, "it is empty, restore it or "+as.next)
 	}
 	return text, nil
 }

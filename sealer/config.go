@@ -40,7 +40,8 @@ type Config struct {
 // Exporter keeps checkpoints in a place that the administrator of the database cannot write.
 type Exporter interface {
 	// Export keeps a signed checkpoint. A nil error means that it is durable. It must never
-	// replace another checkpoint of the same epoch and size. The same one again is no error.
+	// replace another checkpoint of the same epoch and size. The same one again is no error,
+	// also if the cosignatures of witnesses that follow the log's signature are others.
 	Export(ctx context.Context, epoch, size int64, signed []byte) error
 
 	// Last returns the signed checkpoint of the highest epoch and size that was exported,

@@ -20,6 +20,8 @@ import (
 // database cannot write. A file is DIR/epoch-1/2026-11-28/00000000000000001234.checkpoint:
 // the epoch, the day in UTC, and the size. A file appears whole or not at all, is never
 // replaced, and is durable before Export returns. The directory is created if it is missing.
+// A checkpoint that differs only in what follows the first signature, such as the
+// cosignatures of witnesses, is the same one: the file stays as it is.
 func Directory(path string) Exporter {
 	return &directory{path: path, now: time.Now, disk: durable.OS{}}
 }
@@ -154,9 +156,19 @@ func writeNew(path string, content []byte) error {
 		if err != nil {
 			return fmt.Errorf("reading a checkpoint: %w", err)
 		}
-		if !bytes.Equal(there, content) {
+		if !bytes.Equal(signedHead(there), signedHead(content)) {
 			return fmt.Errorf("%s holds another checkpoint of this size: %w", path, ErrForked)
 		}
 	}
 	return nil
+}
+
+// signedHead returns a checkpoint through its first signature, which is the log's.
+func signedHead(note []byte) []byte {
+	text, signatures, _ := bytes.Cut(note, []byte("\n\n"))
+	first, _, complete := bytes.Cut(signatures, []byte("\n"))
+	if !complete {
+		return note
+	}
+	return note[:len(text)+len(first)+len("\n\n\n")]
 }

@@ -42,6 +42,31 @@ func TestDirectoryNeverReplaces(t *testing.T) {
 	}
 }
 
+// Cosignatures of witnesses do not make another checkpoint of it. The log's signature does.
+func TestDirectoryKeepsFirstCosignatures(t *testing.T) {
+	t.Parallel()
+	dir := Directory(t.TempDir())
+	ctx := context.Background()
+	const text = "log\n9\nroot\n"
+	first := text + "\n— log AAAA\n— w1 BBBB\n"
+	if err := dir.Export(ctx, 1, 9, []byte(first)); err != nil {
+		t.Fatal(err)
+	}
+	for _, same := range []string{first, text + "\n— log AAAA\n", text + "\n— log AAAA\n— w1 CCCC\n— w2 DDDD\n"} {
+		if err := dir.Export(ctx, 1, 9, []byte(same)); err != nil {
+			t.Errorf("%q: %v", same, err)
+		}
+	}
+	for _, other := range []string{text + "\n— log EEEE\n— w1 BBBB\n", "log\n9\nother\n\n— log AAAA\n— w1 BBBB\n", text + "\n— log AAAA", text} {
+		if err := dir.Export(ctx, 1, 9, []byte(other)); !errors.Is(err, ErrForked) {
+			t.Errorf("%q: %v", other, err)
+		}
+	}
+	if last, err := dir.Last(ctx); err != nil || string(last) != first {
+		t.Errorf("last %q, %v", last, err)
+	}
+}
+
 func TestDirectoryRefusesClockInThePast(t *testing.T) {
 	t.Parallel()
 	dir := Directory(t.TempDir()).(*directory)

@@ -216,7 +216,7 @@ func (n *session) checkpoint(ctx context.Context) error {
 
 func (n *session) export(ctx context.Context, size int64, signed []byte) error {
 	if err := n.sealer.config.Export.Export(ctx, n.log.epoch, size, signed); err != nil {
-		if errors.Is(err, ErrForked) {
+		if errors.Is(err, ErrForked) || errors.Is(err, ErrCutOff) {
 			return fmt.Errorf("exporting the checkpoint of size %d: %w", size, err)
 		}
 		return fmt.Errorf("exporting the checkpoint of size %d: %w: %w", size, ErrExport, err)
