@@ -121,20 +121,14 @@ func (f *following) all(ctx context.Context, yield func(audit.Followed, error) b
 	for ctx.Err() == nil {
 		page, err := read(f.store, func() (*follow.Page, error) { return machine.Look(ctx, state) })
 		if err != nil {
-			if !f.goesAway(ctx, err) {
+			if err := f.afterFailure(ctx, err, state); err != nil {
 				return err
 			}
-			if state != nil {
-				state.Renew()
-			}
-			f.sleep(ctx, f.failed)
 			continue
 		}
 		f.failed, f.limits = 0, 0
-		for i := range page.Len() {
-			if ctx.Err() != nil || !yield(page.Record(i), nil) {
-				return nil
-			}
+		if !deliver(ctx, page, yield) {
+			return nil
 		}
 		state = &page.After
 		f.report(ctx, page.Lag)
@@ -143,6 +137,28 @@ func (f *following) all(ctx context.Context, yield func(audit.Followed, error) b
 		}
 	}
 	return nil
+}
+
+// afterFailure waits if trying again may help, and else returns the error.
+func (f *following) afterFailure(ctx context.Context, err error, state *follow.State) error {
+	if !f.goesAway(ctx, err) {
+		return err
+	}
+	if state != nil {
+		state.Renew()
+	}
+	f.sleep(ctx, f.failed)
+	return nil
+}
+
+// deliver reports whether the consumer wants more.
+func deliver(ctx context.Context, page *follow.Page, yield func(audit.Followed, error) bool) bool {
+	for i := range page.Len() {
+		if ctx.Err() != nil || !yield(page.Record(i), nil) {
+			return false
+		}
+	}
+	return true
 }
 
 // goesAway reports whether trying again may help, and logs the first failure of a series.

@@ -107,6 +107,7 @@ func (s *seqSet) add(seq int64) {
 }
 
 func (tr *trail) followWithRestarts(t *testing.T, written <-chan struct{}) (seen seqSet) {
+	t.Helper()
 	query := audit.FollowQuery{Scope: audit.AllTenants(), PollInterval: 2 * time.Millisecond}
 	last := int64(0)
 	done := func() bool {
@@ -123,7 +124,7 @@ func (tr *trail) followWithRestarts(t *testing.T, written <-chan struct{}) (seen
 			deadline = time.Now().Add(time.Minute)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(50+rand.IntN(300))*time.Millisecond)
-		query.Limit, query.Patience = 1+rand.IntN(1000), time.Duration(rand.IntN(20)-5)*time.Millisecond
+		query.Limit, query.Patience = 1+rand.IntN(1000), time.Duration(rand.IntN(2)*10-1)*time.Millisecond
 		for rec, err := range tr.store.Follow(ctx, query) {
 			if err != nil {
 				t.Error(err)
@@ -157,6 +158,7 @@ func (tr *trail) followWithRestarts(t *testing.T, written <-chan struct{}) (seen
 }
 
 func (tr *trail) followNaively(ctx context.Context, t *testing.T) (seen seqSet) {
+	t.Helper()
 	last := int64(0)
 	for ctx.Err() == nil {
 		rows, err := tr.pool.Query(t.Context(), "SELECT seq FROM coordination_audit_records WHERE seq > $1 ORDER BY seq LIMIT 10000", last)

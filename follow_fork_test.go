@@ -118,7 +118,9 @@ func TestFollowerNoticesOlderCopy(t *testing.T) {
 
 	away("rm -r "+data, "mv "+data+".copy "+data)
 	regrown := persist(5)
-	wantForked(t, store, r.query)
+	if forked := wantForked(t, store, r.query); forked.Resume == "" {
+		t.Errorf("before it has grown past the cursor: %v", forked)
+	}
 	regrown = append(regrown, persist(25)...)
 	for name, query := range map[string]audit.FollowQuery{"all": r.query, "filtered": filtered.query} {
 		forked := wantForked(t, store, query)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -398,7 +399,7 @@ func TestFollowFilteredPages(t *testing.T) {
 func TestFollowRestartsAtEachRecord(t *testing.T) {
 	t.Parallel()
 	for _, page := range []int{1, 4, 1000} {
-		t.Run(fmt.Sprint(page), func(t *testing.T) {
+		t.Run(strconv.Itoa(page), func(t *testing.T) {
 			t.Parallel()
 			tr := newTrail(t)
 			ctx, stop := context.WithCancel(t.Context())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -116,7 +117,7 @@ func (l *look) onPrimary(ctx context.Context) (*Page, error) {
 			return nil, err
 		}
 		if !begun {
-			return l.finish(ctx, &Page{})
+			return l.finish(ctx, &Page{}), nil
 		}
 	}
 	page := &Page{}
@@ -130,7 +131,7 @@ func (l *look) onPrimary(ctx context.Context) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.finish(ctx, page)
+	return l.finish(ctx, page), nil
 }
 
 // beginRound moves the fence if there is something to read. The fence is the seq of a row that
@@ -178,18 +179,15 @@ func (l *look) beginRound(ctx context.Context) (begun bool, err error) {
 }
 
 // finish completes a page with the state after it.
-func (l *look) finish(ctx context.Context, page *Page) (*Page, error) {
+func (l *look) finish(ctx context.Context, page *Page) *Page {
 	s := &l.state
-	lag, err := l.lag(ctx)
-	if err != nil {
-		return nil, err
-	}
-	page.Lag, page.After, page.fingerprint = lag, *s, l.Fingerprint
+	page.Lag = l.lag(ctx) // before the state is copied, which it completes
+	page.After, page.fingerprint = *s, l.Fingerprint
 	page.More = s.reading || !l.facts.InRecovery && l.facts.Next != 0 && s.fence < l.facts.Newest
-	return page, nil
+	return page
 }
 
-func (l *look) lag(ctx context.Context) (audit.FollowLag, error) {
+func (l *look) lag(ctx context.Context) audit.FollowLag {
 	s := &l.state
 	newest := l.facts.Newest
 	if l.facts.InRecovery {
@@ -206,13 +204,11 @@ func (l *look) lag(ctx context.Context) (audit.FollowLag, error) {
 	lag.Since = max(0, now.Sub(s.current))
 	by := map[string]int32{}
 	for _, set := range s.around {
-		for transaction, pid := range set.By {
-			by[transaction] = pid
-		}
+		maps.Copy(by, set.By)
 	}
 	if len(by) > 0 {
 		f := fence.Fence{Source: l.on}
 		lag.BlockedBy, lag.BlockedSince = f.Names(ctx, by), s.around[0].Since
 	}
-	return lag, nil
+	return lag
 }

@@ -24,7 +24,7 @@ func (l *look) onStandby(ctx context.Context) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.finish(ctx, page)
+	return l.finish(ctx, page), nil
 }
 
 func (l *look) readSealed(ctx context.Context, on *auditdriver.Follower, page *Page, through int64, awaited completeness.Set) error {
