@@ -12,8 +12,9 @@ import (
 // Config sets a store's policy. The zero value is ready for use.
 type Config struct {
 	// Logger gets these events: audit_persisted and audit_skipped_replay at debug level,
-	// audit_durability_reduced and audit_failover_noticed at warn level, and
-	// audit_persistence_failed at error level. No event holds a reason, a bound argument
+	// audit_durability_reduced, audit_failover_noticed, coordination_audit_follow_failed and
+	// coordination_audit_follow_blocked at warn level, and audit_persistence_failed at error
+	// level. No event holds a reason, a bound argument
 	// or a password. Defaults to slog.Default().
 	Logger *slog.Logger
 

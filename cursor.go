@@ -63,6 +63,12 @@ func listFingerprint(q *audit.Query) fingerprint {
 	if q.Order == audit.OldestFirst {
 		kind = "list, oldest first"
 	}
+	return queryFingerprint(kind, q)
+}
+
+func followFingerprint(q *audit.Query) fingerprint { return queryFingerprint("follow", q) }
+
+func queryFingerprint(kind string, q *audit.Query) fingerprint {
 	return fingerprintOf(kind, q.Scope, q.Window,
 		asSet(q.EnvelopeIDs), asSet(q.EnvelopeClasses), asSet(q.Decisions),
 		[]string{

@@ -66,7 +66,8 @@
 // [Store.All] iterates over every page. [Store.Timeline] reads one envelope's history.
 // [Store.Breakdown], [Store.Signals] and [Store.Trend] compute their figures in the
 // database. [Store.Gaps] lists what is missing from the trail, and takes no scope.
-// docs/reading.md has the definitions, the indexes behind each query and the JSON forms.
+// [Store.Follow] delivers each record once it is committed, and goes on with those that are
+// stored later. docs/reading.md has the definitions, the indexes behind each query and the JSON forms.
 //
 // # The schema
 //

@@ -158,7 +158,7 @@ func (n *session) resumeFence(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking for open transactions: %w", err)
 	}
-	n.fence.around = []openSet{{through: n.through.Records, by: open}}
+	n.fence.GoAround(n.through.Records, open)
 	return nil
 }
 

@@ -33,14 +33,14 @@ func (n *session) round(ctx context.Context) (sealed int64, err error) {
 		return 0, err
 	}
 	if target == n.through && len(n.awaited) == 0 {
-		n.fence.since = nil
+		n.fence.Rest()
 		n.sealer.block(ctx, "", time.Time{})
 		return 0, n.checkpoint(ctx) // the opening of an epoch may be all there is
 	}
 	if err := n.sealLate(ctx); err != nil {
 		return 0, err
 	}
-	open, err := n.fence.wait(ctx)
+	open, err := n.fence.Wait(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("waiting for open transactions: %w", err)
 	}
@@ -71,7 +71,7 @@ func (n *session) sealFinal(ctx context.Context, target sealdriver.Positions) er
 	if err := n.sealVisible(ctx, n.awaited); err != nil {
 		return err
 	}
-	n.awaited, n.fence.around = nil, nil // what is missing was rolled back
+	n.awaited, n.fence.Around = nil, nil // what is missing was rolled back
 	for _, of := range []struct {
 		kind    seal.Kind
 		through *int64
@@ -91,7 +91,7 @@ func (n *session) sealFinal(ctx context.Context, target sealdriver.Positions) er
 
 // sealAround seals the records that are visible up to target, and awaits the others.
 func (n *session) sealAround(ctx context.Context, target sealdriver.Positions, open map[string]int32) error {
-	n.fence.goAround(target.Records, open)
+	n.fence.GoAround(target.Records, open)
 	return n.sealRecords(ctx, target.Records, &n.awaited)
 }
 
@@ -101,10 +101,10 @@ func (n *session) sealLate(ctx context.Context) error {
 	if len(n.awaited) == 0 {
 		return nil
 	}
-	final, err := n.fence.ended(ctx)
-	if err != nil {
+	if _, err := n.fence.Look(ctx); err != nil {
 		return err
 	}
+	final := n.fence.Finished()
 	if err := n.sealVisible(ctx, n.awaited); err != nil {
 		return err
 	}

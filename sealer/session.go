@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/internal/fence"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 )
 
@@ -16,7 +17,7 @@ type session struct {
 	sealer *Sealer
 	conn   *sealdriver.Conn
 	log    log
-	fence  fence
+	fence  fence.Fence
 
 	through  sealdriver.Positions // everything up to there is final, but for what is awaited
 	awaited  completeness.Set     // seqs of records that an open transaction may still commit
@@ -44,7 +45,7 @@ func (s *Sealer) connect(ctx context.Context) (*session, error) {
 		return nil, fmt.Errorf("connecting the sealer: %w", err)
 	}
 	n := &session{sealer: s, conn: conn}
-	n.fence = fence{conn: conn, patience: s.config.Patience, report: n.blocked}
+	n.fence = fence.Fence{Source: conn, Patience: s.config.Patience, Report: n.blocked}
 	err = n.checkFacts(ctx)
 	if err == nil {
 		err = n.lock(ctx)

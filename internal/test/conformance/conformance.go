@@ -22,6 +22,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/internal/test/conformance/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/test/conformance/faults"
+	"github.com/hoc-analytics/coordaudit/internal/test/conformance/following"
 	"github.com/hoc-analytics/coordaudit/internal/test/conformance/frame"
 	"github.com/hoc-analytics/coordaudit/internal/test/conformance/persisting"
 	"github.com/hoc-analytics/coordaudit/internal/test/conformance/reading"
@@ -100,7 +101,7 @@ func (e engine) runGuarantee(t *testing.T, g frame.Guarantee) {
 // the tables of faults that the predecessor had.
 func sections() []frame.Section {
 	return slices.Concat(
-		persisting.Sections(), reading.Sections(), faults.Sections(), transaction.Sections(),
+		persisting.Sections(), reading.Sections(), following.Sections(), faults.Sections(), transaction.Sections(),
 		trail.Sections(), reporting.Sections(), recorder.Sections(), completeness.Sections(),
 	)
 }

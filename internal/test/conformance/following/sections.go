@@ -1,0 +1,16 @@
+// Package following holds the guarantees of the calls that follow the trail.
+package following
+
+import "github.com/hoc-analytics/coordaudit/internal/test/conformance/frame"
+
+// Sections returns the guarantees in the order of docs/guarantees.md.
+func Sections() []frame.Section {
+	return []frame.Section{
+		{Name: "Follow", Guarantees: []frame.Guarantee{
+			{Name: "EachRecordOnceInOrder", Holds: eachRecordOnceInOrder, EveryMode: true},
+			{Name: "LateRecordsAreDelivered", Holds: lateRecordsAreDelivered, EveryMode: true},
+			{Name: "BusyTrailIsFollowed", Holds: busyTrailIsFollowed},
+			{Name: "NeedsReaderGrants", Holds: followNeedsReaderGrants, Needs: frame.Superuser | frame.Direct},
+		}},
+	}
+}
