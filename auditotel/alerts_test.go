@@ -26,7 +26,7 @@ const (
 )
 
 // exported returns the label values of each metric that Prometheus scrapes from a
-// process with an observer, a recorder, an account and a sealer.
+// process with an observer, a recorder, an account, a sealer and a follower.
 func exported(t *testing.T) map[string]map[string][]string {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -43,6 +43,9 @@ func exported(t *testing.T) map[string]map[string][]string {
 		t.Fatal(err)
 	}
 	if _, err := auditotel.RegisterSealer(provider, newSealing()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := auditotel.RegisterFollower(provider); err != nil {
 		t.Fatal(err)
 	}
 	observer.ObservePersist(t.Context(), audit.Observation{EnvelopeClass: audit.Safety, Outcome: audit.Persisted})
@@ -108,8 +111,8 @@ func TestAlertsUseExported(t *testing.T) {
 			}
 		}
 	}
-	if alerts != 15 {
-		t.Errorf("%s has %d alerts, want 15", rulesFile, alerts)
+	if alerts != 16 {
+		t.Errorf("%s has %d alerts, want 16", rulesFile, alerts)
 	}
 }
 

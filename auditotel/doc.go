@@ -1,7 +1,7 @@
 // Package auditotel reports the outcome of audit records to OpenTelemetry. It has an
 // [Observer] for the store and its recorder, [RegisterRecorder] for a recorder's counts,
-// [Completeness] for what is missing from a trail, [RegisterSealer] for what is not sealed, and
-// [Fill] for the trace of a record.
+// [Completeness] for what is missing from a trail, [RegisterSealer] for what is not sealed,
+// [RegisterFollower] for what is not delivered, and [Fill] for the trace of a record.
 //
 //	observer, err := auditotel.NewObserver(auditotel.Config{})
 //	…
@@ -24,6 +24,8 @@
 //
 // RegisterSealer is for the process that seals a trail. It reads the sealer's Stats at each
 // collection.
+//
+// RegisterFollower is for a process that follows a trail. It gets the lag from the follower.
 //
 // A store's Stats need no such function, because the Observer measures all that they
 // count.

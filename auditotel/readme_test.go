@@ -47,6 +47,9 @@ func TestReadmeMetrics(t *testing.T) {
 	if _, err := auditotel.RegisterSealer(provider, newSealing()); err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := auditotel.RegisterFollower(provider); err != nil {
+		t.Fatal(err)
+	}
 	observer.ObservePersist(t.Context(), audit.Observation{Outcome: audit.Persisted})
 	observer.ObserveFlush(t.Context(), audit.Flush{Records: 1})
 	recordEmptyAccount(t, provider)

@@ -34,12 +34,18 @@ func run(t *testing.T, databaseURL, stdin string, args ...string) ran {
 }
 
 func runWith(ctx context.Context, databaseURL string, stdin io.Reader, args ...string) ran {
-	var stdout, stderr lockedBuffer
+	var stdout lockedBuffer
+	return runInto(ctx, databaseURL, stdin, &stdout, args...)
+}
+
+// runInto runs the program with an output that can be read meanwhile.
+func runInto(ctx context.Context, databaseURL string, stdin io.Reader, stdout *lockedBuffer, args ...string) ran {
+	var stderr lockedBuffer
 	p := &cli.Program{
 		Name:   "coordaudit",
 		Env:    func(name string) string { return map[string]string{"DATABASE_URL": databaseURL}[name] },
 		Stdin:  stdin,
-		Stdout: &stdout,
+		Stdout: stdout,
 		Stderr: &stderr,
 	}
 	code := Run(ctx, p, args)

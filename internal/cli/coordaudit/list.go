@@ -14,38 +14,20 @@ import (
 )
 
 type listCommand struct {
-	Scope       scopeFlags   `embed:""`
-	Window      windowFlags  `embed:""`
-	Envelope    []string     `sep:"none" placeholder:"ID" help:"Only decisions about this envelope. May be repeated."`
-	Class       []string     `placeholder:"CLASS" help:"Only envelopes of this class, in upper or lower case. May be repeated."`
-	Decision    []string     `placeholder:"DECISION" help:"Only this decision, in upper or lower case. May be repeated."`
-	Conflicting *string      `placeholder:"ID" help:"Only records in which this envelope stood in the way of the rejected one."`
-	Preempting  *string      `placeholder:"ID" help:"Only records in which this envelope is the preemptor."`
-	Subsystem   *string      `placeholder:"NAME" help:"Only records that state this target subsystem."`
-	Parameter   *string      `placeholder:"NAME" help:"Only records that state this target parameter."`
-	Reason      *string      `placeholder:"TEXT" help:"Only records whose reason contains exactly this text. No index speeds this up."`
-	Context     contextFlags `embed:""`
-	OldestFirst bool         `help:"Show the oldest first. By default the newest come first."`
-	Page        pageFlags    `embed:""`
-	IDs         bool         `name:"ids" help:"Show audit ids instead of reasons."`
-	Timeout     timeoutFlag  `embed:""`
-	Wide        wideFlag     `embed:""`
-	JSON        bool         `name:"json" help:"Print one JSON object with records, and next, the cursor of the next page."`
+	Scope       scopeFlags  `embed:""`
+	Window      windowFlags `embed:""`
+	Filters     filterFlags `embed:""`
+	OldestFirst bool        `help:"Show the oldest first. By default the newest come first."`
+	Page        pageFlags   `embed:""`
+	IDs         bool        `name:"ids" help:"Show audit ids instead of reasons."`
+	Timeout     timeoutFlag `embed:""`
+	Wide        wideFlag    `embed:""`
+	JSON        bool        `name:"json" help:"Print one JSON object with records, and next, the cursor of the next page."`
 }
 
-// Validate is called by kong. An empty filter would let all records pass, which is not what
-// the user means.
+// Validate is called by kong.
 func (c *listCommand) Validate() error {
-	errs := []error{c.Scope.Validate(), c.Page.Validate(), c.Timeout.Validate()}
-	errs = append(errs, emptyFilters([]filterFlag{
-		{"--conflicting", c.Conflicting},
-		{"--preempting", c.Preempting},
-		{"--subsystem", c.Subsystem},
-		{"--parameter", c.Parameter},
-		{"--reason", c.Reason},
-	})...)
-	errs = append(errs, emptyFilters(c.Context.flags())...)
-	return together(errs...)
+	return together(c.Scope.Validate(), c.Page.Validate(), c.Timeout.Validate(), c.Filters.Validate())
 }
 
 // Run is called by kong.
@@ -85,52 +67,11 @@ func (c *listCommand) query(now time.Time) (audit.Query, error) {
 	if err != nil {
 		return audit.Query{}, err
 	}
-	classes, classErr := parseWords("--class", c.Class, audit.ParseEnvelopeClass)
-	decisions, decisionErr := parseWords("--decision", c.Decision, audit.ParseDecision)
-	if err := together(classErr, decisionErr); err != nil {
-		return audit.Query{}, cli.Usage("reading the filters", err, "see coordaudit list --help")
-	}
-	q := audit.Query{
-		Scope:                 c.Scope.scope(),
-		Window:                window,
-		EnvelopeIDs:           c.Envelope,
-		EnvelopeClasses:       classes,
-		Decisions:             decisions,
-		ConflictingEnvelopeID: textOf(c.Conflicting),
-		PreemptingEnvelopeID:  textOf(c.Preempting),
-		TargetSubsystem:       textOf(c.Subsystem),
-		TargetParameter:       textOf(c.Parameter),
-		ReasonContains:        textOf(c.Reason),
-		Limit:                 c.Page.Limit,
-		After:                 audit.Cursor(c.Page.Cursor),
-	}
+	q := audit.Query{Scope: c.Scope.scope(), Window: window, Limit: c.Page.Limit, After: audit.Cursor(c.Page.Cursor)}
 	if c.OldestFirst {
 		q.Order = audit.OldestFirst
 	}
-	if err := c.Context.filter(&q); err != nil {
-		return audit.Query{}, cli.Usage("reading the filters", err, "see coordaudit list --help")
-	}
-	return q, nil
-}
-
-func textOf(flag *string) string {
-	if flag == nil {
-		return ""
-	}
-	return *flag
-}
-
-// parseWords reads the values of a flag that may be repeated.
-func parseWords[T any](flag string, texts []string, parse func(text string) (T, error)) ([]T, error) {
-	words := make([]T, len(texts))
-	for i, text := range texts {
-		word, err := parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s", flag, format.FaultsOf(err)[0].Reason)
-		}
-		words[i] = word
-	}
-	return words, nil
+	return q, c.Filters.set(&q)
 }
 
 func (c *listCommand) printObject(p *cli.Program, tried string, page audit.Page) error {

@@ -121,7 +121,7 @@ func replaceFile(path string, content []byte) error {
 	}
 	defer func() { _ = os.Remove(file.Name()) }() // it is gone if it was renamed
 	_, err = file.Write(content)
-	if err := errors.Join(err, file.Close()); err != nil {
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
 	return os.Rename(file.Name(), path)
