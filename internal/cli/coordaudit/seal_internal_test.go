@@ -12,6 +12,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
+	"github.com/hoc-analytics/coordaudit/seal"
 )
 
 // sealing is a key, a place for checkpoints, and a database with records.
@@ -86,6 +87,45 @@ func TestSealVerifyProve(t *testing.T) {
 		t.Errorf("%+v", object)
 	}
 	run(t, "", "", "verify", "bundle", bundle, "--key", s.public).mustExit(t, cli.ExitDone) // what was sealed stays proved
+}
+
+// With --witness, a checkpoint must have the witness's cosignature below the log's signature.
+func TestVerifyRequiresWitnesses(t *testing.T) {
+	t.Parallel()
+	s := newSealing(t, 3)
+	s.once(t).mustExit(t, cli.ExitDone)
+	dir := t.TempDir()
+	key, other := filepath.Join(dir, "w1"), filepath.Join(dir, "w2")
+	for path, name := range map[string]string{key: "witness.example/w1", other: "witness.example/w2"} {
+		if _, err := seal.CreateWitnessKey(path, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.verify(t, "--witness", key+".pub").mustExit(t, cli.ExitFailed)
+	files, err := filepath.Glob(filepath.Join(s.exported, "*", "*", "*.checkpoint"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	signed, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := seal.LoadWitnessSigner(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := strings.Cut(string(signed), "\n\n")
+	line, err := signer.Cosign(text+"\n", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[0], append(signed, line...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.verify(t, "--witness", key+".pub").mustExit(t, cli.ExitDone)
+	s.verify(t, "--witness", key+".pub", "--witness", other+".pub", "--quorum", "1").mustExit(t, cli.ExitDone)
+	s.verify(t, "--witness", key+".pub", "--witness", other+".pub").mustExit(t, cli.ExitFailed)
+	s.verify(t, "--quorum", "1").mustExit(t, cli.ExitUsage)
 }
 
 // Bad input is named, with the file and the next step, and nothing is written.

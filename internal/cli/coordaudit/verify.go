@@ -1,6 +1,7 @@
 package coordaudit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,12 +28,14 @@ type verifyCommand struct {
 const keyHelp = "The public key of the log: the .pub file, or its text."
 
 type verifyTrailCommand struct {
-	Checkpoint string `required:"" placeholder:"FILE" help:"A signed checkpoint that the sealer exported, or the directory of checkpoints, whose last one is taken. It must not come from the database."`
-	Key        string `required:"" placeholder:"KEY" help:"${key_help}"`
-	After      string `placeholder:"FILE" help:"An older checkpoint of the same log, or a directory with some, whose last one is taken. Only the rows after it are compared."`
-	Resume     string `placeholder:"FILE" help:"Keep the progress in this file, and go on from there if the file exists. It is removed at the end."`
-	Workers    int    `help:"How many connections read and hash at the same time. Defaults to the number of cores."`
-	JSON       bool   `name:"json" help:"Print one JSON object."`
+	Checkpoint string   `required:"" placeholder:"FILE" help:"A signed checkpoint that the sealer exported, or the directory of checkpoints, whose last one is taken. It must not come from the database."`
+	Key        string   `required:"" placeholder:"KEY" help:"${key_help}"`
+	Witness    []string `sep:"none" placeholder:"KEY" help:"The public key of a witness that must have cosigned the checkpoint: its .pub file, or its text. May be repeated."`
+	Quorum     int      `placeholder:"N" help:"How many of the witnesses must have cosigned it. Defaults to all."`
+	After      string   `placeholder:"FILE" help:"An older checkpoint of the same log, or a directory with some, whose last one is taken. Only the rows after it are compared."`
+	Resume     string   `placeholder:"FILE" help:"Keep the progress in this file, and go on from there if the file exists. It is removed at the end."`
+	Workers    int      `help:"How many connections read and hash at the same time. Defaults to the number of cores."`
+	JSON       bool     `name:"json" help:"Print one JSON object."`
 }
 
 // Help is shown below the command's usage.
@@ -40,6 +43,14 @@ func (c *verifyTrailCommand) Help() string {
 	return "Reads the whole table once, and finds rows that were edited, deleted or inserted below the last sealed one, a log that was cut off, and a log that is not the signed one. " +
 		"It needs SELECT on the trail and on the seal's tables, and changes nothing.\n\n" +
 		"Exit status: 0 everything is as it was sealed, 1 something is not or the command failed, 2 wrong usage."
+}
+
+// Validate is called by kong.
+func (c *verifyTrailCommand) Validate() error {
+	if c.Quorum < 0 || c.Quorum > len(c.Witness) {
+		return errors.New("--quorum must be 1 to the number of --witness")
+	}
+	return nil
 }
 
 // Run is called by kong.
@@ -51,6 +62,9 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *databa
 	}
 	config := sealer.VerifyConfig{Verifier: key, Workers: c.Workers}
 	if config.Checkpoint, err = readCheckpoint(ctx, c.Checkpoint); err != nil {
+		return &cli.ShownError{Tried: tried, Cause: err}
+	}
+	if err := c.cosigned(config); err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
 	if err := c.narrow(ctx, &config); err != nil {
@@ -81,6 +95,27 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *databa
 	if err == nil && len(result.Findings) > 0 {
 		return cli.ErrReported
 	}
+	return err
+}
+
+// cosigned requires the cosignatures of the witnesses that were named.
+func (c *verifyTrailCommand) cosigned(config sealer.VerifyConfig) error {
+	if len(c.Witness) == 0 {
+		return nil
+	}
+	witnesses := make([]*seal.Witness, len(c.Witness))
+	for i, key := range c.Witness {
+		var err error
+		if witnesses[i], err = seal.LoadWitness(key); err != nil {
+			return err
+		}
+	}
+	checkpoint, err := sealer.OpenCheckpoint(config.Checkpoint, config.Verifier)
+	if err != nil {
+		return err
+	}
+	quorum := cmp.Or(c.Quorum, len(witnesses))
+	_, _, err = seal.OpenCosigned(config.Checkpoint, checkpoint.Origin, config.Verifier, quorum, witnesses...)
 	return err
 }
 
