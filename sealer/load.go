@@ -169,7 +169,7 @@ func (n *session) compare(ctx context.Context, last *sealdriver.Checkpoint, expo
 		if last == nil {
 			return nil
 		}
-		return n.export(ctx, last.Size, []byte(last.Note))
+		return n.exportAgain(ctx, last)
 	}
 	at := exported.checkpoint
 	switch {
@@ -182,7 +182,7 @@ func (n *session) compare(ctx context.Context, last *sealdriver.Checkpoint, expo
 		return err
 	}
 	if at.Size < n.log.saved {
-		return n.export(ctx, last.Size, []byte(last.Note))
+		return n.exportAgain(ctx, last)
 	}
 	n.sealer.update(func(stats *Stats) { stats.Epoch, stats.Size = n.log.epoch, n.log.saved })
 	return nil
@@ -209,4 +209,13 @@ func (n *session) extends(ctx context.Context, exported seal.Checkpoint) error {
 		return fmt.Errorf("comparing the log with its exported checkpoint of size %d: %w", exported.Size, err)
 	}
 	return nil
+}
+
+// exportAgain exports a stored checkpoint whose export is missing, once it is sure to be
+// replicated as far as a commit is.
+func (n *session) exportAgain(ctx context.Context, stored *sealdriver.Checkpoint) error {
+	if err := n.conn.Confirm(ctx); err != nil {
+		return fmt.Errorf("confirming the checkpoint of size %d: %w", stored.Size, err)
+	}
+	return n.export(ctx, stored.Size, []byte(stored.Note))
 }

@@ -57,7 +57,7 @@ func configureSessions(config *pgxpool.Config, ours bool) {
 		if onNotice != nil {
 			onNotice(pg, notice)
 		}
-		if endsStandbyWait(notice) {
+		if EndsStandbyWait(notice) {
 			sessionOf(pg).unreplicated.Store(true)
 		}
 	}
@@ -78,9 +78,9 @@ func sets(params map[string]string, name string) bool {
 	return named || strings.Contains(params["options"], name)
 }
 
-// endsStandbyWait reports the server's warning that a commit no longer waits for its standby:
+// EndsStandbyWait reports the server's warning that a commit no longer waits for its standby:
 // it is local, and might not be replicated. The message is localized, the routine is not.
 // With 57P01 the warning comes before the session ends.
-func endsStandbyWait(notice *pgconn.Notice) bool {
+func EndsStandbyWait(notice *pgconn.Notice) bool {
 	return notice.Routine == "SyncRepWaitForLSN" && (notice.Code == stateWarning || notice.Code == stateAdminShutdown)
 }

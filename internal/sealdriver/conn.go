@@ -8,9 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
@@ -23,6 +25,9 @@ type Conn struct {
 	db      dbgen.DBTX
 	place   auditdriver.Place
 	queries *dbgen.Queries
+
+	// unreplicated: somebody ended a commit's wait for its standby.
+	unreplicated atomic.Bool
 }
 
 // prepareSession makes the session independent of what its role and database are set to.
@@ -31,6 +36,7 @@ type Conn struct {
 // statement follows an index, and without statistics the planner would not know.
 const prepareSession = `
 	SET client_encoding TO 'UTF8';
+	SET client_min_messages TO warning;
 	SET standard_conforming_strings TO on;
 	SET datestyle TO 'ISO';
 	SET default_transaction_isolation TO 'read committed';
@@ -45,18 +51,62 @@ const prepareSession = `
 const raiseCommit = `SELECT pg_catalog.set_config('synchronous_commit', 'on', false)
 	WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')`
 
-// Open takes a connection out of the pool and finds the trail. Close closes it.
+// Open opens a connection as the pool does, next to it, and finds the trail. Close closes it.
 func Open(ctx context.Context, pool *pgxpool.Pool, schema string) (*Conn, error) {
-	pooled, err := pool.Acquire(ctx)
-	if err != nil {
+	c := &Conn{queries: dbgen.New()}
+	if err := c.connect(ctx, pool.Config()); err != nil {
 		return nil, auditdriver.ReadFailure(ctx, err)
 	}
-	c := &Conn{conn: pooled.Hijack(), queries: dbgen.New()}
 	if err := c.setUp(ctx, schema); err != nil {
 		c.Close(ctx)
 		return nil, err
 	}
 	return c, nil
+}
+
+// connect also hears the server's warning that a commit no longer waits for its standby. A
+// connection of the pool may not.
+func (c *Conn) connect(ctx context.Context, pool *pgxpool.Config) (err error) {
+	config := pool.ConnConfig.Copy()
+	if pool.BeforeConnect != nil {
+		if err := pool.BeforeConnect(ctx, config); err != nil {
+			return err
+		}
+	}
+	onNotice := config.OnNotice
+	config.OnNotice = func(conn *pgconn.PgConn, notice *pgconn.Notice) {
+		if onNotice != nil {
+			onNotice(conn, notice)
+		}
+		if auditdriver.EndsStandbyWait(notice) {
+			c.unreplicated.Store(true)
+		}
+	}
+	if c.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
+		return err
+	}
+	if err := prepare(ctx, c.conn, pool); err != nil {
+		_ = c.conn.Close(context.WithoutCancel(ctx)) // its error is the cause
+		return err
+	}
+	return nil
+}
+
+// prepare does what the pool's owner wants to be done with a connection.
+func prepare(ctx context.Context, conn *pgx.Conn, pool *pgxpool.Config) error {
+	if pool.AfterConnect != nil {
+		if err := pool.AfterConnect(ctx, conn); err != nil {
+			return err
+		}
+	}
+	if pool.PrepareConn == nil {
+		return nil
+	}
+	ok, err := pool.PrepareConn(ctx, conn)
+	if err == nil && !ok {
+		err = errors.New("the pool's PrepareConn refused the connection")
+	}
+	return err
 }
 
 func (c *Conn) setUp(ctx context.Context, schema string) (err error) {
@@ -129,6 +179,7 @@ var ErrNotCommitted = errors.New("the transaction was not committed, or its answ
 // commit runs work in a transaction. Neither a lost answer nor a cancelled commit is a
 // success: the caller must look at what is stored.
 func (c *Conn) commit(ctx context.Context, work func(db dbgen.DBTX) error) error {
+	c.unreplicated.Store(false)
 	tx, err := c.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 	if err != nil {
 		return auditdriver.ReadFailure(ctx, err)
@@ -139,7 +190,19 @@ func (c *Conn) commit(ctx context.Context, work func(db dbgen.DBTX) error) error
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotCommitted, auditdriver.ReadFailure(ctx, err))
 	}
+	if c.unreplicated.Load() {
+		return fmt.Errorf("%w: its wait for a standby was cancelled, so it may not be replicated", ErrNotCommitted)
+	}
 	return nil
+}
+
+// Confirm makes what is stored as durable as a fresh commit. A row that is visible may come
+// from a commit whose wait for its standby was cancelled.
+func (c *Conn) Confirm(ctx context.Context) error {
+	return c.commit(ctx, func(db dbgen.DBTX) error {
+		_, err := c.queries.ConfirmDurable(ctx, db)
+		return err
+	})
 }
 
 func ignoreClosed(err error) error {

@@ -222,8 +222,19 @@ func (h *Host) create(ctx context.Context, name, template string) error {
 	if err != nil {
 		return err
 	}
-	err = whileInUse(ctx, conn, template, "CREATE DATABASE "+name+" TEMPLATE "+template)
+	copying, err := copying(ctx, conn)
+	if err == nil {
+		err = whileInUse(ctx, conn, template, "CREATE DATABASE "+name+" TEMPLATE "+template+copying)
+	}
 	return errors.Join(err, conn.Close(ctx))
+}
+
+// copying is how the server copies a template. Copying its files takes a checkpoint, which costs
+// nothing without fsync. Then it takes a third of the time of writing each page to the log, which is
+// the default.
+func copying(ctx context.Context, conn *pgx.Conn) (strategy string, err error) {
+	err = conn.QueryRow(ctx, "SELECT CASE WHEN current_setting('fsync') = 'off' THEN ' STRATEGY file_copy' ELSE '' END").Scan(&strategy)
+	return strategy, err
 }
 
 // exec runs one statement on a connection of its own. CREATE DATABASE works only outside a transaction
