@@ -29,6 +29,8 @@ type forwarder struct {
 	endpoint string
 	cursor   string // the file that keeps the place
 	poll     time.Duration
+
+	away string // who is away, so that it is logged once
 }
 
 // errRefused means that the endpoint does not take a batch, now or later. Nothing is skipped:
@@ -48,8 +50,7 @@ func (f *forwarder) run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // it was stopped
 		case errors.Is(err, audit.ErrUnavailable):
-			log.Printf("the database is away: %v", err)
-			f.wait(ctx)
+			f.wait(ctx, "the database", err)
 			continue
 		case err != nil:
 			return err
@@ -58,8 +59,9 @@ func (f *forwarder) run(ctx context.Context) error {
 			return err
 		}
 		q.From = audit.FromCursor(page.Next)
+		f.away = ""
 		if !page.More {
-			f.wait(ctx)
+			f.pause(ctx)
 		}
 	}
 	return nil
@@ -78,8 +80,7 @@ func (f *forwarder) deliver(ctx context.Context, page audit.FollowPage) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // it was stopped: the batch comes again
 		}
-		log.Printf("the endpoint is away: %v", err)
-		f.wait(ctx)
+		f.wait(ctx, "the endpoint", err)
 	}
 	return f.save(page.Cursor)
 }
@@ -139,7 +140,16 @@ func (f *forwarder) save(cursor audit.Cursor) error {
 	return nil
 }
 
-func (f *forwarder) wait(ctx context.Context) {
+// wait waits before another attempt.
+func (f *forwarder) wait(ctx context.Context, who string, err error) {
+	if f.away != who {
+		f.away = who
+		log.Printf("%s is away: %v", who, err)
+	}
+	f.pause(ctx)
+}
+
+func (f *forwarder) pause(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(f.poll):
