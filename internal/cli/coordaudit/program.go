@@ -28,8 +28,8 @@ type commandLine struct {
 	Export       exportCommand         `cmd:"" help:"Write records as JSON Lines, which import reads."`
 	Get          getCommand            `cmd:"" help:"Show one record."`
 	List         listCommand           `cmd:"" help:"List records, page by page."`
-	Follow       followCommand         `cmd:"" help:"Print each record once it is committed, in order, until stopped."`
 	Timeline     timelineCommand       `cmd:"" help:"Draw the decisions about one envelope, and those about others that name it."`
+	Follow       followCommand         `cmd:"" help:"Print each record once it is committed, in order, until stopped."`
 	Stats        statsCommand          `cmd:"" help:"Count the records by class and decision, day, tenant, reason and target."`
 	Signals      signalsCommand        `cmd:"" help:"Look for rejection rates, oscillation, friction and repeated rejections."`
 	Gaps         gapsCommand           `cmd:"" help:"List the gaps: how many records are missing, since when and why."`
