@@ -12,6 +12,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/follow"
 	"github.com/hoc-analytics/coordaudit/internal/hooks"
+	"github.com/hoc-analytics/coordaudit/internal/wait"
 )
 
 // Follow delivers the records that match a query, and goes on with those that are stored
@@ -133,7 +134,7 @@ func (f *following) all(ctx context.Context, yield func(audit.Followed, error) b
 		state = &page.After
 		f.report(ctx, page.Lag)
 		if !page.More {
-			f.sleep(ctx, f.poll)
+			wait.For(ctx, f.poll)
 		}
 	}
 	return nil
@@ -147,7 +148,7 @@ func (f *following) afterFailure(ctx context.Context, err error, state *follow.S
 	if state != nil {
 		state.Renew()
 	}
-	f.sleep(ctx, f.failed)
+	wait.For(ctx, f.failed)
 	return nil
 }
 
@@ -199,14 +200,4 @@ func (f *following) report(ctx context.Context, lag audit.FollowLag) {
 
 func (f *following) log(ctx context.Context, event string, attrs ...slog.Attr) {
 	hooks.NewLogger(f.store.config.Logger, &f.store.hooks).LogAttrs(ctx, slog.LevelWarn, event, attrs...) //nolint:sloglint // both events are named above
-}
-
-// sleep waits, but not beyond the end of ctx.
-func (f *following) sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

@@ -2,9 +2,7 @@ package coordaudit_test
 
 import (
 	"context"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -19,13 +17,7 @@ import (
 // How fast a follower delivers what is there. COORDAUDIT_FOLLOWED is the number of records,
 // 20,000 by default.
 func BenchmarkFollowCatchUp(b *testing.B) {
-	records := 20_000
-	if text := os.Getenv("COORDAUDIT_FOLLOWED"); text != "" {
-		var err error
-		if records, err = strconv.Atoi(text); err != nil {
-			b.Fatal(err)
-		}
-	}
+	records := fixture.Size(b, followedVariable, 20_000)
 	store, pool := benchStore(b)
 	fixture.MustExec(b, pool, `INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, tenant_id)
 		SELECT gen_random_uuid(), 'envelope-' || n % 1000, 'COST', 'APPLIED', 'applied: nothing stood in its way', now(), 'acme'

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,13 +29,7 @@ const followedVariable = "COORDAUDIT_FOLLOWED"
 // the highest seq misses records, so the test would notice.
 func TestFollowBusyTrail(t *testing.T) {
 	t.Parallel()
-	total := int64(20_000)
-	if text := os.Getenv(followedVariable); text != "" {
-		var err error
-		if total, err = strconv.ParseInt(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
+	total := int64(fixture.Size(t, followedVariable, 20_000))
 	tr := trailOn(testdb.NewOn(t, preparing(t)))
 	tr.pool = fixture.OpenPool(t, tr.url, func(config *pgxpool.Config) { config.MaxConns = 30 })
 	tr.store = coordaudit.New(tr.pool, patientConfig())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+	"github.com/hoc-analytics/coordaudit/internal/wait"
 )
 
 // Persist stores one record in a transaction of its own. When it returns nil, the record
@@ -136,12 +137,5 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d {
 		return false
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return wait.For(ctx, d)
 }

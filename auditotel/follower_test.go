@@ -6,7 +6,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -14,23 +13,6 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
-
-// followerMetrics returns the value of each metric, ages in whole hours.
-func followerMetrics(t *testing.T, reader *sdkmetric.ManualReader) map[string]int64 {
-	t.Helper()
-	got := map[string]int64{}
-	for name, metrics := range collect(t, reader) {
-		switch data := metrics.Data.(type) {
-		case metricdata.Gauge[int64]:
-			got[name] = data.DataPoints[0].Value
-		case metricdata.Gauge[float64]:
-			got[name] = int64(data.DataPoints[0].Value) / 3600
-		default:
-			t.Errorf("%s is a %T", name, data)
-		}
-	}
-	return got
-}
 
 func TestFollowerMetrics(t *testing.T) {
 	t.Parallel()
@@ -48,7 +30,7 @@ func TestFollowerMetrics(t *testing.T) {
 		{audit.FollowLag{Records: 3, Since: 2 * time.Hour, BlockedBy: []string{"process 1"}, BlockedSince: time.Now().Add(-time.Hour)}, [3]int64{3, 2, 1}},
 	} {
 		observe(test.lag)
-		got := followerMetrics(t, reader)
+		got := gauges(t, reader)
 		if records, age, blocked := got["coordaudit.follower.lag.records"], got["coordaudit.follower.lag.age"], got["coordaudit.follower.blocked.age"]; records != test.want[0] || age != test.want[1] || blocked != test.want[2] {
 			t.Errorf("%+v: %v, want %v", test.lag, got, test.want)
 		}
@@ -89,7 +71,7 @@ func TestFollowerOfTrail(t *testing.T) {
 		}
 		fixture.MustPersist(t, store, fixture.NewRecord())
 	}
-	if got := followerMetrics(t, reader); got["coordaudit.follower.look.age"] != 0 {
+	if got := gauges(t, reader); got["coordaudit.follower.look.age"] != 0 {
 		t.Errorf("%v", got)
 	}
 }

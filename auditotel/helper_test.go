@@ -141,3 +141,21 @@ func values(tb testing.TB, of metricdata.Metrics) map[string]int64 {
 	}
 	return got
 }
+
+// gauges returns the value of each metric, all of which are gauges. Those of seconds are in
+// whole hours.
+func gauges(t *testing.T, reader *sdkmetric.ManualReader) map[string]int64 {
+	t.Helper()
+	got := map[string]int64{}
+	for name, metrics := range collect(t, reader) {
+		switch data := metrics.Data.(type) {
+		case metricdata.Gauge[int64]:
+			got[name] = data.DataPoints[0].Value
+		case metricdata.Gauge[float64]:
+			got[name] = int64(data.DataPoints[0].Value) / 3600
+		default:
+			t.Errorf("%s is a %T", name, data)
+		}
+	}
+	return got
+}

@@ -48,17 +48,7 @@ func sealerMetrics(t *testing.T, of *sealing, attributes ...attribute.KeyValue) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]int64{}
-	for name, metrics := range collect(t, reader) {
-		switch data := metrics.Data.(type) {
-		case metricdata.Gauge[int64]:
-			got[name] = data.DataPoints[0].Value
-		case metricdata.Gauge[float64]:
-			got[name] = int64(data.DataPoints[0].Value) / 3600
-		default:
-			t.Errorf("%s is a %T", name, data)
-		}
-	}
+	got := gauges(t, reader)
 	if of.asked != 1 {
 		t.Errorf("one collection read the state %d times, so its metrics are from several moments", of.asked)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hoc-analytics/coordaudit/auditwitness"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
@@ -161,16 +162,16 @@ func TestRestoredLogIsIncident(t *testing.T) {
 func mustStop(t *testing.T, r *trail, config auditwitness.Config, add int, want ...error) {
 	t.Helper()
 	r.persist(t, add)
-	lines := &logs{}
-	config.Logger = lines.logger()
+	lines := &fixture.Log{}
+	config.Logger = lines.Logger()
 	err := r.sealer(t, r.exporter(t, config)).Run(t.Context())
 	for _, kind := range want {
 		if !errors.Is(err, kind) {
 			t.Errorf("%v, want %v", err, kind)
 		}
 	}
-	if lines.count("coordination_audit_witness_incident") != 1 {
-		t.Errorf("no event: %s", lines.text.String())
+	if len(lines.Events(t, "coordination_audit_witness_incident")) != 1 {
+		t.Errorf("no event: %s", lines.String())
 	}
 	if last, err := sealer.Directory(r.dir).Last(t.Context()); err != nil || last != nil {
 		t.Errorf("exported %q, %v", last, err)

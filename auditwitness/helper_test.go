@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -319,26 +318,5 @@ func (r *trail) restore(tb testing.TB, records int) {
 	r.superuser(tb, "SELECT setval('coordination_audit_records_seq_seq', "+n+")")
 	r.dir = filepath.Join(tb.TempDir(), "other checkpoints") // the exported copies are gone, too
 }
-
-// logs collects log lines.
-type logs struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (l *logs) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(line)
-}
-
-func (l *logs) count(event string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), event)
-}
-
-func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 func logsOf(k key) []note.Verifier { return []note.Verifier{k.verifier} }

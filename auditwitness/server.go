@@ -17,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
 
@@ -287,7 +288,9 @@ func (s *Server) lastCheckpoint(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	signed, err := s.state.read(r.PathValue("log"))
 	if err == nil && signed != nil {
-		err = syncDir(s.config.Dir) // a put may have failed after its rename
+		if err = (durable.OS{}).SyncDir(s.config.Dir); err != nil { // a put may have failed after its rename
+			err = fmt.Errorf("syncing the directory of the state: %w", err)
+		}
 	}
 	s.mu.Unlock()
 	if err != nil {

@@ -9,18 +9,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
 
 const (
-	stateSuffix      = ".checkpoint"
-	unfinishedSuffix = ".unfinished"
-	lockName         = "lock"
+	stateSuffix = ".checkpoint"
+	lockName    = "lock"
 )
 
 // state keeps the last cosigned checkpoint of each log in a file. The file is the truth: it
@@ -52,7 +51,7 @@ func (s *state) close() error { return s.release() }
 
 // sweep removes what a crash left unfinished.
 func (s *state) sweep() error {
-	left, err := filepath.Glob(filepath.Join(s.dir, "*"+unfinishedSuffix))
+	left, err := filepath.Glob(filepath.Join(s.dir, "*"+durable.Unfinished))
 	for _, path := range left {
 		err = errors.Join(err, os.Remove(path))
 	}
@@ -109,40 +108,12 @@ func (s *state) checkSize(found seal.Checkpoint, path string) error {
 // put makes a checkpoint the state of its log. It is durable when put returns nil. After an
 // error it may be stored, which is safe: the checkpoint is consistent with the one before.
 func (s *state) put(checkpoint seal.Checkpoint, signed []byte) error {
-	name := nameOf(checkpoint.Origin)
-	file, err := os.CreateTemp(s.dir, name+".*"+unfinishedSuffix)
-	if err != nil {
+	if err := durable.ReplaceFile(filepath.Join(s.dir, nameOf(checkpoint.Origin)+stateSuffix), signed); err != nil {
 		return fmt.Errorf("writing the state: %w", err)
-	}
-	_, err = file.Write(signed)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), filepath.Join(s.dir, name+stateSuffix))
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("writing the state: %w", err), os.Remove(file.Name()))
-	}
-	if err := syncDir(s.dir); err != nil {
-		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sizes[checkpoint.Origin] = checkpoint.Size
-	return nil
-}
-
-// syncDir makes new names in a directory durable. Windows has no such call.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	dir, err := os.Open(path)
-	if err == nil {
-		err = errors.Join(dir.Sync(), dir.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("syncing the directory of the state: %w", err)
-	}
 	return nil
 }
 

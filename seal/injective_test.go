@@ -3,10 +3,9 @@ package seal_test
 import (
 	"bytes"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
 
@@ -102,13 +101,7 @@ func checkPair(tb testing.TB, a, b seal.Row, bufA, bufB []byte) bool {
 // COORDAUDIT_LEAVES=1000000 runs a million pairs.
 func TestLeafIsInjective(t *testing.T) {
 	t.Parallel()
-	pairs := 20_000
-	if text := os.Getenv("COORDAUDIT_LEAVES"); text != "" {
-		var err error
-		if pairs, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	pairs := fixture.Size(t, "COORDAUDIT_LEAVES", 20_000)
 	random := rand.New(rand.NewPCG(1, 2))
 	bufA, bufB := make([]byte, 0, 4096), make([]byte, 0, 4096)
 	seen, checked := map[string]seal.Row{}, 0

@@ -1,8 +1,6 @@
 package sealer_test
 
 import (
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -15,13 +13,7 @@ import (
 // BenchmarkSealing seals, verifies and proves a trail of COORDAUDIT_SEALED records, 10,000 by
 // default. Run it with -benchtime 1x.
 func BenchmarkSealing(b *testing.B) {
-	records := 10_000
-	if text := os.Getenv("COORDAUDIT_SEALED"); text != "" {
-		var err error
-		if records, err = strconv.Atoi(text); err != nil {
-			b.Fatal(err)
-		}
-	}
+	records := fixture.Size(b, sealedVariable, 10_000)
 	s := newSealed(b)
 	s.seed(b, records)
 	perRecord := func(b *testing.B, work func()) {

@@ -2,7 +2,6 @@ package sealer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -46,10 +45,10 @@ func proveConsistency(ctx context.Context, pool *pgxpool.Pool, schema string, ep
 		return nil, err
 	}
 	proof, err := seal.ProveConsistency(oldSize, newSize, at.Root, tiles{ctx: ctx, conn: conn, epoch: epoch, size: newSize, tail: tail})
-	if errors.Is(err, seal.ErrTile) || errors.Is(err, errTileMissing) {
-		return nil, fmt.Errorf("the tiles are %w: run coordaudit verify: %w", ErrTampered, err)
+	if err != nil {
+		return nil, tilesFault(err)
 	}
-	return proof, err
+	return proof, nil
 }
 
 // signedAt returns the stored checkpoint of a size. There is none of size 0.

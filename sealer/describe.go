@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -47,8 +46,7 @@ func Describe(ctx context.Context, pool *pgxpool.Pool, schema string) (Descripti
 	if log != nil {
 		described.Size, described.Epoch, described.Root, described.MadeAt = log.Size, log.Epoch, log.Root, log.MadeAt
 		described.Unsealed = min(log.Unsealed, MaxUnsealed)
-		text, _, _ := strings.Cut(log.Note, "\n\n")
-		if checkpoint, err := seal.ParseCheckpointText(text + "\n"); err == nil {
+		if checkpoint, err := readText(log.Note); err == nil {
 			described.Origin = checkpoint.Origin
 		}
 	}

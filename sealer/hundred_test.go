@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/google/uuid"
@@ -15,16 +14,14 @@ import (
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
+const sealedVariable = "COORDAUDIT_SEALED"
+
 // A hundred random places of each kind of change are all found and named, and no other.
 // COORDAUDIT_SEALED=1000000 gives the number of records.
 func TestHundredOfHundredAreNamed(t *testing.T) {
 	t.Parallel()
-	records, places := 5000, 20
-	if text := os.Getenv("COORDAUDIT_SEALED"); text != "" {
-		var err error
-		if records, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
+	records, places := fixture.Size(t, sealedVariable, 5000), 20
+	if os.Getenv(sealedVariable) != "" {
 		places = 100
 	}
 	s := newSealed(t)

@@ -99,11 +99,8 @@ func (p *Prover) prove(ctx context.Context, id uuid.UUID) (seal.Proof, error) {
 	last := p.last
 	reader := tiles{ctx: ctx, conn: p.conn, epoch: last.Epoch, size: last.Size, tail: p.hashes}
 	path, err := seal.ProveInclusion(last.Size, index, last.Root, reader)
-	if errors.Is(err, seal.ErrTile) || errors.Is(err, errTileMissing) {
-		return seal.Proof{}, fmt.Errorf("the tiles are %w: run coordaudit verify: %w", ErrTampered, err)
-	}
 	if err != nil {
-		return seal.Proof{}, err
+		return seal.Proof{}, tilesFault(err)
 	}
 	return seal.Proof{Row: row, Index: index, Hashes: path, Checkpoint: []byte(last.Note)}, nil
 }

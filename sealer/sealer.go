@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/wait"
 )
 
 // Sealer seals one trail. It is safe for concurrent use.
@@ -87,7 +88,7 @@ func (s *Sealer) Run(ctx context.Context) error {
 			s.config.Logger.WarnContext(ctx, "coordination_audit_seal_failed", slog.String("error", err.Error()), slog.Duration("retry_in", delay))
 			delay = min(max(2*delay, time.Second), time.Minute)
 		}
-		if !sleep(ctx, delay) {
+		if !wait.For(ctx, delay) {
 			return nil
 		}
 	}
@@ -114,24 +115,9 @@ func (s *Sealer) runSession(ctx context.Context) error {
 			return err
 		}
 		s.finish(nil)
-		if !sleep(ctx, s.config.Interval-time.Since(started)) {
+		if !wait.For(ctx, s.config.Interval-time.Since(started)) {
 			return nil
 		}
-	}
-}
-
-// sleep waits, and reports whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

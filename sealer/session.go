@@ -9,6 +9,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/fence"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
+	"github.com/hoc-analytics/coordaudit/internal/wait"
 )
 
 // session seals on one connection that holds the lock. After any error it is ended, and the
@@ -74,7 +75,7 @@ func (n *session) lock(ctx context.Context) error {
 		if locked {
 			return nil
 		}
-		if !sleep(ctx, 50*time.Millisecond) {
+		if !wait.For(ctx, 50*time.Millisecond) {
 			return context.Cause(ctx)
 		}
 	}

@@ -40,3 +40,11 @@ func (t tiles) ReadTile(level int, index int64, width int) ([]seal.Hash, error) 
 	}
 	return hashes[:width], nil
 }
+
+// tilesFault says that the tiles were tampered with, if that is why nothing can be proved.
+func tilesFault(err error) error {
+	if errors.Is(err, seal.ErrTile) || errors.Is(err, errTileMissing) {
+		return fmt.Errorf("the tiles are %w: run coordaudit verify: %w", ErrTampered, err)
+	}
+	return err
+}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,13 +21,7 @@ import (
 func TestDetailsAreAsJSONBWrites(t *testing.T) {
 	t.Parallel()
 	const seed, batch = 1, 2000
-	inputs := 20_000
-	if text := os.Getenv("COORDAUDIT_DETAILS"); text != "" {
-		var err error
-		if inputs, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	inputs := fixture.Size(t, "COORDAUDIT_DETAILS", 20_000)
 	pool := testdb.New(t).Pool
 	createTryJSONB(t, pool)
 	random := randomDetails{rand: rand.New(rand.NewPCG(seed, seed))}

@@ -118,13 +118,18 @@ func (f *Follower) Prepared(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, f.fail(err)
 	}
-	found := make(map[string]string, len(rows))
+	return PreparedNames(rows), nil
+}
+
+// PreparedNames are the names of prepared transactions by virtual id.
+func PreparedNames(rows []dbgen.ListPreparedInsertingRow) map[string]string {
+	names := make(map[string]string, len(rows))
 	for _, row := range rows {
 		if row.Gid != nil {
-			found[row.Transaction] = *row.Gid
+			names[row.Transaction] = *row.Gid
 		}
 	}
-	return found, nil
+	return names
 }
 
 // Anchors returns the rows at some seqs.

@@ -93,3 +93,26 @@ func SyncAbove(d Disk, path string) error {
 	}
 	return nil
 }
+
+// Unfinished ends the names of files that [ReplaceFile] has not renamed yet. One that a killed
+// process left behind may be removed.
+const Unfinished = ".unfinished"
+
+// ReplaceFile gives a file new content by rename, so that it holds the old content or the new,
+// also after a crash. Only its owner may read it. It is durable when ReplaceFile returns nil.
+// After an error either content may be there.
+func ReplaceFile(path string, content []byte) error {
+	dir, name := filepath.Split(path)
+	file, err := os.CreateTemp(filepath.Clean(dir+"."), name+".*"+Unfinished)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return OS{}.SyncDir(filepath.Dir(path))
+}

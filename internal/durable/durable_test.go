@@ -120,3 +120,23 @@ func TestSyncFile(t *testing.T) {
 		t.Errorf("a failed sync: %v", err)
 	}
 }
+
+// A file is replaced as a whole, and nothing else is left in its directory.
+func TestReplaceFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	for _, content := range []string{"one", "another, which is longer", ""} {
+		if err := durable.ReplaceFile(path, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != content {
+			t.Errorf("%q, %v; want %q", got, err, content)
+		}
+	}
+	if err := durable.ReplaceFile(filepath.Join(path, "file"), nil); err == nil {
+		t.Error("a file takes the place of a directory")
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}

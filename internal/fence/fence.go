@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hoc-analytics/coordaudit/internal/wait"
 )
 
 // Source is a session that sees the transactions of its database.
@@ -80,7 +82,7 @@ func (f *Fence) Wait(ctx context.Context) (left map[string]int32, err error) {
 		if ended {
 			return open, nil
 		}
-		if !sleep(ctx, min(delay, max(shortestWait, f.Patience-time.Since(started)))) {
+		if !wait.For(ctx, min(delay, max(shortestWait, f.Patience-time.Since(started)))) {
 			return nil, context.Cause(ctx)
 		}
 		now, err := f.inserting(ctx)
@@ -218,16 +220,4 @@ func (f *Fence) Names(ctx context.Context, open map[string]int32) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// sleep reports whether the time has passed before the context ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

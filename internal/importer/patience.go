@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/wait"
 )
 
 func away(err error) bool {
@@ -59,7 +60,7 @@ func (f *fileImport) patiently(ctx context.Context, line int64, try func() error
 func (f *fileImport) await(ctx context.Context, giveUp time.Time, err error) error {
 	for delay := 100 * time.Millisecond; ; delay = min(2*delay, 5*time.Second) {
 		rest := time.Until(giveUp)
-		if rest <= 0 || !sleep(ctx, min(delay, rest)) {
+		if rest <= 0 || !wait.For(ctx, min(delay, rest)) {
 			return err
 		}
 		if err = f.probe(ctx, giveUp); err == nil {
@@ -83,16 +84,4 @@ func (f *fileImport) probe(ctx context.Context, giveUp time.Time) error {
 		err = cause // err itself begins with what was tried
 	}
 	return err
-}
-
-// sleep reports whether it slept to the end.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

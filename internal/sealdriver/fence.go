@@ -49,11 +49,5 @@ func (c *Conn) Prepared(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, auditdriver.ReadFailure(ctx, err)
 	}
-	found := make(map[string]string, len(rows))
-	for _, row := range rows {
-		if row.Gid != nil {
-			found[row.Transaction] = *row.Gid
-		}
-	}
-	return found, nil
+	return auditdriver.PreparedNames(rows), nil
 }

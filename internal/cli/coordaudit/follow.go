@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/format"
@@ -59,12 +57,9 @@ func (c *followCommand) Run(ctx context.Context, p *cli.Program, db *database) e
 		return err
 	}
 	tried := fmt.Sprintf("following audit records for %s", q.Scope)
-	if err := db.check(tried); err != nil {
-		return err
-	}
-	store, err := coordaudit.Open(ctx, db.URL, coordaudit.Config{Logger: slog.New(slog.DiscardHandler), Retries: -1})
+	store, err := db.open(ctx, tried, 0) // no page has a time limit: it may wait for open transactions
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return err
 	}
 	defer store.Close()
 	f := follower{command: c, program: p, store: store, query: q, tried: tried}

@@ -11,8 +11,10 @@ import (
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 	"github.com/hoc-analytics/coordaudit/internal/events"
 	"github.com/hoc-analytics/coordaudit/internal/format"
+	"github.com/hoc-analytics/coordaudit/internal/wait"
 )
 
 // follower prints pages, and keeps the place in the cursor's file.
@@ -59,7 +61,7 @@ func (f *follower) run(ctx context.Context) error {
 		if f.command.Once {
 			return nil
 		}
-		rest(ctx, f.command.Poll)
+		wait.For(ctx, f.command.Poll)
 	}
 	return nil
 }
@@ -84,7 +86,7 @@ func (f *follower) deliver(page audit.FollowPage) error {
 	if f.command.Cursor == "" || page.Cursor == f.saved {
 		return nil
 	}
-	if err := replaceFile(f.command.Cursor, []byte(string(page.Cursor)+"\n")); err != nil {
+	if err := durable.ReplaceFile(f.command.Cursor, []byte(string(page.Cursor)+"\n")); err != nil {
 		return &cli.ShownError{Tried: f.tried, Cause: fmt.Errorf("keeping the cursor: %w", err), Next: "make the directory of " + format.Printable(f.command.Cursor) + " writable; what was printed last comes again"}
 	}
 	f.saved = page.Cursor
@@ -143,7 +145,7 @@ func (f *follower) afterFailure(ctx context.Context, err error) error {
 		f.program.Warn("the database is away, trying again: %v", err)
 	}
 	f.failed = min(max(firstFollowRetry, 2*f.failed), lastFollowRetry)
-	rest(ctx, f.failed)
+	wait.For(ctx, f.failed)
 	return nil
 }
 
@@ -171,14 +173,5 @@ func (f *follower) sayBlocked(lag audit.FollowLag) {
 	case !f.blocked && time.Since(lag.BlockedSince) >= longBlocked*max(f.command.Patience, time.Second):
 		f.blocked = true
 		f.program.Warn("%s has been open since %s; its records come when it ends", strings.Join(lag.BlockedBy, ", "), format.Time(lag.BlockedSince))
-	}
-}
-
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
@@ -129,7 +130,7 @@ func (c *verifyTrailCommand) narrow(ctx context.Context, config *sealer.VerifyCo
 	if c.Resume == "" {
 		return nil
 	}
-	config.Save = func(progress []byte) error { return replaceFile(c.Resume, progress) }
+	config.Save = func(progress []byte) error { return durable.ReplaceFile(c.Resume, progress) }
 	config.Resume, err = os.ReadFile(c.Resume)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading the progress: %w", err)
@@ -146,20 +147,6 @@ func (c *verifyTrailCommand) stopped(tried string, err error) error {
 		shown.Next = "run the same command again, it goes on from " + audit.Printable(c.Resume)
 	}
 	return shown
-}
-
-// replaceFile replaces a file by rename, so that it holds the old content or the new.
-func replaceFile(path string, content []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(file.Name()) }() // it is gone if it was renamed
-	_, err = file.Write(content)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
 }
 
 // readCheckpoint reads a checkpoint from a file, or the last one of a directory.
