@@ -541,9 +541,35 @@ RETURNING
     seq,
     made_at;
 
--- Finds where the record of an id stands.
--- name: GetRecordSeq :one
-SELECT seq
+-- Reads the record of an id.
+-- name: GetRecordToProve :one
+SELECT
+    seq,
+    audit_id,
+    envelope_id,
+    envelope_class,
+    decision,
+    reason,
+    decision_timestamp,
+    created_at,
+    conflicting_envelope_id,
+    preempting_envelope_id,
+    active_envelopes_count,
+    tenant_id,
+    target_subsystem,
+    target_parameter,
+    counterpart_class,
+    reason_code,
+    policy_version,
+    actor,
+    caused_by,
+    corrects,
+    correlation_id,
+    trace_id,
+    span_id,
+    details,
+    source_id,
+    source_seq
 FROM coordination_audit_records
 WHERE audit_id = @audit_id;
 

@@ -67,6 +67,7 @@ func leavesOf(tile sealdriver.Tile) ([]leaf, error) {
 type place struct {
 	index int64
 	hash  seal.Hash
+	tile  []seal.Hash // all hashes of its tile
 }
 
 // placesOf returns the places of a record's leaf in the full tiles. The error matches
@@ -85,7 +86,7 @@ func placesOf(ctx context.Context, conn *sealdriver.Conn, epoch, seq int64) (pla
 		}
 		for i, at := range leaves {
 			if at == of {
-				places = append(places, place{index: tile.Index*tileWidth + int64(i), hash: tile.Hashes[i]})
+				places = append(places, place{index: tile.Index*tileWidth + int64(i), hash: tile.Hashes[i], tile: tile.Hashes})
 			}
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
@@ -35,6 +34,7 @@ type Prover struct {
 	last   *sealdriver.Checkpoint
 	tail   []leaf
 	hashes []seal.Hash // of the tail
+	kept   keptTiles
 }
 
 // OpenProver connects, and takes the last stored checkpoint. Close the Prover. The error
@@ -45,7 +45,7 @@ func OpenProver(ctx context.Context, pool *pgxpool.Pool, schema string) (*Prover
 	if err != nil {
 		return nil, err
 	}
-	p := &Prover{conn: conn}
+	p := &Prover{conn: conn, kept: keptTiles{hashes: map[tileAt][]seal.Hash{}}}
 	if err := p.load(ctx); err != nil {
 		p.Close(ctx)
 		return nil, err
@@ -80,11 +80,12 @@ func (p *Prover) Prove(ctx context.Context, id uuid.UUID) (seal.Proof, error) {
 }
 
 func (p *Prover) prove(ctx context.Context, id uuid.UUID) (seal.Proof, error) {
-	seq, err := p.conn.RecordSeq(ctx, id)
+	values, err := p.conn.Record(ctx, id)
 	if err != nil {
 		return seal.Proof{}, err
 	}
-	row, err := readRow(ctx, p.conn, seq, id)
+	row := seal.Row{Kind: seal.Record, Version: seal.LeafVersion, Values: values}
+	seq, err := row.Seq()
 	if err != nil {
 		return seal.Proof{}, err
 	}
@@ -97,30 +98,12 @@ func (p *Prover) prove(ctx context.Context, id uuid.UUID) (seal.Proof, error) {
 		return seal.Proof{}, err
 	}
 	last := p.last
-	reader := tiles{ctx: ctx, conn: p.conn, epoch: last.Epoch, size: last.Size, tail: p.hashes}
+	reader := tiles{ctx: ctx, conn: p.conn, epoch: last.Epoch, size: last.Size, tail: p.hashes, kept: &p.kept}
 	path, err := seal.ProveInclusion(last.Size, index, last.Root, reader)
 	if err != nil {
 		return seal.Proof{}, tilesFault(err)
 	}
 	return seal.Proof{Row: row, Index: index, Hashes: path, Checkpoint: []byte(last.Note)}, nil
-}
-
-// readRow copies the values of a record.
-func readRow(ctx context.Context, conn *sealdriver.Conn, seq int64, id uuid.UUID) (row seal.Row, err error) {
-	row = seal.Row{Kind: seal.Record, Version: seal.LeafVersion}
-	err = conn.LateRows(ctx, completeness.SetOf(seq), func(values [][]byte) error {
-		if idOf(values) != id {
-			return nil // another row with the same seq
-		}
-		for _, value := range values {
-			if value != nil {
-				value = append([]byte{}, value...)
-			}
-			row.Values = append(row.Values, value)
-		}
-		return nil
-	})
-	return row, err
 }
 
 // findLeaf finds the place of a record with a hash.
@@ -141,6 +124,7 @@ func (p *Prover) findLeaf(ctx context.Context, seq int64, hash seal.Hash) (int64
 	}
 	for _, at := range places {
 		if at.hash == hash {
+			p.kept.put(tileAt{index: at.index / tileWidth}, at.tile)
 			return at.index, nil
 		}
 	}

@@ -379,22 +379,104 @@ func (q *Queries) GetOpenedEpoch(ctx context.Context, db DBTX) (GetOpenedEpochRo
 	return i, err
 }
 
-const GetRecordSeq = `-- name: GetRecordSeq :one
-SELECT seq
+const GetRecordToProve = `-- name: GetRecordToProve :one
+SELECT
+    seq,
+    audit_id,
+    envelope_id,
+    envelope_class,
+    decision,
+    reason,
+    decision_timestamp,
+    created_at,
+    conflicting_envelope_id,
+    preempting_envelope_id,
+    active_envelopes_count,
+    tenant_id,
+    target_subsystem,
+    target_parameter,
+    counterpart_class,
+    reason_code,
+    policy_version,
+    actor,
+    caused_by,
+    corrects,
+    correlation_id,
+    trace_id,
+    span_id,
+    details,
+    source_id,
+    source_seq
 FROM coordination_audit_records
 WHERE audit_id = $1
 `
 
-type GetRecordSeqParams struct {
+type GetRecordToProveParams struct {
 	AuditID pgtype.UUID
 }
 
-// Finds where the record of an id stands.
-func (q *Queries) GetRecordSeq(ctx context.Context, db DBTX, arg GetRecordSeqParams) (int64, error) {
-	row := db.QueryRow(ctx, GetRecordSeq, arg.AuditID)
-	var seq int64
-	err := row.Scan(&seq)
-	return seq, err
+type GetRecordToProveRow struct {
+	Seq                   int64
+	AuditID               pgtype.UUID
+	EnvelopeID            string
+	EnvelopeClass         audit.EnvelopeClass
+	Decision              audit.Decision
+	Reason                string
+	DecisionTimestamp     pgtype.Timestamptz
+	CreatedAt             pgtype.Timestamptz
+	ConflictingEnvelopeID *string
+	PreemptingEnvelopeID  *string
+	ActiveEnvelopesCount  int32
+	TenantID              *string
+	TargetSubsystem       *string
+	TargetParameter       *string
+	CounterpartClass      *audit.EnvelopeClass
+	ReasonCode            *string
+	PolicyVersion         *string
+	Actor                 *string
+	CausedBy              pgtype.UUID
+	Corrects              pgtype.UUID
+	CorrelationID         *string
+	TraceID               bytea.Bytes
+	SpanID                bytea.Bytes
+	Details               []byte
+	SourceID              pgtype.UUID
+	SourceSeq             *int64
+}
+
+// Reads the record of an id.
+func (q *Queries) GetRecordToProve(ctx context.Context, db DBTX, arg GetRecordToProveParams) (GetRecordToProveRow, error) {
+	row := db.QueryRow(ctx, GetRecordToProve, arg.AuditID)
+	var i GetRecordToProveRow
+	err := row.Scan(
+		&i.Seq,
+		&i.AuditID,
+		&i.EnvelopeID,
+		&i.EnvelopeClass,
+		&i.Decision,
+		&i.Reason,
+		&i.DecisionTimestamp,
+		&i.CreatedAt,
+		&i.ConflictingEnvelopeID,
+		&i.PreemptingEnvelopeID,
+		&i.ActiveEnvelopesCount,
+		&i.TenantID,
+		&i.TargetSubsystem,
+		&i.TargetParameter,
+		&i.CounterpartClass,
+		&i.ReasonCode,
+		&i.PolicyVersion,
+		&i.Actor,
+		&i.CausedBy,
+		&i.Corrects,
+		&i.CorrelationID,
+		&i.TraceID,
+		&i.SpanID,
+		&i.Details,
+		&i.SourceID,
+		&i.SourceSeq,
+	)
+	return i, err
 }
 
 const GetSequencePositions = `-- name: GetSequencePositions :one

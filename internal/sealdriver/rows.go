@@ -1,13 +1,12 @@
 package sealdriver
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
@@ -43,7 +42,11 @@ func rowsOf(kind seal.Kind) string {
 // stream bypasses the generated code, which would decode each value and take NULL and the
 // empty text for one.
 func (c *Conn) stream(ctx context.Context, sql string, each func(values [][]byte) error, args ...any) error {
-	options := []any{pgx.QueryExecModeDescribeExec, pgx.QueryResultFormats{pgx.BinaryFormatCode}}
+	return c.streamIn(ctx, pgx.QueryExecModeDescribeExec, sql, each, args...)
+}
+
+func (c *Conn) streamIn(ctx context.Context, mode pgx.QueryExecMode, sql string, each func(values [][]byte) error, args ...any) error {
+	options := []any{mode, pgx.QueryResultFormats{pgx.BinaryFormatCode}}
 	rows, err := c.conn.Query(ctx, c.place.SQL(sql), append(options, args...)...)
 	if err != nil {
 		return auditdriver.ReadFailure(ctx, err)
@@ -63,16 +66,25 @@ func (c *Conn) NextRecord(ctx context.Context, after, through int64) (int64, err
 	return seq, auditdriver.ReadFailure(ctx, err)
 }
 
-// RecordSeq returns the seq of a record.
-func (c *Conn) RecordSeq(ctx context.Context, id uuid.UUID) (int64, error) {
-	seq, err := c.queries.GetRecordSeq(ctx, c.db, dbgen.GetRecordSeqParams{AuditID: pgtype.UUID{Bytes: id, Valid: true}})
-	if errors.Is(err, pgx.ErrNoRows) {
+// Record returns the values of the record of an id, in the order of the leaf's columns. The
+// error matches [audit.ErrNotFound].
+func (c *Conn) Record(ctx context.Context, id uuid.UUID) (copied [][]byte, err error) {
+	mode := c.conn.Config().DefaultQueryExecMode
+	if mode != pgx.QueryExecModeCacheStatement { // the others but this one return texts
+		mode = pgx.QueryExecModeDescribeExec
+	}
+	err = c.streamIn(ctx, mode, dbgen.GetRecordToProve, func(values [][]byte) error {
+		copied = make([][]byte, len(values))
+		for i, value := range values {
+			copied[i] = bytes.Clone(value) // NULL stays nil, and the empty text is not nil
+		}
+		return nil
+	}, id.String())
+	if err == nil && copied == nil {
 		err = audit.ErrNotFound
-	} else {
-		err = auditdriver.ReadFailure(ctx, err)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("looking for record %s: %w", id, err)
+		return nil, fmt.Errorf("looking for record %s: %w", id, err)
 	}
-	return seq, nil
+	return copied, nil
 }
