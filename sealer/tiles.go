@@ -17,7 +17,7 @@ type tiles struct {
 	conn  *sealdriver.Conn
 	epoch int64
 	size  int64
-	tail  []seal.Hash // the leaves after the last full tile
+	tail  []seal.Hash // the leaves after the last full tile, none if that tile is full by now
 	kept  *keptTiles  // nil keeps none
 }
 
@@ -76,7 +76,7 @@ func (t tiles) ReadTile(level int, index int64, width int) ([]seal.Hash, error) 
 }
 
 func (t tiles) read(at tileAt, width int) ([]seal.Hash, error) {
-	if at.level == 0 && at.index == t.size/tileWidth {
+	if at.level == 0 && at.index == t.size/tileWidth && len(t.tail) > 0 {
 		return t.tail, nil
 	}
 	hashes, err := t.conn.TileHashes(t.ctx, t.epoch, at.level, at.index)
