@@ -1,6 +1,6 @@
 # The targets of a contributor. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix soak seal-soak suppression generate api verify lint fmt release-test bench bench-compare bench-check profile mutate seed postgres clean
+.PHONY: help demo test test-matrix soak seal-soak suppression generate api verify lint fmt release-test bench bench-compare bench-sealing bench-check profile mutate seed postgres clean
 
 # Modules of their own, so that their dependencies stay out of the module graphs of importers.
 MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod auditotel/go.mod auditwitness/go.mod bench/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
@@ -70,6 +70,9 @@ FORCE:
 
 bench-compare: postgres bin/bench ## measure against database/sql, GORM and River, and write docs/benchmarks-compare.md; COMPARE='--records 0,1000000'
 	bin/bench compare $(COMPARE)
+
+bench-sealing: postgres bin/bench ## measure sealing and following, and write docs/benchmarks-sealing.md; SEALING='--records 1000000,20000000'
+	bin/bench sealing $(SEALING)
 
 bench-check: postgres bin/bench ## compare the ratios that matter with bench/ratios.json; run it alone on the machine
 	bin/bench check $(CHECK)

@@ -120,6 +120,7 @@ func (f *following) all(ctx context.Context, yield func(audit.Followed, error) b
 		return err
 	}
 	for ctx.Err() == nil {
+		begun := time.Now()
 		page, err := read(f.store, func() (*follow.Page, error) { return machine.Look(ctx, state) })
 		if err != nil {
 			if err := f.afterFailure(ctx, err, state); err != nil {
@@ -134,7 +135,7 @@ func (f *following) all(ctx context.Context, yield func(audit.Followed, error) b
 		state = &page.After
 		f.report(ctx, page.Lag)
 		if !page.More {
-			wait.For(ctx, f.poll)
+			wait.For(ctx, f.poll-min(time.Since(begun), f.poll/2))
 		}
 	}
 	return nil

@@ -69,6 +69,42 @@ func TestFollowStarts(t *testing.T) {
 	}
 }
 
+// A transaction that is open when following begins at a time or now may hold a record below the
+// place where it begins. That record comes when it is committed.
+func TestFollowStartsBesideOpenTransaction(t *testing.T) {
+	t.Parallel()
+	tr := newTrail(t)
+	tr.persist(t, 2)
+	tx := tr.begin(t)
+	late := tr.persistTx(t, tx, fixture.NewRecord())
+	tr.persist(t, 2)
+	fixture.EventuallyTrue(t, tr.pool, time.Minute, "SELECT clock_timestamp() > max(created_at) FROM coordination_audit_records")
+	var since time.Time
+	if err := tr.pool.QueryRow(t.Context(), "SELECT clock_timestamp()").Scan(&since); err != nil {
+		t.Fatal(err)
+	}
+	from := func(start audit.Start) *reader {
+		query := impatient()
+		query.From = start
+		r := tr.reader(query)
+		r.read(t)
+		return r
+	}
+	inFuture, now := from(audit.FromTime(since.Add(time.Hour))), from(audit.FromNow())
+	recent := tr.persist(t, 2)
+	inPast := from(audit.FromTime(since))
+	wantIDs(t, inPast.got, recent...)
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantIDs(t, inPast.read(t), late)
+	wantLate(t, inPast.got[2:], true, false)
+	inFuture.read(t)
+	wantIDs(t, inFuture.got, slices.Concat([]audit.Record{late}, recent)...)
+	now.read(t)
+	wantIDs(t, now.got[max(0, len(now.got)-2):], recent...) // it may have the late one as well
+}
+
 // An empty trail is followed from its first record on, with any start.
 func TestFollowEmptyTrail(t *testing.T) {
 	t.Parallel()

@@ -92,8 +92,9 @@ type FollowQuery struct {
 	// [DefaultPageSize] for a page, and to MaxPageSize where no page is asked for.
 	Limit int
 
-	// PollInterval is how long following waits before it looks again for new records. Paged
-	// calls ignore it. Defaults to [DefaultPollInterval].
+	// PollInterval is the time between the starts of two looks for new records. At least half
+	// of it is a rest, however long a look and the consumer take. Paged calls ignore it.
+	// Defaults to [DefaultPollInterval].
 	PollInterval time.Duration
 
 	// Patience is how long following waits for transactions that may have stored a record

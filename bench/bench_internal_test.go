@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,25 @@ func onSite(t *testing.T, records int, work func(s *site)) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+func TestQuickRunMeasuresSealing(t *testing.T) {
+	t.Parallel()
+	out := t.TempDir()
+	var log bytes.Buffer
+	command := sealingCommand{Quick: true, Out: out}
+	if err := command.Run(t.Context(), &log); err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	text, err := os.ReadFile(filepath.Join(out, "docs", "benchmarks-sealing.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wanted := range []string{"| 2,000 | ", "| insert, 16 callers | " + oneSealer + " | ", "| batch of 1000 | " + followersName(2) + " | ", "| delivered to a follower"} {
+		if !bytes.Contains(text, []byte(wanted)) {
+			t.Errorf("the page lacks %q:\n%s", wanted, text)
+		}
 	}
 }
 

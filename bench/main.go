@@ -2,6 +2,7 @@
 // PostgreSQL that keeps what it commits.
 //
 //	bench compare    measure all contenders; write docs/benchmarks-compare.md, bench/ratios.json and raw turns
+//	bench sealing    measure sealing and following; write docs/benchmarks-sealing.md
 //	bench check      compare the ratios that matter with the committed ones
 //	bench table      write docs/benchmarks-compare.md and bench/ratios.json again from the raw turns
 //	bench profile    profile the CPU and the allocations of one path of coordaudit
@@ -23,6 +24,7 @@ import (
 
 type commandLine struct {
 	Compare compareCommand `cmd:"" help:"Measure every contender; write docs/benchmarks-compare.md, bench/ratios.json and raw turns."`
+	Sealing sealingCommand `cmd:"" help:"Measure sealing and following; write docs/benchmarks-sealing.md."`
 	Check   checkCommand   `cmd:"" help:"Compare the ratios that matter with the committed ones."`
 	Table   tableCommand   `cmd:"" help:"Write docs/benchmarks-compare.md and bench/ratios.json again from the raw turns."`
 	Profile profileCommand `cmd:"" help:"Write CPU and allocation profiles of one path of coordaudit."`

@@ -75,13 +75,15 @@ func (f *Follower) fail(err error) error {
 	return err
 }
 
+// planned is for statements whose plan depends on their values. The others are prepared where
+// the pool's mode allows it, because planning them costs more than running them.
 func (f *Follower) planned() dbgen.DBTX {
 	return planned{DBTX: f.on, mode: f.driver.plannedMode}
 }
 
 // Facts reads the facts for a follower at a place, and the rows at another seq.
 func (f *Follower) Facts(ctx context.Context, at SeqID, anchor int64) (FollowFacts, error) {
-	row, err := f.driver.queries.DescribeFollowing(ctx, f.planned(), dbgen.DescribeFollowingParams{
+	row, err := f.driver.queries.DescribeFollowing(ctx, f.on, dbgen.DescribeFollowingParams{
 		Seq: at.Seq, AuditID: toPG(at.AuditID), Anchor: anchor,
 	})
 	if err != nil {
@@ -101,7 +103,7 @@ func (f *Follower) Facts(ctx context.Context, at SeqID, anchor int64) (FollowFac
 // Inserting lists the transactions that may have inserted a record which is not committed
 // yet, by virtual id. The process id is 0 for a prepared transaction.
 func (f *Follower) Inserting(ctx context.Context) (map[string]int32, error) {
-	rows, err := f.driver.queries.ListInsertingRecords(ctx, f.planned())
+	rows, err := f.driver.queries.ListInsertingRecords(ctx, f.on)
 	if err != nil {
 		return nil, f.fail(err)
 	}

@@ -106,7 +106,7 @@ func (l *look) readFresh(ctx context.Context, on *auditdriver.Follower, page *Pa
 // plan that sorts all rows of a window costs little, and by larger ones as long as few rows
 // match.
 func (l *look) fresh(ctx context.Context, on *auditdriver.Follower, size int) (recs []audit.Record, err error) {
-	after, window := l.state.place, int64(4*size)
+	after, window := l.state.place, int64(size)
 	for {
 		through := l.state.fence
 		if through-after.Seq > window {
