@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -176,4 +177,79 @@ func (l *faultList) source(origin Origin) {
 	case origin.SourceSeq < 0:
 		l.add(fieldSourceSeq, "must be at least 1")
 	}
+}
+
+// InfinitePast and InfiniteFuture stand for PostgreSQL's '-infinity' and 'infinity',
+// which a [time.Time] cannot hold. They are the microsecond before the earliest and the
+// one after the latest finite time that PostgreSQL can store. So every finite time lies
+// between them, and none can be mistaken for them.
+//
+// No record that this package validates has such a time. A row that was adopted or
+// inserted by hand may have one, and reading returns it.
+func InfinitePast() time.Time {
+	return time.Date(-4713, time.November, 23, 23, 59, 59, 999_999_000, time.UTC)
+}
+
+// InfiniteFuture stands for 'infinity'. See [InfinitePast].
+func InfiniteFuture() time.Time { return time.Date(294277, time.January, 1, 0, 0, 0, 0, time.UTC) }
+
+// IsInfinite reports whether a time that was read stands for one of PostgreSQL's
+// infinities.
+func IsInfinite(at time.Time) bool {
+	return !at.After(InfinitePast()) || !at.Before(InfiniteFuture())
+}
+
+// FormatTime writes a time as the JSON form of a record does. It is RFC 3339 in UTC and
+// always has microseconds, so equal times are equal texts. Infinite times are
+// "-infinity" and "infinity", as PostgreSQL writes them. A year after 9999 has as many
+// digits as it needs, and a year before 0 has a sign.
+func FormatTime(at time.Time) string {
+	switch {
+	case !at.After(InfinitePast()):
+		return "-infinity"
+	case !at.Before(InfiniteFuture()):
+		return "infinity"
+	default:
+		return at.UTC().Format("2006-01-02T15:04:05.000000Z07:00")
+	}
+}
+
+// Printable returns a text that is safe in a log line or on a terminal. It escapes the
+// characters that do not print as a Go string literal does. So no value can begin a new
+// line, move the cursor or change the reading direction. The result is for people: it
+// does not distinguish a backslash from an escape.
+//
+// The errors of this module show values in this form, or quoted.
+func Printable(text string) string {
+	if isPrintable(text) {
+		return text
+	}
+	var out strings.Builder
+	for i, r := range text {
+		if r == utf8.RuneError {
+			if _, size := utf8.DecodeRuneInString(text[i:]); size == 1 {
+				out.WriteString(`\x` + strconv.FormatUint(uint64(text[i]), 16))
+				continue
+			}
+		}
+		if strconv.IsPrint(r) {
+			out.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRune(r)
+		out.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return out.String()
+}
+
+func isPrintable(text string) bool {
+	if !utf8.ValidString(text) {
+		return false
+	}
+	for _, r := range text {
+		if !strconv.IsPrint(r) {
+			return false
+		}
+	}
+	return true
 }

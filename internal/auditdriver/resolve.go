@@ -3,9 +3,12 @@ package auditdriver
 import (
 	"context"
 	"errors"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
@@ -138,4 +141,114 @@ func (d *Driver) lookUpEach(ctx context.Context, db located, ids []pgtype.UUID) 
 		}
 	}
 	return stored, nil
+}
+
+// plainError is an error of this package. Its text holds no values, so it is safe to log.
+type plainError string
+
+// Error implements error.
+func (e plainError) Error() string { return string(e) }
+
+const (
+	// errAnsweredLate: a cancel request ends a commit's wait for its standby, and the commit
+	// then answers with success.
+	errAnsweredLate plainError = "the answer came after the time was up and a cancel request was sent, which may have ended the commit's wait for a standby"
+
+	errNotReplicated plainError = "the commit's wait for a standby was cancelled, so it may not be replicated"
+)
+
+// ownConn is a connection of the pool on which each statement is its own transaction. A
+// nil *ownConn stands for a caller's transaction, whose commit is the caller's.
+type ownConn struct {
+	conn    *pgxpool.Conn
+	driver  *Driver
+	session *session
+	bound   context.Context //nolint:containedctx // only its end is checked; the statements run without it
+}
+
+// acknowledged is called directly after a statement's success. It returns nil if the
+// success rests on a commit that was not cancelled: no cancel request of ours was on its
+// way when the answer came, and the server did not warn that another one ended the commit's
+// wait for a standby.
+func (c *ownConn) acknowledged() error {
+	switch {
+	case c == nil:
+		return nil
+	case c.session.unreplicated.Load():
+		return errNotReplicated
+	case c.bound.Err() != nil:
+		return errAnsweredLate
+	}
+	c.driver.lastAcknowledged.Store(time.Now().UnixMicro())
+	return nil
+}
+
+// committedUnder is [ownConn.acknowledged] for a statement that returned the settings it
+// was carried out under. Whoever used the connection before may have changed them. If they
+// hide the warning of a cancelled wait, its absence proves nothing, and a second commit
+// that would show the warning decides.
+func (d *Driver) committedUnder(ctx context.Context, db located, found string) error {
+	if db.own == nil {
+		return nil
+	}
+	if err := db.own.acknowledged(); err != nil {
+		return err
+	}
+	s := db.own.session
+	messages, commit, _ := strings.Cut(found, "/")
+	if s.settings.clientMinMessages != messages || s.settings.synchronousCommit != commit {
+		s.settings.clientMinMessages, s.settings.synchronousCommit = messages, commit
+		d.observe(ctx, s)
+	}
+	if s.listens && s.settings.hideWarnings() {
+		return d.confirm(ctx, db)
+	}
+	return nil
+}
+
+// unconfirmedError says that a record is stored but may be less durable than a fresh
+// commit.
+type unconfirmedError struct{ cause error }
+
+// Error names the cause.
+func (e *unconfirmedError) Error() string {
+	return "confirming that the stored record is durable: " + describe(e.cause)
+}
+
+// Unwrap returns the cause.
+func (e *unconfirmedError) Unwrap() error { return e.cause }
+
+// confirm makes what was found in the database as durable as a fresh commit. A row that is
+// visible may come from a session whose wait for a standby was ended, or that does not wait
+// at all. In a caller's transaction, the caller's commit does the waiting.
+func (d *Driver) confirm(ctx context.Context, db located) error {
+	if db.own == nil {
+		_, err := d.queries.ConfirmDurable(ctx, db)
+		return err
+	}
+	// Both statements are one transaction, so the server's warning is shown.
+	_, err := db.own.conn.Exec(ctx, "SET LOCAL client_min_messages = warning; "+dbgen.ConfirmDurable)
+	if err == nil {
+		err = db.own.acknowledged()
+	}
+	if err != nil {
+		return &unconfirmedError{err}
+	}
+	return nil
+}
+
+// unconfirmed is the failure of [Driver.confirm] outside a caller's transaction. The record
+// stays in doubt, regardless of the server's answer to the confirming statement.
+func unconfirmed(ctx context.Context, err *unconfirmedError) error {
+	state := sqlState(err)
+	failure := &StatementError{
+		Kind:      audit.ErrOutcomeUnknown,
+		SQLState:  state,
+		Retryable: state == "" || retryable(state),
+		cause:     withEnd(ctx, err),
+	}
+	if state == stateInsufficientPrivilege {
+		failure.step = "grant this role EXECUTE on function pg_logical_emit_message(boolean, text, text)"
+	}
+	return failure
 }
