@@ -581,3 +581,94 @@ ORDER BY
     w.tenant_id COLLATE "C",
     w.target_subsystem COLLATE "C",
     w.target_parameter COLLATE "C";
+
+-- Lists who was preempted by whom, and how often, the most frequent first, as far as it can be part
+-- of a cycle: each of the two has lost to somebody and has won over somebody. Most envelopes of most
+-- trails do one of them only.
+-- name: ListPreemptionEdges :many
+WITH edges AS MATERIALIZED (
+    SELECT
+        coalesce(tenant_id, '') AS tenant_id,
+        envelope_id,
+        preempting_envelope_id,
+        count(*) AS preemptions
+    FROM coordination_audit_records
+    WHERE (@all_tenants::boolean OR coalesce(tenant_id, '') = @tenant_id::pg_catalog.text)
+        AND decision_timestamp >= @since::pg_catalog.timestamptz
+        AND decision_timestamp <= @last::pg_catalog.timestamptz
+        AND decision = 'PREEMPTED'
+        AND coalesce(preempting_envelope_id, '') NOT IN ('', envelope_id)
+    GROUP BY
+        coalesce(tenant_id, ''),
+        envelope_id,
+        preempting_envelope_id
+),
+ends AS (
+    SELECT
+        e.*,
+        e.envelope_id AS node,
+        true AS lost
+    FROM edges AS e
+    UNION ALL
+    SELECT
+        e.*,
+        e.preempting_envelope_id,
+        false
+    FROM edges AS e
+),
+marked AS (
+    SELECT
+        n.*,
+        bool_or(n.lost) OVER both_ends AND NOT bool_and(n.lost) OVER both_ends AS goes_on
+    FROM ends AS n
+    WINDOW both_ends AS (PARTITION BY n.tenant_id, n.node)
+)
+SELECT
+    m.tenant_id::pg_catalog.text AS tenant_id,
+    m.envelope_id::pg_catalog.text AS envelope_id,
+    m.preempting_envelope_id::pg_catalog.text AS preempting_envelope_id,
+    max(m.preemptions)::bigint AS preemptions
+FROM marked AS m
+GROUP BY
+    m.tenant_id,
+    m.envelope_id,
+    m.preempting_envelope_id
+HAVING bool_and(m.goes_on)
+ORDER BY
+    preemptions DESC,
+    m.tenant_id COLLATE "C",
+    m.envelope_id COLLATE "C",
+    m.preempting_envelope_id COLLATE "C"
+LIMIT @max_edges::integer;
+
+-- Lists the preemptions among some envelopes, by who was preempted by whom. It returns more pairs
+-- than the cycles of these envelopes have.
+-- name: ListPreemptionEvidence :many
+WITH preemptions AS MATERIALIZED (
+    SELECT
+        audit_id,
+        coalesce(tenant_id, '') AS tenant_id,
+        envelope_id,
+        preempting_envelope_id,
+        decision_timestamp,
+        seq
+    FROM coordination_audit_records
+    WHERE (@all_tenants::boolean OR coalesce(tenant_id, '') = @tenant_id::pg_catalog.text)
+        AND decision_timestamp >= @since::pg_catalog.timestamptz
+        AND decision_timestamp <= @last::pg_catalog.timestamptz
+        AND decision = 'PREEMPTED'
+        AND envelope_id = ANY (@envelope_ids::pg_catalog.text[])
+        AND preempting_envelope_id = ANY (@envelope_ids::pg_catalog.text[])
+)
+SELECT
+    p.tenant_id::pg_catalog.text AS tenant_id,
+    p.envelope_id::pg_catalog.text AS envelope_id,
+    p.preempting_envelope_id::pg_catalog.text AS preempting_envelope_id,
+    min(p.decision_timestamp)::pg_catalog.timestamptz AS first_seen,
+    max(p.decision_timestamp)::pg_catalog.timestamptz AS last_seen,
+    (array_agg(p.audit_id ORDER BY p.decision_timestamp DESC, p.seq DESC, p.audit_id DESC))[1:@max_evidence::integer]::pg_catalog.uuid[] AS evidence
+FROM preemptions AS p
+GROUP BY
+    p.tenant_id,
+    p.envelope_id,
+    p.preempting_envelope_id;

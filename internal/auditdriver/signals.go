@@ -2,11 +2,13 @@ package auditdriver
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/cycles"
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 )
 
@@ -15,7 +17,8 @@ func (d *Driver) Signals(ctx context.Context, q *audit.SignalQuery) (audit.Signa
 	found := signals{queries: d.queries, query: q, in: selectionOf(q.Scope, q.Window)}
 	found.Window = q.Window
 	err := d.readMoment(ctx,
-		found.rejectionRates, found.oscillations, found.friction, found.repeatedRejections, found.repeatedParameterRejections)
+		found.rejectionRates, found.oscillations, found.friction, found.repeatedRejections, found.repeatedParameterRejections,
+		found.preemptionCycles, found.preemptionEvidence)
 	if err != nil {
 		return audit.Signals{}, err
 	}
@@ -181,6 +184,73 @@ func (s *signals) repeatedParameterRejections(ctx context.Context, db dbgen.DBTX
 			Evidence:           audit.Evidence{AuditIDs: allFromPG(row.Evidence), Records: row.Rejections},
 			TopReasonCode:      audit.TopReasonCode{ReasonCode: row.TopReasonCode, Records: row.TopReasonCodeRecords},
 		})
+	}
+	return err
+}
+
+// preemptionCycles finds the cycles in all preemptions that can be part of one.
+func (s *signals) preemptionCycles(ctx context.Context, db dbgen.DBTX) error {
+	rows, err := s.queries.ListPreemptionEdges(ctx, db, dbgen.ListPreemptionEdgesParams{
+		AllTenants: s.in.AllTenants,
+		TenantID:   s.in.TenantID,
+		Since:      s.in.Since,
+		Last:       s.in.Last,
+		MaxEdges:   audit.MaxPreemptionEdges + 1,
+	})
+	if err != nil {
+		return err
+	}
+	more := len(rows) > audit.MaxPreemptionEdges
+	rows = rows[:min(len(rows), audit.MaxPreemptionEdges)]
+	edges := make([]cycles.Edge, len(rows))
+	for i, row := range rows {
+		edges[i] = cycles.Edge{Tenant: row.TenantID, Envelope: row.EnvelopeID, Preemptor: row.PreemptingEnvelopeID, Preemptions: row.Preemptions}
+	}
+	found, err := cycles.Find(ctx, edges, audit.MaxPreemptionCycles)
+	s.PreemptionCycles.Total, s.PreemptionCycles.AtLeast = found.Total, found.AtLeast || more
+	for _, c := range found.Heaviest {
+		cycle := audit.PreemptionCycle{TenantID: c.Tenant, Turns: c.Turns}
+		for i, envelope := range c.Envelopes {
+			cycle.Steps = append(cycle.Steps, audit.PreemptionStep{EnvelopeID: envelope, Preemptions: c.Counts[i]})
+		}
+		s.PreemptionCycles.Heaviest = append(s.PreemptionCycles.Heaviest, cycle)
+	}
+	return err
+}
+
+// preemptionEvidence reads the preemptions of the cycles that were found.
+func (s *signals) preemptionEvidence(ctx context.Context, db dbgen.DBTX) error {
+	if len(s.PreemptionCycles.Heaviest) == 0 {
+		return nil
+	}
+	var ids []string
+	for _, cycle := range s.PreemptionCycles.Heaviest {
+		for _, step := range cycle.Steps {
+			ids = append(ids, step.EnvelopeID)
+		}
+	}
+	slices.Sort(ids)
+	rows, err := s.queries.ListPreemptionEvidence(ctx, db, dbgen.ListPreemptionEvidenceParams{
+		AllTenants:  s.in.AllTenants,
+		TenantID:    s.in.TenantID,
+		Since:       s.in.Since,
+		Last:        s.in.Last,
+		EnvelopeIDs: slices.Compact(ids),
+		MaxEvidence: int32(s.query.MaxEvidence),
+	})
+	type pair struct{ tenant, envelope, preemptor string }
+	of := make(map[pair]*dbgen.ListPreemptionEvidenceRow, len(rows))
+	for i, row := range rows {
+		of[pair{row.TenantID, row.EnvelopeID, row.PreemptingEnvelopeID}] = &rows[i]
+	}
+	for _, cycle := range s.PreemptionCycles.Heaviest {
+		for i := range cycle.Steps {
+			step, next := &cycle.Steps[i], cycle.Steps[(i+1)%len(cycle.Steps)]
+			if row := of[pair{cycle.TenantID, step.EnvelopeID, next.EnvelopeID}]; row != nil {
+				step.FirstSeen, step.LastSeen = fromPGTime(row.FirstSeen), fromPGTime(row.LastSeen)
+				step.Evidence = audit.Evidence{AuditIDs: allFromPG(row.Evidence), Records: step.Preemptions}
+			}
+		}
 	}
 	return err
 }

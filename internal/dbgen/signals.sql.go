@@ -453,6 +453,197 @@ func (q *Queries) ListOscillations(ctx context.Context, db DBTX, arg ListOscilla
 	return items, nil
 }
 
+const ListPreemptionEdges = `-- name: ListPreemptionEdges :many
+WITH edges AS MATERIALIZED (
+    SELECT
+        coalesce(tenant_id, '') AS tenant_id,
+        envelope_id,
+        preempting_envelope_id,
+        count(*) AS preemptions
+    FROM coordination_audit_records
+    WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
+        AND decision_timestamp >= $4::pg_catalog.timestamptz
+        AND decision_timestamp <= $5::pg_catalog.timestamptz
+        AND decision = 'PREEMPTED'
+        AND coalesce(preempting_envelope_id, '') NOT IN ('', envelope_id)
+    GROUP BY
+        coalesce(tenant_id, ''),
+        envelope_id,
+        preempting_envelope_id
+),
+ends AS (
+    SELECT
+        e.tenant_id, e.envelope_id, e.preempting_envelope_id, e.preemptions,
+        e.envelope_id AS node,
+        true AS lost
+    FROM edges AS e
+    UNION ALL
+    SELECT
+        e.tenant_id, e.envelope_id, e.preempting_envelope_id, e.preemptions,
+        e.preempting_envelope_id,
+        false
+    FROM edges AS e
+),
+marked AS (
+    SELECT
+        n.tenant_id, n.envelope_id, n.preempting_envelope_id, n.preemptions, n.node, n.lost,
+        bool_or(n.lost) OVER both_ends AND NOT bool_and(n.lost) OVER both_ends AS goes_on
+    FROM ends AS n
+    WINDOW both_ends AS (PARTITION BY n.tenant_id, n.node)
+)
+SELECT
+    m.tenant_id::pg_catalog.text AS tenant_id,
+    m.envelope_id::pg_catalog.text AS envelope_id,
+    m.preempting_envelope_id::pg_catalog.text AS preempting_envelope_id,
+    max(m.preemptions)::bigint AS preemptions
+FROM marked AS m
+GROUP BY
+    m.tenant_id,
+    m.envelope_id,
+    m.preempting_envelope_id
+HAVING bool_and(m.goes_on)
+ORDER BY
+    preemptions DESC,
+    m.tenant_id COLLATE "C",
+    m.envelope_id COLLATE "C",
+    m.preempting_envelope_id COLLATE "C"
+LIMIT $1::integer
+`
+
+type ListPreemptionEdgesParams struct {
+	MaxEdges   int32
+	AllTenants bool
+	TenantID   string
+	Since      pgtype.Timestamptz
+	Last       pgtype.Timestamptz
+}
+
+type ListPreemptionEdgesRow struct {
+	TenantID             string
+	EnvelopeID           string
+	PreemptingEnvelopeID string
+	Preemptions          int64
+}
+
+// Lists who was preempted by whom, and how often, the most frequent first, as far as it can be part
+// of a cycle: each of the two has lost to somebody and has won over somebody. Most envelopes of most
+// trails do one of them only.
+func (q *Queries) ListPreemptionEdges(ctx context.Context, db DBTX, arg ListPreemptionEdgesParams) ([]ListPreemptionEdgesRow, error) {
+	rows, err := db.Query(ctx, ListPreemptionEdges,
+		arg.MaxEdges,
+		arg.AllTenants,
+		arg.TenantID,
+		arg.Since,
+		arg.Last,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListPreemptionEdgesRow{}
+	for rows.Next() {
+		var i ListPreemptionEdgesRow
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.EnvelopeID,
+			&i.PreemptingEnvelopeID,
+			&i.Preemptions,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListPreemptionEvidence = `-- name: ListPreemptionEvidence :many
+WITH preemptions AS MATERIALIZED (
+    SELECT
+        audit_id,
+        coalesce(tenant_id, '') AS tenant_id,
+        envelope_id,
+        preempting_envelope_id,
+        decision_timestamp,
+        seq
+    FROM coordination_audit_records
+    WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
+        AND decision_timestamp >= $4::pg_catalog.timestamptz
+        AND decision_timestamp <= $5::pg_catalog.timestamptz
+        AND decision = 'PREEMPTED'
+        AND envelope_id = ANY ($6::pg_catalog.text[])
+        AND preempting_envelope_id = ANY ($6::pg_catalog.text[])
+)
+SELECT
+    p.tenant_id::pg_catalog.text AS tenant_id,
+    p.envelope_id::pg_catalog.text AS envelope_id,
+    p.preempting_envelope_id::pg_catalog.text AS preempting_envelope_id,
+    min(p.decision_timestamp)::pg_catalog.timestamptz AS first_seen,
+    max(p.decision_timestamp)::pg_catalog.timestamptz AS last_seen,
+    (array_agg(p.audit_id ORDER BY p.decision_timestamp DESC, p.seq DESC, p.audit_id DESC))[1:$1::integer]::pg_catalog.uuid[] AS evidence
+FROM preemptions AS p
+GROUP BY
+    p.tenant_id,
+    p.envelope_id,
+    p.preempting_envelope_id
+`
+
+type ListPreemptionEvidenceParams struct {
+	MaxEvidence int32
+	AllTenants  bool
+	TenantID    string
+	Since       pgtype.Timestamptz
+	Last        pgtype.Timestamptz
+	EnvelopeIDs []string
+}
+
+type ListPreemptionEvidenceRow struct {
+	TenantID             string
+	EnvelopeID           string
+	PreemptingEnvelopeID string
+	FirstSeen            pgtype.Timestamptz
+	LastSeen             pgtype.Timestamptz
+	Evidence             []pgtype.UUID
+}
+
+// Lists the preemptions among some envelopes, by who was preempted by whom. It returns more pairs
+// than the cycles of these envelopes have.
+func (q *Queries) ListPreemptionEvidence(ctx context.Context, db DBTX, arg ListPreemptionEvidenceParams) ([]ListPreemptionEvidenceRow, error) {
+	rows, err := db.Query(ctx, ListPreemptionEvidence,
+		arg.MaxEvidence,
+		arg.AllTenants,
+		arg.TenantID,
+		arg.Since,
+		arg.Last,
+		arg.EnvelopeIDs,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListPreemptionEvidenceRow{}
+	for rows.Next() {
+		var i ListPreemptionEvidenceRow
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.EnvelopeID,
+			&i.PreemptingEnvelopeID,
+			&i.FirstSeen,
+			&i.LastSeen,
+			&i.Evidence,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListRejectionRates = `-- name: ListRejectionRates :many
 
 WITH selected AS MATERIALIZED (

@@ -274,6 +274,35 @@ func rejectionsCountPerTenant(t *testing.T, db frame.Database) {
 	}
 }
 
+// A cycle lies in one tenant and in the window. Who only loses, or only wins, is in none.
+func cyclesNameTheirPreemptions(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	recs := story(t, store,
+		preempts("a", "b"), preempts("b", "a"), preempts("b", "a"), // 0 to 2
+		preempts("b", "c"), preempts("c", "a"), preempts("a", "b"), // 3 to 5: a, b, c
+		preempts("c", "c"), preempts("a", "winner"), preempts("loser", "a"), rejects("b", "a"),
+		ofTenant("acme", preempts("x", "y")), preempts("y", "x"), // of two tenants
+		preempts("a", "b"), // 12: outside the window
+	)
+	step := func(id string, indexes ...int) audit.PreemptionStep {
+		return audit.PreemptionStep{
+			EnvelopeID: id, Preemptions: int64(len(indexes)), FirstSeen: at(indexes[len(indexes)-1]), LastSeen: at(indexes[0]),
+			Evidence: audit.Evidence{AuditIDs: ids(recs, indexes...), Records: int64(len(indexes))},
+		}
+	}
+	want := audit.PreemptionCycles{Total: 2, Heaviest: []audit.PreemptionCycle{
+		{Turns: 2, Steps: []audit.PreemptionStep{step("a", 5, 0), step("b", 2, 1)}},
+		{Turns: 1, Steps: []audit.PreemptionStep{step("a", 5, 0), step("b", 3), step("c", 4)}},
+	}}
+	found := mustFind(t, store, audit.SignalQuery{Window: audit.Window{Until: at(12)}})
+	if diff := cmp.Diff(want, found.PreemptionCycles); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if found := mustFind(t, store, audit.SignalQuery{Scope: audit.Tenant("acme")}); found.PreemptionCycles.Total != 0 {
+		t.Errorf("of one tenant: %+v", found.PreemptionCycles)
+	}
+}
+
 func thresholdsAndCapsApply(t *testing.T, db frame.Database) {
 	store := frame.NewStore(db)
 	recs := story(t, store,
