@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
@@ -172,7 +170,7 @@ func statedLine(rec audit.Record, traceURL string) string {
 
 func afterLine(e audit.Explanation) string {
 	if e.Next == nil {
-		return fmt.Sprintf("no APPLIED or PREEMPTED record of it among its next %s", Thousands(audit.MaxExplained))
+		return "no APPLIED or PREEMPTED record of it among its next " + Thousands(audit.MaxExplained)
 	}
 	verb := string(e.Next.Decision)
 	switch {
@@ -211,7 +209,7 @@ func correctedLine(e audit.Explanation) string {
 	switch {
 	case e.Corrected != nil:
 		parts = append(parts, fmt.Sprintf("it corrects %s: %s %s", e.Corrected.AuditID, e.Corrected.Decision, e.Corrected.EnvelopeID))
-	case e.Record.Links.Corrects != uuid.Nil:
+	case e.Record.Links.Corrects != [16]byte{}:
 		parts = append(parts, "it corrects a record that this scope does not hold")
 	}
 	return strings.Join(parts, "; ")

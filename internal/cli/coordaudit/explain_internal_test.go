@@ -58,7 +58,7 @@ func TestExplainText(t *testing.T) {
 	}
 }
 
-// Twelve lines, whatever the texts hold and however much there is to say.
+// Twelve lines, regardless of what the texts hold and of how much there is to say.
 func TestExplainHasTwelveLinesAtMost(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -128,7 +129,7 @@ func TestRanksMakeNoCycle(t *testing.T) {
 	var edges []Edge
 	for from := range 900 {
 		for to := from + 1; to < min(from+200, 900); to++ {
-			edges = append(edges, Edge{Envelope: fmt.Sprint(from), Preemptor: fmt.Sprint(to), Preemptions: 1})
+			edges = append(edges, Edge{Envelope: strconv.Itoa(from), Preemptor: strconv.Itoa(to), Preemptions: 1})
 		}
 	}
 	found, err := Find(t.Context(), edges, 100)
