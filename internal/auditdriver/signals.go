@@ -16,7 +16,7 @@ import (
 func (d *Driver) Signals(ctx context.Context, q *audit.SignalQuery) (audit.Signals, error) {
 	found := signals{queries: d.queries, query: q, in: selectionOf(q.Scope, q.Window)}
 	found.Window = q.Window
-	err := d.readMoment(ctx,
+	err := d.readMoment(ctx, roomToSort, withoutJIT,
 		found.rejectionRates, found.oscillations, found.friction, found.repeatedRejections, found.repeatedParameterRejections,
 		found.preemptionCycles, found.preemptionEvidence)
 	if err != nil {
@@ -33,7 +33,7 @@ func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.T
 	for i := range starts {
 		starts[i] = toPGTime(bounds[i])
 	}
-	err = d.readMoment(ctx, func(ctx context.Context, db dbgen.DBTX) error {
+	err = d.readMoment(ctx, withoutJIT, func(ctx context.Context, db dbgen.DBTX) error {
 		rates, err = rejectionRates(ctx, db, d.queries, dbgen.ListRejectionRatesParams{
 			Starts:      starts,
 			AllTenants:  q.Scope.IsAllTenants(),
@@ -46,6 +46,20 @@ func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.T
 		return err
 	})
 	return rates, err
+}
+
+// roomToSort lets the server sort the conflicts of some hundred thousand rows in memory. Like
+// withoutJIT, it ends with the moment's transaction.
+func roomToSort(ctx context.Context, db dbgen.DBTX) error {
+	_, err := db.Exec(ctx, "SET LOCAL work_mem = '64MB'")
+	return err
+}
+
+// withoutJIT keeps the server from compiling expressions. For the signals that takes seconds,
+// and a scan of a week gains less.
+func withoutJIT(ctx context.Context, db dbgen.DBTX) error {
+	_, err := db.Exec(ctx, "SET LOCAL jit = off")
+	return err
 }
 
 // rejectionRates returns one list per window.
@@ -116,12 +130,18 @@ func (s *signals) oscillations(ctx context.Context, db dbgen.DBTX) error {
 	return err
 }
 
+// classLookback is how long before a window friction looks for the classes of all envelopes at
+// once. Those without a record there are few, and are looked up at any age.
+const classLookback = 24 * time.Hour
+
 func (s *signals) friction(ctx context.Context, db dbgen.DBTX) error {
+	since, _ := bounds(s.query.Window)
 	rows, err := s.queries.ListFriction(ctx, db, dbgen.ListFrictionParams{
 		AllTenants:   s.in.AllTenants,
 		TenantID:     s.in.TenantID,
 		Since:        s.in.Since,
 		Last:         s.in.Last,
+		KnownSince:   toPGTime(since.Add(-classLookback)),
 		MinConflicts: int64(s.query.MinConflicts),
 		MaxEvidence:  int32(s.query.MaxEvidence),
 	})

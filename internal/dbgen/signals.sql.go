@@ -47,6 +47,7 @@ lives AS MATERIALIZED (
         min(r.decision_timestamp) AS first_timestamp
     FROM coordination_audit_records AS r
     WHERE ($3::boolean OR coalesce(r.tenant_id, '') = $4::pg_catalog.text)
+        AND r.decision_timestamp >= $7::pg_catalog.timestamptz
         AND r.decision_timestamp <= $6::pg_catalog.timestamptz
         AND r.envelope_class <> 'UNKNOWN'
         AND r.envelope_id IN (SELECT DISTINCT o.other_id FROM open_conflicts AS o)
@@ -58,15 +59,15 @@ moments AS (
     SELECT
         l.tenant_id,
         l.envelope_id,
-        l.first_timestamp AS decision_timestamp,
-        false AS has_conflict
+        l.first_timestamp,
+        NULL::pg_catalog.timestamptz AS conflict_timestamp
     FROM lives AS l
     UNION ALL
     SELECT
         o.tenant_id,
         o.other_id,
-        o.decision_timestamp,
-        true
+        NULL,
+        o.decision_timestamp
     FROM open_conflicts AS o
 ),
 sought AS MATERIALIZED (
@@ -78,10 +79,9 @@ sought AS MATERIALIZED (
     FROM moments AS m
     GROUP BY
         m.tenant_id,
-        m.envelope_id,
-        m.decision_timestamp
-    HAVING bool_or(m.has_conflict)
-        AND NOT bool_and(m.has_conflict)
+        m.envelope_id
+    HAVING count(m.first_timestamp) = 0
+        OR min(m.conflict_timestamp) <= min(m.first_timestamp)
 ),
 known AS MATERIALIZED (
     SELECT
@@ -95,7 +95,7 @@ known AS MATERIALIZED (
     WHERE ($3::boolean OR coalesce(r.tenant_id, '') = $4::pg_catalog.text)
         AND r.decision_timestamp <= $6::pg_catalog.timestamptz
         AND r.envelope_class <> 'UNKNOWN'
-        AND r.envelope_id IN (SELECT s.envelope_id FROM sought AS s)
+        AND r.envelope_id = ANY (ARRAY(SELECT s.envelope_id FROM sought AS s))
 ),
 merged AS (
     SELECT
@@ -239,6 +239,7 @@ type ListFrictionParams struct {
 	TenantID     string
 	Since        pgtype.Timestamptz
 	Last         pgtype.Timestamptz
+	KnownSince   pgtype.Timestamptz
 }
 
 type ListFrictionRow struct {
@@ -258,10 +259,12 @@ type ListFrictionRow struct {
 // one in the record. If the record has none, it is the class of the other envelope's latest earlier
 // record of the same tenant with a known class. If there is none either, it is UNRESOLVED.
 //
-// For an envelope that never changed its class, the first record is enough. Sorting the others,
-// which are nearly all of them, took half of the query's time. The query looks for the time of the
-// first record only, since there is no min of three columns. If a conflict has exactly that time,
-// the envelope is handled as if its class had changed: all its records are read, and decide.
+// Most envelopes have a record shortly before the window or in it, and do not change their class there.
+// Then the first record since known_since is enough. Sorting the others, which are nearly all of
+// them, took half of the query's time, and reading those of earlier times another third. The query looks for the
+// time of the first record only, since there is no min of three columns. If a conflict is not later
+// than that, or the class changes, all records of the envelope are read, and decide. These are few, and
+// as an array the planner takes them for few, and for the index.
 //
 // The look-up merges both kinds of rows into one order per envelope. It numbers the rows by how many
 // classes came before them, which puts each conflict into the group of the class before it. The
@@ -277,6 +280,7 @@ func (q *Queries) ListFriction(ctx context.Context, db DBTX, arg ListFrictionPar
 		arg.TenantID,
 		arg.Since,
 		arg.Last,
+		arg.KnownSince,
 	)
 	if err != nil {
 		return nil, err
@@ -646,12 +650,28 @@ func (q *Queries) ListPreemptionEvidence(ctx context.Context, db DBTX, arg ListP
 
 const ListRejectionRates = `-- name: ListRejectionRates :many
 
-WITH selected AS MATERIALIZED (
+WITH counted AS MATERIALIZED (
+    SELECT
+        width_bucket(decision_timestamp, $1::pg_catalog.timestamptz[]) AS window_number,
+        envelope_class,
+        count(*) FILTER (WHERE decision = 'REJECTED') AS rejected,
+        count(*) AS records,
+        min(decision_timestamp) AS first_seen,
+        max(decision_timestamp) AS last_seen
+    FROM coordination_audit_records
+    WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
+        AND decision_timestamp >= $4::pg_catalog.timestamptz
+        AND decision_timestamp <= $5::pg_catalog.timestamptz
+    GROUP BY
+        width_bucket(decision_timestamp, $1::pg_catalog.timestamptz[]),
+        envelope_class
+    HAVING count(*) >= $6::bigint
+),
+selected AS MATERIALIZED (
     SELECT
         audit_id,
         width_bucket(decision_timestamp, $1::pg_catalog.timestamptz[]) AS window_number,
         envelope_class,
-        decision,
         reason_code,
         decision_timestamp,
         seq
@@ -659,20 +679,7 @@ WITH selected AS MATERIALIZED (
     WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
         AND decision_timestamp >= $4::pg_catalog.timestamptz
         AND decision_timestamp <= $5::pg_catalog.timestamptz
-),
-counted AS (
-    SELECT
-        s.window_number,
-        s.envelope_class,
-        count(*) FILTER (WHERE s.decision = 'REJECTED') AS rejected,
-        count(*) AS records,
-        min(s.decision_timestamp) AS first_seen,
-        max(s.decision_timestamp) AS last_seen
-    FROM selected AS s
-    GROUP BY
-        s.window_number,
-        s.envelope_class
-    HAVING count(*) >= $6::bigint
+        AND decision = 'REJECTED'
 ),
 witnesses AS (
     SELECT
@@ -684,7 +691,6 @@ witnesses AS (
         NULL AS reason_code,
         NULL AS code_records
     FROM selected AS s
-    WHERE s.decision = 'REJECTED'
     UNION ALL
     SELECT
         s.window_number,
@@ -695,8 +701,7 @@ witnesses AS (
         s.reason_code,
         count(*)
     FROM selected AS s
-    WHERE s.decision = 'REJECTED'
-        AND s.reason_code <> ''
+    WHERE s.reason_code <> ''
     GROUP BY
         s.window_number,
         s.envelope_class,

@@ -53,6 +53,7 @@ func Sections() []frame.Section {
 			{Name: "FrictionNamesClasses", Holds: frictionNamesClasses, EveryMode: true},
 			{Name: "ClassStartsUnknown", Holds: classStartsUnknown},
 			{Name: "ClassIsPerTenant", Holds: classIsPerTenant},
+			{Name: "ClassIsKnownAtAnyAge", Holds: classIsKnownAtAnyAge, EveryMode: true},
 			{Name: "SelfConflictIsNoFriction", Holds: selfConflictIsNoFriction},
 			{Name: "RejectionsCountPerTenant", Holds: rejectionsCountPerTenant, EveryMode: true},
 			{Name: "GroupsNameTopCode", Holds: groupsNameTopCode, EveryMode: true},

@@ -241,6 +241,34 @@ func classIsPerTenant(t *testing.T, db frame.Database) {
 	}
 }
 
+// A class that was stated long before the window counts until another one is stated.
+func classIsKnownAtAnyAge(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	days := []int{0, 0, 1, 39, 40, 40, 40, 40, 40, 40, 40}
+	recs := storyAt(t, store, func(i int) time.Time { return at(i).AddDate(0, 0, days[i]) },
+		ofClass(audit.Safety, applies("old")),           // 0
+		ofClass(audit.Reliability, applies("changing")), // 1
+		ofClass(audit.Performance, applies("old")),      // 2: a day later, it changes for good
+		ofClass(audit.Safety, applies("recent")),        // 3: less than a day before the window
+		rejects("a", "old"), rejects("a", "changing"),   // 4, 5
+		ofClass(audit.Performance, applies("changing")), // 6
+		rejects("a", "changing"),                        // 7
+		rejects("a", "recent"),                          // 8
+		ofClass(audit.Unknown, applies("never")), rejects("a", "never"),
+	)
+	found := mustFind(t, store, audit.SignalQuery{MinConflicts: 1, Window: audit.Window{Since: at(0).AddDate(0, 0, 40)}})
+	pair := frictionIn(recs)
+	want := []audit.Friction{
+		pair(audit.Cost, audit.Performance, 2, 0, 7, 4),
+		pair(audit.Cost, audit.Reliability, 1, 0, 5),
+		pair(audit.Cost, audit.Safety, 1, 0, 8),
+		pair(audit.Cost, audit.Unresolved, 1, 0, 10),
+	}
+	if diff := cmp.Diff(want, found.Friction); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // C2: the predecessor's coordinator rejected envelopes by themselves.
 func selfConflictIsNoFriction(t *testing.T, db frame.Database) {
 	store := frame.NewStore(db)
