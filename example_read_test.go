@@ -220,3 +220,33 @@ func ExampleStore_List_badQuery() {
 	// limit must be 1 to 1000, or 0 for 100
 	// listing audit records for no scope: no scope given: pass audit.Tenant(id), audit.NoTenant() or audit.AllTenants()
 }
+
+// An explanation rests on records of the trail, and says how it found them.
+func ExampleStore_Explain() {
+	ctx := context.Background()
+	store, drop := exampleTrail(ctx)
+	defer drop()
+
+	scope := audit.Tenant("acme")
+	page, err := store.List(ctx, audit.Query{Scope: scope, Decisions: []audit.Decision{audit.Preempted}, Limit: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	e, err := store.Explain(ctx, scope, page.Records[0].AuditID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(e.Record.EnvelopeID, "was", e.Cause, "by", e.Counterpart.EnvelopeID)
+	if by := e.Counterpart.Record; by != nil {
+		fmt.Println(by.Decision, by.DecisionTimestamp.Format(time.TimeOnly), "found by", e.Counterpart.FoundBy)
+	}
+	if e.Next != nil {
+		fmt.Println(e.Next.Decision, "again after", e.Next.DecisionTimestamp.Sub(e.Record.DecisionTimestamp))
+	}
+	fmt.Println("met", e.Meetings.Total(), "times; next:", e.NextStep)
+	// Output:
+	// saver was PREEMPTED by guard
+	// APPLIED 09:06:00 found by RULE
+	// APPLIED again after 2m0s
+	// met 2 times; next: EXPLAIN_COUNTERPART
+}

@@ -71,6 +71,70 @@ func BenchmarkListPage10000BesideFirst(b *testing.B) {
 	compare(b, read(first), read(deep))
 }
 
+// An explanation of a million records' trail, next to a get.
+func BenchmarkExplainBesideGet(b *testing.B) {
+	store, _ := seededStore(b)
+	ctx := context.Background()
+	page, err := store.List(ctx, audit.Query{Scope: audit.AllTenants(), Decisions: []audit.Decision{audit.Preempted, audit.Rejected}, Limit: audit.MaxPageSize})
+	if err != nil {
+		b.Fatal(err)
+	}
+	next := 0
+	id := func() uuid.UUID {
+		next++
+		return page.Records[next*7%len(page.Records)].AuditID
+	}
+	compare(b, func() {
+		if _, err := store.Get(ctx, audit.AllTenants(), id()); err != nil {
+			b.Fatal(err)
+		}
+	}, func() {
+		if _, err := store.Explain(ctx, audit.AllTenants(), id()); err != nil {
+			b.Fatal(err)
+		}
+	})
+}
+
+// The signals of a week next to five plain counts of the same window.
+func BenchmarkSignalsBesideCounts(b *testing.B) {
+	store, pool := seededStore(b)
+	ctx := context.Background()
+	week := audit.Window{Since: january(24), Until: january(31)}
+	for name, scope := range map[string]audit.Scope{"Tenant": audit.Tenant("tenant-acme"), "AllTenants": audit.AllTenants()} {
+		b.Run(name, func(b *testing.B) {
+			compare(b, func() {
+				for _, sql := range plainCounts() {
+					if _, err := pool.Exec(ctx, sql, pgx.QueryExecModeExec, scope.IsAllTenants(), scope.TenantID(), week.Since, week.Until); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}, func() {
+				if _, err := store.Signals(ctx, audit.SignalQuery{Scope: scope, Window: week}); err != nil {
+					b.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+// plainCounts count what the signals count, without the records behind a number. They are those of
+// bench, for any scope.
+func plainCounts() []string {
+	const from = ` FROM coordination_audit_records
+		WHERE ($1::boolean OR coalesce(tenant_id, '') = $2::text) AND decision_timestamp >= $3 AND decision_timestamp < $4 `
+	return []string{
+		`SELECT envelope_class, decision, count(*)` + from + `GROUP BY 1, 2`,
+		`SELECT tenant_id, envelope_id, count(*) FROM (
+			SELECT tenant_id, envelope_id, decision, lead(decision) OVER (PARTITION BY tenant_id, envelope_id ORDER BY decision_timestamp, seq) AS next` + from + `
+			AND decision IN ('APPLIED', 'PREEMPTED')) AS moves
+			WHERE decision = 'PREEMPTED' AND next = 'APPLIED' GROUP BY 1, 2 HAVING count(*) >= 2`,
+		`SELECT envelope_class, counterpart_class, count(*)` + from + `AND counterpart_class IS NOT NULL GROUP BY 1, 2 HAVING count(*) >= 3`,
+		`SELECT tenant_id, envelope_id, count(*)` + from + `AND decision = 'REJECTED' GROUP BY 1, 2 HAVING count(*) >= 3`,
+		`SELECT tenant_id, target_subsystem, target_parameter, count(*)` + from + `AND decision = 'REJECTED'
+			AND target_subsystem IS NOT NULL AND target_parameter IS NOT NULL GROUP BY 1, 2, 3 HAVING count(*) >= 3`,
+	}
+}
+
 // cursorAfter skips n records in large pages. A cursor does not depend on the limit.
 func cursorAfter(b *testing.B, store *coordaudit.Store, q audit.Query, n int) audit.Cursor {
 	b.Helper()

@@ -109,6 +109,7 @@ func (r reference) signals(q audit.SignalQuery) audit.Signals {
 	s.Oscillations = oscillations(selected, q)
 	s.Friction, s.SelfConflicts = r.friction(selected, q)
 	s.RepeatedRejections, s.RepeatedParameterRejections = repeatedRejections(selected, q)
+	s.PreemptionCycles = preemptionCycles(selected, q)
 	return s
 }
 

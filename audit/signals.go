@@ -20,6 +20,13 @@ const (
 
 	// MaxEvidence bounds [SignalQuery.MaxEvidence].
 	MaxEvidence = 1000
+
+	// MaxPreemptionCycles is the number of cycles in [PreemptionCycles.Heaviest].
+	MaxPreemptionCycles = 100
+
+	// MaxPreemptionEdges is the number of pairs of envelopes, the most frequent ones, in which
+	// [PreemptionCycles] are looked for.
+	MaxPreemptionEdges = 200_000
 )
 
 // Unresolved is the class in a [Friction] of a counterpart whose class is not known. No
@@ -70,6 +77,50 @@ type Signals struct {
 
 	RepeatedRejections          []RepeatedRejection
 	RepeatedParameterRejections []RepeatedParameterRejection
+
+	// PreemptionCycles are the circles in which envelopes preempt each other.
+	PreemptionCycles PreemptionCycles
+}
+
+// PreemptionCycles are the preemption cycles of a window. They are the simple cycles of 2 to 5
+// envelopes of one tenant in which each envelope was preempted by the next one at least once
+// in the window, and the last one by the first, in any order of time. An envelope that is
+// preempted by itself makes none.
+type PreemptionCycles struct {
+	// Heaviest are those with the most turns, at most [MaxPreemptionCycles]. Of those with
+	// equally many, the shorter ones come first, then by tenant and envelopes in byte order.
+	Heaviest []PreemptionCycle
+
+	// Total is the number of all of them. If AtLeast is set there may be more: the search is
+	// bounded. None of those has more turns than any of Heaviest.
+	Total   int64
+	AtLeast bool
+}
+
+// PreemptionCycle is a circle of envelopes that preempt each other.
+type PreemptionCycle struct {
+	TenantID string
+
+	// Turns is how often the cycle may have turned: the smallest number of preemptions of its
+	// steps. It cannot have turned more often.
+	Turns int64
+
+	// Steps are its envelopes. Each was preempted by that of the next step, and the last one
+	// by the first, which is the first in byte order.
+	Steps []PreemptionStep
+}
+
+// PreemptionStep is one envelope of a cycle, and its preemptions by the next one.
+type PreemptionStep struct {
+	EnvelopeID  string
+	Preemptions int64
+
+	// FirstSeen and LastSeen are the earliest and the latest time of these preemptions.
+	FirstSeen time.Time
+	LastSeen  time.Time
+
+	// Evidence is these preemptions.
+	Evidence Evidence
 }
 
 // Evidence identifies the records behind a number.

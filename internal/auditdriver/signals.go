@@ -2,11 +2,13 @@ package auditdriver
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/cycles"
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 )
 
@@ -14,8 +16,9 @@ import (
 func (d *Driver) Signals(ctx context.Context, q *audit.SignalQuery) (audit.Signals, error) {
 	found := signals{queries: d.queries, query: q, in: selectionOf(q.Scope, q.Window)}
 	found.Window = q.Window
-	err := d.readMoment(ctx,
-		found.rejectionRates, found.oscillations, found.friction, found.repeatedRejections, found.repeatedParameterRejections)
+	err := d.readMoment(ctx, roomToSort, withoutJIT,
+		found.rejectionRates, found.oscillations, found.friction, found.repeatedRejections, found.repeatedParameterRejections,
+		found.preemptionCycles, found.preemptionEvidence)
 	if err != nil {
 		return audit.Signals{}, err
 	}
@@ -30,7 +33,7 @@ func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.T
 	for i := range starts {
 		starts[i] = toPGTime(bounds[i])
 	}
-	err = d.readMoment(ctx, func(ctx context.Context, db dbgen.DBTX) error {
+	err = d.readMoment(ctx, withoutJIT, func(ctx context.Context, db dbgen.DBTX) error {
 		rates, err = rejectionRates(ctx, db, d.queries, dbgen.ListRejectionRatesParams{
 			Starts:      starts,
 			AllTenants:  q.Scope.IsAllTenants(),
@@ -43,6 +46,20 @@ func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.T
 		return err
 	})
 	return rates, err
+}
+
+// roomToSort lets the server sort the conflicts of some hundred thousand rows in memory. Like
+// withoutJIT, it ends with the moment's transaction.
+func roomToSort(ctx context.Context, db dbgen.DBTX) error {
+	_, err := db.Exec(ctx, "SET LOCAL work_mem = '64MB'")
+	return err
+}
+
+// withoutJIT keeps the server from compiling expressions. For the signals that takes seconds,
+// and a scan of a week gains less.
+func withoutJIT(ctx context.Context, db dbgen.DBTX) error {
+	_, err := db.Exec(ctx, "SET LOCAL jit = off")
+	return err
 }
 
 // rejectionRates returns one list per window.
@@ -113,12 +130,18 @@ func (s *signals) oscillations(ctx context.Context, db dbgen.DBTX) error {
 	return err
 }
 
+// classLookback is how long before a window friction looks for the classes of all envelopes at
+// once. Those without a record there are few, and are looked up at any age.
+const classLookback = 24 * time.Hour
+
 func (s *signals) friction(ctx context.Context, db dbgen.DBTX) error {
+	since, _ := bounds(s.query.Window)
 	rows, err := s.queries.ListFriction(ctx, db, dbgen.ListFrictionParams{
 		AllTenants:   s.in.AllTenants,
 		TenantID:     s.in.TenantID,
 		Since:        s.in.Since,
 		Last:         s.in.Last,
+		KnownSince:   toPGTime(since.Add(-classLookback)),
 		MinConflicts: int64(s.query.MinConflicts),
 		MaxEvidence:  int32(s.query.MaxEvidence),
 	})
@@ -181,6 +204,73 @@ func (s *signals) repeatedParameterRejections(ctx context.Context, db dbgen.DBTX
 			Evidence:           audit.Evidence{AuditIDs: allFromPG(row.Evidence), Records: row.Rejections},
 			TopReasonCode:      audit.TopReasonCode{ReasonCode: row.TopReasonCode, Records: row.TopReasonCodeRecords},
 		})
+	}
+	return err
+}
+
+// preemptionCycles finds the cycles in all preemptions that can be part of one.
+func (s *signals) preemptionCycles(ctx context.Context, db dbgen.DBTX) error {
+	rows, err := s.queries.ListPreemptionEdges(ctx, db, dbgen.ListPreemptionEdgesParams{
+		AllTenants: s.in.AllTenants,
+		TenantID:   s.in.TenantID,
+		Since:      s.in.Since,
+		Last:       s.in.Last,
+		MaxEdges:   audit.MaxPreemptionEdges + 1,
+	})
+	if err != nil {
+		return err
+	}
+	more := len(rows) > audit.MaxPreemptionEdges
+	rows = rows[:min(len(rows), audit.MaxPreemptionEdges)]
+	edges := make([]cycles.Edge, len(rows))
+	for i, row := range rows {
+		edges[i] = cycles.Edge{Tenant: row.TenantID, Envelope: row.EnvelopeID, Preemptor: row.PreemptingEnvelopeID, Preemptions: row.Preemptions}
+	}
+	found, err := cycles.Find(ctx, edges, audit.MaxPreemptionCycles)
+	s.PreemptionCycles.Total, s.PreemptionCycles.AtLeast = found.Total, found.AtLeast || more
+	for _, c := range found.Heaviest {
+		cycle := audit.PreemptionCycle{TenantID: c.Tenant, Turns: c.Turns}
+		for i, envelope := range c.Envelopes {
+			cycle.Steps = append(cycle.Steps, audit.PreemptionStep{EnvelopeID: envelope, Preemptions: c.Counts[i]})
+		}
+		s.PreemptionCycles.Heaviest = append(s.PreemptionCycles.Heaviest, cycle)
+	}
+	return err
+}
+
+// preemptionEvidence reads the preemptions of the cycles that were found.
+func (s *signals) preemptionEvidence(ctx context.Context, db dbgen.DBTX) error {
+	if len(s.PreemptionCycles.Heaviest) == 0 {
+		return nil
+	}
+	var ids []string
+	for _, cycle := range s.PreemptionCycles.Heaviest {
+		for _, step := range cycle.Steps {
+			ids = append(ids, step.EnvelopeID)
+		}
+	}
+	slices.Sort(ids)
+	rows, err := s.queries.ListPreemptionEvidence(ctx, db, dbgen.ListPreemptionEvidenceParams{
+		AllTenants:  s.in.AllTenants,
+		TenantID:    s.in.TenantID,
+		Since:       s.in.Since,
+		Last:        s.in.Last,
+		EnvelopeIDs: slices.Compact(ids),
+		MaxEvidence: int32(s.query.MaxEvidence),
+	})
+	type pair struct{ tenant, envelope, preemptor string }
+	of := make(map[pair]*dbgen.ListPreemptionEvidenceRow, len(rows))
+	for i, row := range rows {
+		of[pair{row.TenantID, row.EnvelopeID, row.PreemptingEnvelopeID}] = &rows[i]
+	}
+	for _, cycle := range s.PreemptionCycles.Heaviest {
+		for i := range cycle.Steps {
+			step, next := &cycle.Steps[i], cycle.Steps[(i+1)%len(cycle.Steps)]
+			if row := of[pair{cycle.TenantID, step.EnvelopeID, next.EnvelopeID}]; row != nil {
+				step.FirstSeen, step.LastSeen = fromPGTime(row.FirstSeen), fromPGTime(row.LastSeen)
+				step.Evidence = audit.Evidence{AuditIDs: allFromPG(row.Evidence), Records: step.Preemptions}
+			}
+		}
 	}
 	return err
 }

@@ -47,6 +47,7 @@ lives AS MATERIALIZED (
         min(r.decision_timestamp) AS first_timestamp
     FROM coordination_audit_records AS r
     WHERE ($3::boolean OR coalesce(r.tenant_id, '') = $4::pg_catalog.text)
+        AND r.decision_timestamp >= $7::pg_catalog.timestamptz
         AND r.decision_timestamp <= $6::pg_catalog.timestamptz
         AND r.envelope_class <> 'UNKNOWN'
         AND r.envelope_id IN (SELECT DISTINCT o.other_id FROM open_conflicts AS o)
@@ -58,15 +59,15 @@ moments AS (
     SELECT
         l.tenant_id,
         l.envelope_id,
-        l.first_timestamp AS decision_timestamp,
-        false AS has_conflict
+        l.first_timestamp,
+        NULL::pg_catalog.timestamptz AS conflict_timestamp
     FROM lives AS l
     UNION ALL
     SELECT
         o.tenant_id,
         o.other_id,
-        o.decision_timestamp,
-        true
+        NULL,
+        o.decision_timestamp
     FROM open_conflicts AS o
 ),
 sought AS MATERIALIZED (
@@ -78,10 +79,9 @@ sought AS MATERIALIZED (
     FROM moments AS m
     GROUP BY
         m.tenant_id,
-        m.envelope_id,
-        m.decision_timestamp
-    HAVING bool_or(m.has_conflict)
-        AND NOT bool_and(m.has_conflict)
+        m.envelope_id
+    HAVING count(m.first_timestamp) = 0
+        OR min(m.conflict_timestamp) <= min(m.first_timestamp)
 ),
 known AS MATERIALIZED (
     SELECT
@@ -95,7 +95,7 @@ known AS MATERIALIZED (
     WHERE ($3::boolean OR coalesce(r.tenant_id, '') = $4::pg_catalog.text)
         AND r.decision_timestamp <= $6::pg_catalog.timestamptz
         AND r.envelope_class <> 'UNKNOWN'
-        AND r.envelope_id IN (SELECT s.envelope_id FROM sought AS s)
+        AND r.envelope_id = ANY (ARRAY(SELECT s.envelope_id FROM sought AS s))
 ),
 merged AS (
     SELECT
@@ -239,6 +239,7 @@ type ListFrictionParams struct {
 	TenantID     string
 	Since        pgtype.Timestamptz
 	Last         pgtype.Timestamptz
+	KnownSince   pgtype.Timestamptz
 }
 
 type ListFrictionRow struct {
@@ -258,10 +259,12 @@ type ListFrictionRow struct {
 // one in the record. If the record has none, it is the class of the other envelope's latest earlier
 // record of the same tenant with a known class. If there is none either, it is UNRESOLVED.
 //
-// For an envelope that never changed its class, the first record is enough. Sorting the others,
-// which are nearly all of them, took half of the query's time. The query looks for the time of the
-// first record only, since there is no min of three columns. If a conflict has exactly that time,
-// the envelope is handled as if its class had changed: all its records are read, and decide.
+// Most envelopes have a record shortly before the window or in it, and do not change their class there.
+// Then the first record since known_since is enough. Sorting the others, which are nearly all of
+// them, took half of the query's time, and reading those of earlier times another third. The query looks for the
+// time of the first record only, since there is no min of three columns. If a conflict is not later
+// than that, or the class changes, all records of the envelope are read, and decide. These are few, and
+// as an array the planner takes them for few, and for the index.
 //
 // The look-up merges both kinds of rows into one order per envelope. It numbers the rows by how many
 // classes came before them, which puts each conflict into the group of the class before it. The
@@ -277,6 +280,7 @@ func (q *Queries) ListFriction(ctx context.Context, db DBTX, arg ListFrictionPar
 		arg.TenantID,
 		arg.Since,
 		arg.Last,
+		arg.KnownSince,
 	)
 	if err != nil {
 		return nil, err
@@ -453,14 +457,221 @@ func (q *Queries) ListOscillations(ctx context.Context, db DBTX, arg ListOscilla
 	return items, nil
 }
 
+const ListPreemptionEdges = `-- name: ListPreemptionEdges :many
+WITH edges AS MATERIALIZED (
+    SELECT
+        coalesce(tenant_id, '') AS tenant_id,
+        envelope_id,
+        preempting_envelope_id,
+        count(*) AS preemptions
+    FROM coordination_audit_records
+    WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
+        AND decision_timestamp >= $4::pg_catalog.timestamptz
+        AND decision_timestamp <= $5::pg_catalog.timestamptz
+        AND decision = 'PREEMPTED'
+        AND coalesce(preempting_envelope_id, '') NOT IN ('', envelope_id)
+    GROUP BY
+        coalesce(tenant_id, ''),
+        envelope_id,
+        preempting_envelope_id
+),
+ends AS (
+    SELECT
+        e.tenant_id, e.envelope_id, e.preempting_envelope_id, e.preemptions,
+        e.envelope_id AS node,
+        true AS lost
+    FROM edges AS e
+    UNION ALL
+    SELECT
+        e.tenant_id, e.envelope_id, e.preempting_envelope_id, e.preemptions,
+        e.preempting_envelope_id,
+        false
+    FROM edges AS e
+),
+marked AS (
+    SELECT
+        n.tenant_id, n.envelope_id, n.preempting_envelope_id, n.preemptions, n.node, n.lost,
+        bool_or(n.lost) OVER both_ends AND NOT bool_and(n.lost) OVER both_ends AS goes_on
+    FROM ends AS n
+    WINDOW both_ends AS (PARTITION BY n.tenant_id, n.node)
+)
+SELECT
+    m.tenant_id::pg_catalog.text AS tenant_id,
+    m.envelope_id::pg_catalog.text AS envelope_id,
+    m.preempting_envelope_id::pg_catalog.text AS preempting_envelope_id,
+    max(m.preemptions)::bigint AS preemptions
+FROM marked AS m
+GROUP BY
+    m.tenant_id,
+    m.envelope_id,
+    m.preempting_envelope_id
+HAVING bool_and(m.goes_on)
+ORDER BY
+    preemptions DESC,
+    m.tenant_id COLLATE "C",
+    m.envelope_id COLLATE "C",
+    m.preempting_envelope_id COLLATE "C"
+LIMIT $1::integer
+`
+
+type ListPreemptionEdgesParams struct {
+	MaxEdges   int32
+	AllTenants bool
+	TenantID   string
+	Since      pgtype.Timestamptz
+	Last       pgtype.Timestamptz
+}
+
+type ListPreemptionEdgesRow struct {
+	TenantID             string
+	EnvelopeID           string
+	PreemptingEnvelopeID string
+	Preemptions          int64
+}
+
+// Lists who was preempted by whom, and how often, the most frequent first, as far as it can be part
+// of a cycle: each of the two has lost to somebody and has won over somebody. Most envelopes of most
+// trails do one of them only.
+func (q *Queries) ListPreemptionEdges(ctx context.Context, db DBTX, arg ListPreemptionEdgesParams) ([]ListPreemptionEdgesRow, error) {
+	rows, err := db.Query(ctx, ListPreemptionEdges,
+		arg.MaxEdges,
+		arg.AllTenants,
+		arg.TenantID,
+		arg.Since,
+		arg.Last,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListPreemptionEdgesRow{}
+	for rows.Next() {
+		var i ListPreemptionEdgesRow
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.EnvelopeID,
+			&i.PreemptingEnvelopeID,
+			&i.Preemptions,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListPreemptionEvidence = `-- name: ListPreemptionEvidence :many
+WITH preemptions AS MATERIALIZED (
+    SELECT
+        audit_id,
+        coalesce(tenant_id, '') AS tenant_id,
+        envelope_id,
+        preempting_envelope_id,
+        decision_timestamp,
+        seq
+    FROM coordination_audit_records
+    WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
+        AND decision_timestamp >= $4::pg_catalog.timestamptz
+        AND decision_timestamp <= $5::pg_catalog.timestamptz
+        AND decision = 'PREEMPTED'
+        AND envelope_id = ANY ($6::pg_catalog.text[])
+        AND preempting_envelope_id = ANY ($6::pg_catalog.text[])
+)
+SELECT
+    p.tenant_id::pg_catalog.text AS tenant_id,
+    p.envelope_id::pg_catalog.text AS envelope_id,
+    p.preempting_envelope_id::pg_catalog.text AS preempting_envelope_id,
+    min(p.decision_timestamp)::pg_catalog.timestamptz AS first_seen,
+    max(p.decision_timestamp)::pg_catalog.timestamptz AS last_seen,
+    (array_agg(p.audit_id ORDER BY p.decision_timestamp DESC, p.seq DESC, p.audit_id DESC))[1:$1::integer]::pg_catalog.uuid[] AS evidence
+FROM preemptions AS p
+GROUP BY
+    p.tenant_id,
+    p.envelope_id,
+    p.preempting_envelope_id
+`
+
+type ListPreemptionEvidenceParams struct {
+	MaxEvidence int32
+	AllTenants  bool
+	TenantID    string
+	Since       pgtype.Timestamptz
+	Last        pgtype.Timestamptz
+	EnvelopeIDs []string
+}
+
+type ListPreemptionEvidenceRow struct {
+	TenantID             string
+	EnvelopeID           string
+	PreemptingEnvelopeID string
+	FirstSeen            pgtype.Timestamptz
+	LastSeen             pgtype.Timestamptz
+	Evidence             []pgtype.UUID
+}
+
+// Lists the preemptions among some envelopes, by who was preempted by whom. It returns more pairs
+// than the cycles of these envelopes have.
+func (q *Queries) ListPreemptionEvidence(ctx context.Context, db DBTX, arg ListPreemptionEvidenceParams) ([]ListPreemptionEvidenceRow, error) {
+	rows, err := db.Query(ctx, ListPreemptionEvidence,
+		arg.MaxEvidence,
+		arg.AllTenants,
+		arg.TenantID,
+		arg.Since,
+		arg.Last,
+		arg.EnvelopeIDs,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListPreemptionEvidenceRow{}
+	for rows.Next() {
+		var i ListPreemptionEvidenceRow
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.EnvelopeID,
+			&i.PreemptingEnvelopeID,
+			&i.FirstSeen,
+			&i.LastSeen,
+			&i.Evidence,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListRejectionRates = `-- name: ListRejectionRates :many
 
-WITH selected AS MATERIALIZED (
+WITH counted AS MATERIALIZED (
+    SELECT
+        width_bucket(decision_timestamp, $1::pg_catalog.timestamptz[]) AS window_number,
+        envelope_class,
+        count(*) FILTER (WHERE decision = 'REJECTED') AS rejected,
+        count(*) AS records,
+        min(decision_timestamp) AS first_seen,
+        max(decision_timestamp) AS last_seen
+    FROM coordination_audit_records
+    WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
+        AND decision_timestamp >= $4::pg_catalog.timestamptz
+        AND decision_timestamp <= $5::pg_catalog.timestamptz
+    GROUP BY
+        width_bucket(decision_timestamp, $1::pg_catalog.timestamptz[]),
+        envelope_class
+    HAVING count(*) >= $6::bigint
+),
+selected AS MATERIALIZED (
     SELECT
         audit_id,
         width_bucket(decision_timestamp, $1::pg_catalog.timestamptz[]) AS window_number,
         envelope_class,
-        decision,
         reason_code,
         decision_timestamp,
         seq
@@ -468,20 +679,7 @@ WITH selected AS MATERIALIZED (
     WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
         AND decision_timestamp >= $4::pg_catalog.timestamptz
         AND decision_timestamp <= $5::pg_catalog.timestamptz
-),
-counted AS (
-    SELECT
-        s.window_number,
-        s.envelope_class,
-        count(*) FILTER (WHERE s.decision = 'REJECTED') AS rejected,
-        count(*) AS records,
-        min(s.decision_timestamp) AS first_seen,
-        max(s.decision_timestamp) AS last_seen
-    FROM selected AS s
-    GROUP BY
-        s.window_number,
-        s.envelope_class
-    HAVING count(*) >= $6::bigint
+        AND decision = 'REJECTED'
 ),
 witnesses AS (
     SELECT
@@ -493,7 +691,6 @@ witnesses AS (
         NULL AS reason_code,
         NULL AS code_records
     FROM selected AS s
-    WHERE s.decision = 'REJECTED'
     UNION ALL
     SELECT
         s.window_number,
@@ -504,8 +701,7 @@ witnesses AS (
         s.reason_code,
         count(*)
     FROM selected AS s
-    WHERE s.decision = 'REJECTED'
-        AND s.reason_code <> ''
+    WHERE s.reason_code <> ''
     GROUP BY
         s.window_number,
         s.envelope_class,

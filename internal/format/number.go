@@ -1,6 +1,10 @@
 package format
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+)
 
 // Thousands writes a number with commas between its thousands.
 func Thousands(n int64) string {
@@ -9,4 +13,12 @@ func Thousands(n int64) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits
+}
+
+// CycleTotal says how many preemption cycles there are, as far as the search came.
+func CycleTotal(c audit.PreemptionCycles) string {
+	if c.AtLeast {
+		return "at least " + Thousands(c.Total)
+	}
+	return Thousands(c.Total)
 }

@@ -18,6 +18,8 @@ const (
 	Unknown  Kind = ""
 	Empty    Kind = "nothing"
 	Records  Kind = "records of a trail"
+	Table    Kind = "records of a trail as CSV"
+	Events   Kind = "records of a trail as CloudEvents"
 	Refused  Kind = "refused lines of an import"
 	Manifest Kind = "the manifest of an export"
 	Proofs   Kind = "proofs of an export"
@@ -58,6 +60,8 @@ func kindOf(first []byte) Kind {
 		{`{"line":`, Refused},
 		{`{"count":`, Manifest},
 		{`{"proof_of":`, Proofs},
+		{"audit_id,envelope_id,", Table},
+		{`{"specversion":`, Events},
 		{"<!doctype html>", Report},
 	} {
 		if bytes.HasPrefix(bytes.ToLower(first), []byte(form.begins)) {

@@ -14,6 +14,8 @@ func TestKindOf(t *testing.T) {
 		`{"line":1,"reason":"x","input":"{\"audit_id\":1,\"envelope_id\":2}"}`: Refused,
 		`{"audit_id":"1","envelope_id":"e"}` + "\n":                            Records,
 		`{"envelope_id": "e", "audit_id": "1"}`:                                Records,
+		"audit_id,envelope_id,envelope_class\r\n":                              Table,
+		`{"specversion":"1.0","data":{"audit_id":"1","envelope_id":"e"}}`:      Events,
 		"{}\n{\"audit_id\":1,\"envelope_id\":2}\n":                             Unknown,
 	} {
 		path := filepath.Join(directory, "file")

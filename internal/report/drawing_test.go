@@ -107,3 +107,41 @@ func TestMoreThanIsShown(t *testing.T) {
 		t.Errorf("%d lanes, want %d", lanes, report.MaxLanes)
 	}
 }
+
+// A cycle is a ring with an arrow for each step, and a list of the envelopes in the same order.
+func TestCycles(t *testing.T) {
+	t.Parallel()
+	_, section, _ := strings.Cut(written(t, filled("harmless")), `<h2 id="cycles">`)
+	section, _, _ = strings.Cut(section, "</section>")
+	mustContain(t, section,
+		"The 1 that turned most, of at least 5.", "<strong>2 turns</strong>",
+		"<title>harmless was preempted by harmless2: 2 times</title>",
+		"<title>harmless3 was preempted by harmless: 3 times</title>",
+		"preempted by the next 9 times, last 2026-01-06 05:00:00",
+		"00000000-0000-0000-0000-000000000007")
+	if nodes, arrows := strings.Count(section, "<circle"), strings.Count(section, `class="head"`); nodes != 3 || arrows != 3 {
+		t.Errorf("%d envelopes and %d arrows, want 3 of each", nodes, arrows)
+	}
+	data := filled("harmless")
+	data.Signals.PreemptionCycles = audit.PreemptionCycles{}
+	_, section, _ = strings.Cut(written(t, data), `<h2 id="cycles">`)
+	section, _, _ = strings.Cut(section, "</section>")
+	mustContain(t, section, "None in this window.")
+}
+
+// The head says what is missing, and the words of the page are explained in it.
+func TestGapsOnTopAndGlossary(t *testing.T) {
+	t.Parallel()
+	head := func(data report.Data) string {
+		head, _, _ := strings.Cut(written(t, data), "</header>")
+		return head
+	}
+	data := filled("harmless")
+	mustContain(t, head(data), "<dt>Gaps</dt><dd>none in this window")
+	data.GapsUnread = true
+	mustContain(t, head(data), "<dt>Gaps</dt><dd>not known</dd>")
+	data.GapsUnread = false
+	data.Gaps = []audit.Gap{{Dropped: map[audit.EnvelopeClass]int64{audit.Cost: 3}}, {Dropped: map[audit.EnvelopeClass]int64{audit.Cost: 4}}}
+	mustContain(t, head(data), "<dt>Gaps</dt><dd>2 gaps in this window, 7 records missing</dd>")
+	mustContain(t, written(t, data), `<h2 id="glossary">Words</h2>`, "<dt>preemption cycle</dt>")
+}

@@ -26,3 +26,21 @@ func gapRows(gaps []audit.Gap) []gapRow {
 	}
 	return rows
 }
+
+// lossesText says at the head of the report how many records are known to be missing.
+func lossesText(data Data) string {
+	switch n := len(data.Gaps); {
+	case data.GapsUnread:
+		return "not known"
+	case n == 0:
+		return "none in this window, as far as is on record"
+	case n > MaxGaps:
+		return "more than " + format.Plural(MaxGaps, "gap") + " in this window"
+	default:
+		var total int64
+		for _, gap := range data.Gaps {
+			total += gap.Total()
+		}
+		return format.Plural(int64(n), "gap") + " in this window, " + format.Plural(total, "record") + " missing"
+	}
+}

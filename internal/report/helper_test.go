@@ -121,5 +121,10 @@ func signals(text string, first, last time.Time) audit.Signals {
 			TenantID: text, TargetSubsystem: text, TargetParameter: text, Rejections: 3, FirstSeen: first, LastSeen: last,
 			CounterpartClasses: map[audit.EnvelopeClass]int64{audit.Safety: 2, audit.Unknown: 1},
 		}},
+		PreemptionCycles: audit.PreemptionCycles{Total: 5, AtLeast: true, Heaviest: []audit.PreemptionCycle{{TenantID: text, Turns: 2, Steps: []audit.PreemptionStep{
+			{EnvelopeID: text, Preemptions: 2, FirstSeen: first, LastSeen: last, Evidence: audit.Evidence{AuditIDs: []uuid.UUID{{15: 7}}, Records: 2}},
+			{EnvelopeID: text + "2", Preemptions: 9, FirstSeen: first, LastSeen: last},
+			{EnvelopeID: text + "3", Preemptions: 3, FirstSeen: first, LastSeen: last},
+		}}}},
 	}
 }

@@ -33,6 +33,7 @@ type page struct {
 	Heatmap    heatmap
 	LaneViews  []laneView
 	Ticks      []tick
+	CycleView  cyclesView
 	Envelopes  repeated
 	Parameters repeated
 	Codes      codes
@@ -69,6 +70,7 @@ func newPage(data Data) (page, error) {
 		Heatmap:       newHeatmap(data.Signals.Friction),
 		LaneViews:     laneViews(data.Lanes, span),
 		Ticks:         span.ticks(),
+		CycleView:     newCyclesView(data.Signals.PreemptionCycles),
 		Envelopes:     repeatedEnvelopes(data.Signals.RepeatedRejections),
 		Parameters:    repeatedParameters(data.Signals.RepeatedParameterRejections),
 		Codes:         reasonCodes(data.Breakdown),
@@ -115,5 +117,6 @@ func parseTemplates() (*template.Template, error) {
 		"bounds":  bounds,
 		"targets": targetText,
 		"facts":   factsOf,
+		"losses":  lossesText,
 	}).ParseFS(files, "*.html.tmpl")
 }

@@ -19,6 +19,9 @@ const (
 	// MaxLaneRecords is how many records a lane shows.
 	MaxLaneRecords = 500
 
+	// MaxCycles is how many preemption cycles are drawn. They are the heaviest.
+	MaxCycles = 12
+
 	// MaxRepeated is how many rows each table of repeated rejections has.
 	MaxRepeated = 20
 

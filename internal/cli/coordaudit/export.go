@@ -24,6 +24,9 @@ const exportTimeout = time.Minute
 type exportCommand struct {
 	Scope    scopeFlags  `embed:""`
 	Window   windowFlags `embed:""`
+	Filters  filterFlags `embed:""`
+	Format   string      `enum:"jsonl,csv,cloudevents" default:"jsonl" placeholder:"FORMAT" help:"jsonl (what import reads), csv (RFC 4180, with a header, for people and spreadsheets) or cloudevents (1.0, one a line)."`
+	Source   string      `name:"event-source" default:"coordaudit" placeholder:"URI" help:"The source of the CloudEvents."`
 	Out      string      `default:"-" placeholder:"FILE" help:"Where the records go. - is the standard output. A file takes its name once it is complete."`
 	Manifest string      `placeholder:"FILE" help:"Where to write what was exported, as one JSON object: count, first and last seq, SHA-256, scope and window. It is written last."`
 	Proofs   string      `placeholder:"FILE" help:"Where to write a proof of each record that is sealed, as JSON Lines. coordaudit verify bundle checks them without a database."`
@@ -31,7 +34,10 @@ type exportCommand struct {
 
 // Validate is called by kong.
 func (c *exportCommand) Validate() error {
-	errs := []error{c.Scope.Validate()}
+	errs := []error{c.Scope.Validate(), c.Filters.Validate()}
+	if c.Source == "" {
+		errs = append(errs, errors.New("--event-source is empty; leave it out for coordaudit"))
+	}
 	if c.Out == "" {
 		errs = append(errs, errors.New("--out is empty; give a path, or - for the standard output"))
 	}
@@ -52,6 +58,9 @@ func (c *exportCommand) Run(ctx context.Context, p *cli.Program, db *database) e
 		return err
 	}
 	q := audit.Query{Scope: c.Scope.scope(), Window: window, Order: audit.OldestFirst}
+	if err := c.Filters.set(&q); err != nil {
+		return err
+	}
 	tried := fmt.Sprintf("exporting the audit records for %s", q.Scope)
 	if err := q.Validate(); err != nil {
 		return readFailed(tried, err)
@@ -67,13 +76,14 @@ func (c *exportCommand) Run(ctx context.Context, p *cli.Program, db *database) e
 		return err
 	}
 	defer store.Close()
-	to, err := c.targets(p.Stdout)
+	form := c.form(p.Stdout)
+	to, err := c.targets(p.Stdout, form.kind)
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err, Next: "name another file, or use - and a redirection"}
 	}
 	defer to.discard()
 
-	ex := newExporter(to.records)
+	ex := newExporter(to.records, form)
 	if to.proofs != nil {
 		if ex.prover, err = openProver(ctx, db, to.proofs, tried); err != nil {
 			return err
@@ -91,7 +101,7 @@ func (c *exportCommand) Run(ctx context.Context, p *cli.Program, db *database) e
 	if err != nil {
 		return c.stopped(ctx, tried, err)
 	}
-	if ex.count == 0 {
+	if ex.count == 0 && len(filtersOf(q)) == 0 {
 		p.Hint(outside(ctx, store, q.Scope, window, now))
 	}
 	if ex.prover != nil && ex.prover.unsealed > 0 {

@@ -17,9 +17,9 @@ type exportTargets struct {
 
 // targets creates the files, so that one that cannot be written fails before a long export
 // and not after it.
-func (c *exportCommand) targets(stdout io.Writer) (to *exportTargets, err error) {
+func (c *exportCommand) targets(stdout io.Writer, kind jsonl.Kind) (to *exportTargets, err error) {
 	to = &exportTargets{}
-	if to.records, err = jsonl.NewOutput(c.Out, jsonl.Records, stdout); err != nil {
+	if to.records, err = jsonl.NewOutput(c.Out, kind, stdout); err != nil {
 		return nil, fmt.Errorf("making %s: %w", c.Out, err)
 	}
 	for _, file := range []struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"hash"
 	"io"
@@ -13,13 +12,12 @@ import (
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
-	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
-// exporter writes records of the trail as JSON Lines. It remembers only numbers of what it
-// wrote.
+// exporter writes records of the trail. It remembers only numbers of what it wrote.
 type exporter struct {
 	out      io.Writer
+	form     exportForm
 	progress *term.Progress
 	prover   *exportProver // nil if no proofs are asked for
 
@@ -29,7 +27,9 @@ type exporter struct {
 	first, last int64 // the lowest and the highest seq
 }
 
-func newExporter(out io.Writer) *exporter { return &exporter{out: out, hash: sha256.New()} }
+func newExporter(out io.Writer, form exportForm) *exporter {
+	return &exporter{out: out, form: form, hash: sha256.New()}
+}
 
 // exportManifest says what an export contains.
 type exportManifest struct {
@@ -39,6 +39,10 @@ type exportManifest struct {
 	SHA256   string     `json:"sha256"`
 	Scope    string     `json:"scope"`
 	Window   windowJSON `json:"window"`
+
+	// Format is left out for JSON Lines, and Filters if there are none.
+	Format  string         `json:"format,omitempty"`
+	Filters map[string]any `json:"filters,omitempty"`
 }
 
 func (ex *exporter) manifest(q audit.Query) exportManifest {
@@ -47,6 +51,11 @@ func (ex *exporter) manifest(q audit.Query) exportManifest {
 		SHA256: hex.EncodeToString(ex.hash.Sum(nil)),
 		Scope:  q.Scope.String(),
 		Window: windowObject(q.Window),
+
+		Filters: filtersOf(q),
+	}
+	if ex.form.name != formatLines {
+		m.Format = ex.form.name
 	}
 	if ex.count > 0 {
 		m.FirstSeq, m.LastSeq = &ex.first, &ex.last
@@ -62,6 +71,9 @@ func (ex *exporter) run(ctx context.Context, store *coordaudit.Store, q audit.Qu
 	defer cancel(nil)
 	watch := time.AfterFunc(exportTimeout, func() { cancel(late) })
 	defer watch.Stop()
+	if err := ex.put(ex.form.header); err != nil {
+		return err
+	}
 	for rec, err := range store.All(ctx, q) {
 		watch.Stop()
 		if ctx.Err() != nil {
@@ -83,23 +95,28 @@ func (ex *exporter) run(ctx context.Context, store *coordaudit.Store, q audit.Qu
 	return nil
 }
 
-// write writes a record as import reads it.
 func (ex *exporter) write(rec audit.Record) error {
-	text, err := json.Marshal(rec)
+	text, err := ex.form.line(&rec)
 	if err != nil {
 		return fmt.Errorf("writing record %s: %w", rec.AuditID, err)
 	}
-	text = append(format.EscapeJSON(text), '\n')
-	if _, err := ex.out.Write(text); err != nil {
-		return fmt.Errorf("writing the records: %w", err)
+	if err := ex.put(text); err != nil {
+		return err
 	}
-	_, _ = ex.hash.Write(text) // never fails
 	if ex.count == 0 {
 		ex.first = rec.Seq
 	}
 	ex.first, ex.last = min(ex.first, rec.Seq), max(ex.last, rec.Seq)
 	ex.count++
-	ex.bytes += int64(len(text))
 	ex.progress.Update(ex.bytes, ex.count)
+	return nil
+}
+
+func (ex *exporter) put(text []byte) error {
+	if _, err := ex.out.Write(text); err != nil {
+		return fmt.Errorf("writing the records: %w", err)
+	}
+	_, _ = ex.hash.Write(text) // never fails
+	ex.bytes += int64(len(text))
 	return nil
 }

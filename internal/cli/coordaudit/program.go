@@ -25,13 +25,14 @@ type commandLine struct {
 	ShowVersion kong.VersionFlag `name:"version" help:"Show the version of this program and exit."`
 
 	Import       importCommand         `cmd:"" help:"Import records from JSON Lines. A second run stores nothing twice."`
-	Export       exportCommand         `cmd:"" help:"Write records as JSON Lines, which import reads."`
+	Export       exportCommand         `cmd:"" help:"Write records as JSON Lines, which import reads, as CSV or as CloudEvents."`
 	Get          getCommand            `cmd:"" help:"Show one record."`
+	Explain      explainCommand        `cmd:"" help:"Say why a decision was made: the reason, the evidence, what came after, and what to look at next."`
 	List         listCommand           `cmd:"" help:"List records, page by page."`
 	Timeline     timelineCommand       `cmd:"" help:"Draw the decisions about one envelope, and those about others that name it."`
 	Follow       followCommand         `cmd:"" help:"Print each record once it is committed, in order, until stopped."`
 	Stats        statsCommand          `cmd:"" help:"Count the records by class and decision, day, tenant, reason and target."`
-	Signals      signalsCommand        `cmd:"" help:"Look for rejection rates, oscillation, friction and repeated rejections."`
+	Signals      signalsCommand        `cmd:"" help:"Look for rejection rates, oscillation, friction, repeated rejections and preemption cycles."`
 	Gaps         gapsCommand           `cmd:"" help:"List the gaps: how many records are missing, since when and why."`
 	Completeness completenessCommand   `cmd:"" help:"Account for every record that a source accepted: stored, explained, waiting or unexplained."`
 	Seal         sealCommand           `cmd:"" help:"Seal the trail: append every row to a Merkle log, and export signed checkpoints."`

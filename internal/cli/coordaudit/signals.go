@@ -108,5 +108,5 @@ func (c *signalsCommand) trend(ctx context.Context, store *coordaudit.Store, q a
 
 func nothingFound(s audit.Signals) bool {
 	return len(s.RejectionRates) == 0 && len(s.Oscillations) == 0 && len(s.Friction) == 0 &&
-		len(s.RepeatedRejections) == 0 && len(s.RepeatedParameterRejections) == 0
+		len(s.RepeatedRejections) == 0 && len(s.RepeatedParameterRejections) == 0 && s.PreemptionCycles.Total == 0
 }

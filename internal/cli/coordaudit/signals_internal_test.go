@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
@@ -24,7 +26,7 @@ func TestSignalsJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustHaveKeys(t, "signals", []byte(got.stdout), "window", "rejection_rates", "oscillations", "friction", "self_conflicts",
-		"repeated_rejections", "repeated_parameter_rejections", "self_conflict_evidence", "trend")
+		"repeated_rejections", "repeated_parameter_rejections", "self_conflict_evidence", "trend", "preemption_cycles")
 	mustHaveKeys(t, "window", keys["window"], "since", "until")
 	for list, wanted := range map[string]string{
 		"rejection_rates":               "class rejected total rate first_seen last_seen evidence",
@@ -129,7 +131,8 @@ func TestSignalsJSONHasNoNull(t *testing.T) {
 	db := testdb.New(t)
 	got := run(t, db.URL, "", "signals", "--all-tenants", "--json", "--since=")
 	want := `{"window":{"since":null,"until":null},"rejection_rates":[],"oscillations":[],"friction":[],"self_conflicts":0,` +
-		`"repeated_rejections":[],"repeated_parameter_rejections":[],"self_conflict_evidence":{"audit_ids":[],"records":0}}` + "\n"
+		`"repeated_rejections":[],"repeated_parameter_rejections":[],"self_conflict_evidence":{"audit_ids":[],"records":0},` +
+		`"preemption_cycles":{"heaviest":[],"total":0,"at_least":false}}` + "\n"
 	if got.stdout != want {
 		t.Errorf("nothing is %s, want %s", got.stdout, want)
 	}
@@ -187,6 +190,9 @@ Repeated rejections, over parameters, at least 3 times
 TIMES  TENANT  SUBSYSTEM  PARAMETER  IN THE WAY
     3  acme    cache      ttl        3 × SAFETY
 
+Preemption cycles, of 2 to 5 envelopes: each is preempted by the next one, and the last by the first
+none
+
 Trend of the rejection rates; the last window is the one above
 FROM (UTC)           SAFETY  RELIABILITY  COST  PERFORMANCE  UNKNOWN
 2026-01-04 00:00:00       -            -     -            -        -
@@ -198,7 +204,37 @@ FROM (UTC)           SAFETY  RELIABILITY  COST  PERFORMANCE  UNKNOWN
 	got = run(t, db.URL, "", append(args, "--min-records=4", "--min-cycles=4", "--min-conflicts=4", "--min-rejections=4")...)
 	got.mustExit(t, cli.ExitDone)
 	mustContain(t, got.stdout, "at least 4 records\n", "at least 4 cycles of PREEMPTED and APPLIED\nnone\n", "at least 4 conflicts: ", "rejected at least 4 times\nnone\n")
-	if strings.Count(got.stdout, "none\n") != 4 {
-		t.Errorf("not four times none:\n%s", got.stdout)
+	if strings.Count(got.stdout, "none\n") != 5 {
+		t.Errorf("not five times none:\n%s", got.stdout)
+	}
+}
+
+func TestSignalsShowPreemptionCycles(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	var recs []audit.Record
+	for n, pair := range [][2]string{{"a", "b"}, {"b", "c"}, {"c", "a"}, {"a", "b"}, {"b", "a"}, {"a", "b"}, {"b", "c"}, {"c", "a"}} {
+		rec := preempted(noon().Add(time.Duration(n)*time.Second), "acme", pair[0], pair[1])
+		rec.AuditID = number(n)
+		recs = append(recs, rec)
+	}
+	persist(t, db, append(recs, preempted(noon(), "emu", "b", "a"))...)
+	args := []string{"signals", "--all-tenants", "--since=2026-01-05T00:00:00Z", "--until=2026-01-06T00:00:00Z"}
+	got := run(t, db.URL, "", args...)
+	got.mustExit(t, cli.ExitDone)
+	mustContain(t, got.stdout, `
+TURNS  TENANT  LAST (UTC)           ENVELOPES, WITH THEIR PREEMPTIONS BY THE NEXT  NEWEST
+    2  acme    2026-01-05 12:00:07  3 × a, 2 × b, 2 × c                            `+number(7).String()+`
+    1  acme    2026-01-05 12:00:05  3 × a, 1 × b                                   `+number(5).String()+`
+`)
+	found := result[signalsJSON](t, run(t, db.URL, "", append(args, "--json", "--evidence=2")...)).PreemptionCycles
+	want := preemptionStepJSON{
+		"a", 3, "2026-01-05T12:00:00.000000Z", "2026-01-05T12:00:05.000000Z", evidenceJSON{[]uuid.UUID{number(5), number(3)}, 3},
+	}
+	if found.Total != 2 || found.AtLeast || len(found.Heaviest) != 2 {
+		t.Fatalf("%+v, want 2 cycles", found)
+	}
+	if diff := cmp.Diff(want, found.Heaviest[0].Steps[0]); diff != "" || found.Heaviest[0].Turns != 2 || found.Heaviest[0].TenantID != "acme" {
+		t.Errorf("%+v (-want +got):\n%s", found.Heaviest[0], diff)
 	}
 }

@@ -19,6 +19,27 @@ type signalsJSON struct {
 	SelfConflictEvidence        evidenceJSON             `json:"self_conflict_evidence"`
 	Trend                       []trendJSON              `json:"trend,omitempty"` // if asked for
 	SelfConflictTopReasonCode   *topCodeJSON             `json:"self_conflict_top_reason_code,omitempty"`
+	PreemptionCycles            preemptionCyclesJSON     `json:"preemption_cycles"`
+}
+
+type preemptionCyclesJSON struct {
+	Heaviest []preemptionCycleJSON `json:"heaviest"`
+	Total    int64                 `json:"total"`
+	AtLeast  bool                  `json:"at_least"`
+}
+
+type preemptionCycleJSON struct {
+	TenantID string               `json:"tenant_id"`
+	Turns    int64                `json:"turns"`
+	Steps    []preemptionStepJSON `json:"steps"`
+}
+
+type preemptionStepJSON struct {
+	EnvelopeID  string       `json:"envelope_id"`
+	Preemptions int64        `json:"preemptions"`
+	FirstSeen   string       `json:"first_seen"`
+	LastSeen    string       `json:"last_seen"`
+	Evidence    evidenceJSON `json:"evidence"`
 }
 
 type evidenceJSON struct {
@@ -121,6 +142,14 @@ func signalsObject(found audit.Signals, trend []audit.WindowRates) signalsJSON {
 			return trendJSON{windowObject(rates.Window), each(rates.RejectionRates, rateObject)}
 		}),
 		SelfConflictTopReasonCode: topCodeObject(found.SelfConflicts.TopReasonCode),
+		PreemptionCycles: preemptionCyclesJSON{
+			Heaviest: each(found.PreemptionCycles.Heaviest, func(c audit.PreemptionCycle) preemptionCycleJSON {
+				return preemptionCycleJSON{c.TenantID, c.Turns, each(c.Steps, func(s audit.PreemptionStep) preemptionStepJSON {
+					return preemptionStepJSON{s.EnvelopeID, s.Preemptions, format.Time(s.FirstSeen), format.Time(s.LastSeen), evidenceObject(s.Evidence)}
+				})}
+			}),
+			Total: found.PreemptionCycles.Total, AtLeast: found.PreemptionCycles.AtLeast,
+		},
 	}
 }
 

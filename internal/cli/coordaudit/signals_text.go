@@ -37,6 +37,11 @@ func signalsText(q audit.SignalQuery, found audit.Signals, trend []audit.WindowR
 		rejectionTable(on, found.RepeatedRejections), len(found.RepeatedRejections), "envelope")
 	part("Repeated rejections, over parameters, at least "+atLeast,
 		parameterTable(on, found.RepeatedParameterRejections), len(found.RepeatedParameterRejections), "parameter")
+	part("Preemption cycles, of 2 to 5 envelopes: each is preempted by the next one, and the last by the first",
+		cycleTable(on, found.PreemptionCycles.Heaviest), len(found.PreemptionCycles.Heaviest), "cycle")
+	if found.PreemptionCycles.Total > int64(len(found.PreemptionCycles.Heaviest)) {
+		fmt.Fprintf(&text, "these are the heaviest of %s\n", format.CycleTotal(found.PreemptionCycles))
+	}
 	if len(trend) > 0 {
 		text.WriteString("\nTrend of the rejection rates; the last window is the one above\n" + trendTable(trend).Text(on))
 	}
@@ -91,6 +96,26 @@ func oscillationTable(on term.Screen, oscillations []audit.Oscillation) *term.Ta
 	for _, o := range oscillations[:on.Limit(term.MaxRows, len(oscillations))] {
 		shown.Add(term.Count(o.Cycles), term.Plain(format.OrNone(o.TenantID)), term.Plain(o.EnvelopeID),
 			term.Plain(format.Second(o.LastReapplied)), term.Plain(byCount(o.PreemptingEnvelopes)))
+	}
+	return shown
+}
+
+// cycleTable shows the newest preemption of each cycle.
+func cycleTable(on term.Screen, cycles []audit.PreemptionCycle) *term.Table {
+	shown := &term.Table{Columns: []term.Column{
+		term.NumberColumn("TURNS"), term.IDColumn("TENANT"), term.TextColumn("LAST (UTC)"), term.ProseColumn("ENVELOPES, WITH THEIR PREEMPTIONS BY THE NEXT"), term.TextColumn("NEWEST"),
+	}}
+	for _, c := range cycles[:on.Limit(term.MaxRows, len(cycles))] {
+		steps := make([]string, len(c.Steps))
+		last := c.Steps[0]
+		for i, step := range c.Steps {
+			steps[i] = fmt.Sprintf("%s × %s", format.Thousands(step.Preemptions), step.EnvelopeID)
+			if step.LastSeen.After(last.LastSeen) {
+				last = step
+			}
+		}
+		shown.Add(term.Count(c.Turns), term.Plain(format.OrNone(c.TenantID)), term.Plain(format.Second(last.LastSeen)),
+			term.Plain(strings.Join(steps, ", ")), newest(last.Evidence))
 	}
 	return shown
 }

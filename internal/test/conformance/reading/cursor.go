@@ -152,6 +152,10 @@ func readFailsAsDocumented(t *testing.T, db frame.Database) {
 				_, err := test.store.Get(t.Context(), test.scope, fixture.NewRecord().AuditID)
 				return err
 			},
+			"Explain": func() error {
+				_, err := test.store.Explain(t.Context(), test.scope, fixture.NewRecord().AuditID)
+				return err
+			},
 			"GetMany": func() error { _, _, err := test.store.GetMany(t.Context(), test.scope, nil); return err },
 			"List":    func() error { _, err := test.store.List(t.Context(), audit.Query{Scope: test.scope}); return err },
 			"Count":   func() error { _, err := test.store.Count(t.Context(), audit.Query{Scope: test.scope}); return err },

@@ -114,6 +114,15 @@ func everyRead(t *testing.T, store *coordaudit.Store, scope audit.Scope) seen {
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
 	}
+	for _, rec := range got.Page.Records[:min(len(got.Page.Records), 20)] {
+		explained, err := store.Explain(t.Context(), scope, rec.AuditID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(rec, explained.Record); diff != "" || explained.Cause == "" || explained.NextStep == "" {
+			t.Errorf("explained as %q, next %q (-listed +explained):\n%s", explained.Cause, explained.NextStep, diff)
+		}
+	}
 	return got
 }
 

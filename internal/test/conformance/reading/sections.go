@@ -36,6 +36,14 @@ func Sections() []frame.Section {
 		{Name: "Timeline", Guarantees: []frame.Guarantee{
 			{Name: "HoldsEachRecordOnce", Holds: holdsEachRecordOnce, EveryMode: true},
 		}},
+		{Name: "Explain", Guarantees: []frame.Guarantee{
+			{Name: "SeesItsScope", Holds: explainSeesItsScope, EveryMode: true},
+			{Name: "FindsCounterpart", Holds: explainFindsCounterpart, EveryMode: true},
+			{Name: "FollowsCausesToTheirEnd", Holds: explainFollowsCauses},
+			{Name: "TellsWhatCameAfter", Holds: explainTellsWhatCameAfter},
+			{Name: "ShowsNearbyLosses", Holds: explainShowsLosses, EveryMode: true, Needs: frame.Superuser | frame.Direct},
+			{Name: "IsOfOneMoment", Holds: explainIsOfOneMoment},
+		}},
 		{Name: "Signals", Guarantees: []frame.Guarantee{
 			{Name: "BreakdownAddsUp", Holds: breakdownAddsUp, EveryMode: true},
 			{Name: "BreakdownCountsCodes", Holds: breakdownCountsCodes, EveryMode: true},
@@ -45,10 +53,12 @@ func Sections() []frame.Section {
 			{Name: "FrictionNamesClasses", Holds: frictionNamesClasses, EveryMode: true},
 			{Name: "ClassStartsUnknown", Holds: classStartsUnknown},
 			{Name: "ClassIsPerTenant", Holds: classIsPerTenant},
+			{Name: "ClassIsKnownAtAnyAge", Holds: classIsKnownAtAnyAge, EveryMode: true},
 			{Name: "SelfConflictIsNoFriction", Holds: selfConflictIsNoFriction},
 			{Name: "RejectionsCountPerTenant", Holds: rejectionsCountPerTenant, EveryMode: true},
 			{Name: "GroupsNameTopCode", Holds: groupsNameTopCode, EveryMode: true},
 			{Name: "EmptyCodeIsNone", Holds: emptyCodeIsNone},
+			{Name: "CyclesNameTheirPreemptions", Holds: cyclesNameTheirPreemptions, EveryMode: true},
 			{Name: "ThresholdsAndCapsApply", Holds: thresholdsAndCapsApply},
 			{Name: "TrendWindowsAreDisjoint", Holds: trendWindowsAreDisjoint},
 		}},

@@ -241,6 +241,34 @@ func classIsPerTenant(t *testing.T, db frame.Database) {
 	}
 }
 
+// A class that was stated long before the window counts until another one is stated.
+func classIsKnownAtAnyAge(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	days := []int{0, 0, 1, 39, 40, 40, 40, 40, 40, 40, 40}
+	recs := storyAt(t, store, func(i int) time.Time { return at(i).AddDate(0, 0, days[i]) },
+		ofClass(audit.Safety, applies("old")),           // 0
+		ofClass(audit.Reliability, applies("changing")), // 1
+		ofClass(audit.Performance, applies("old")),      // 2: a day later, it changes for good
+		ofClass(audit.Safety, applies("recent")),        // 3: less than a day before the window
+		rejects("a", "old"), rejects("a", "changing"),   // 4, 5
+		ofClass(audit.Performance, applies("changing")), // 6
+		rejects("a", "changing"),                        // 7
+		rejects("a", "recent"),                          // 8
+		ofClass(audit.Unknown, applies("never")), rejects("a", "never"),
+	)
+	found := mustFind(t, store, audit.SignalQuery{MinConflicts: 1, Window: audit.Window{Since: at(0).AddDate(0, 0, 40)}})
+	pair := frictionIn(recs)
+	want := []audit.Friction{
+		pair(audit.Cost, audit.Performance, 2, 0, 7, 4),
+		pair(audit.Cost, audit.Reliability, 1, 0, 5),
+		pair(audit.Cost, audit.Safety, 1, 0, 8),
+		pair(audit.Cost, audit.Unresolved, 1, 0, 10),
+	}
+	if diff := cmp.Diff(want, found.Friction); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // C2: the predecessor's coordinator rejected envelopes by themselves.
 func selfConflictIsNoFriction(t *testing.T, db frame.Database) {
 	store := frame.NewStore(db)
@@ -271,6 +299,35 @@ func rejectionsCountPerTenant(t *testing.T, db frame.Database) {
 	}
 	if diff := cmp.Diff(want, found, cmpopts.IgnoreFields(audit.Signals{}, "RejectionRates", "Friction", "SelfConflicts")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A cycle lies in one tenant and in the window. Who only loses, or only wins, is in none.
+func cyclesNameTheirPreemptions(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	recs := story(t, store,
+		preempts("a", "b"), preempts("b", "a"), preempts("b", "a"), // 0 to 2
+		preempts("b", "c"), preempts("c", "a"), preempts("a", "b"), // 3 to 5: a, b, c
+		preempts("c", "c"), preempts("a", "winner"), preempts("loser", "a"), rejects("b", "a"),
+		ofTenant("acme", preempts("x", "y")), preempts("y", "x"), // of two tenants
+		preempts("a", "b"), // 12: outside the window
+	)
+	step := func(id string, indexes ...int) audit.PreemptionStep {
+		return audit.PreemptionStep{
+			EnvelopeID: id, Preemptions: int64(len(indexes)), FirstSeen: at(indexes[len(indexes)-1]), LastSeen: at(indexes[0]),
+			Evidence: audit.Evidence{AuditIDs: ids(recs, indexes...), Records: int64(len(indexes))},
+		}
+	}
+	want := audit.PreemptionCycles{Total: 2, Heaviest: []audit.PreemptionCycle{
+		{Turns: 2, Steps: []audit.PreemptionStep{step("a", 5, 0), step("b", 2, 1)}},
+		{Turns: 1, Steps: []audit.PreemptionStep{step("a", 5, 0), step("b", 3), step("c", 4)}},
+	}}
+	found := mustFind(t, store, audit.SignalQuery{Window: audit.Window{Until: at(12)}})
+	if diff := cmp.Diff(want, found.PreemptionCycles); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if found := mustFind(t, store, audit.SignalQuery{Scope: audit.Tenant("acme")}); found.PreemptionCycles.Total != 0 {
+		t.Errorf("of one tenant: %+v", found.PreemptionCycles)
 	}
 }
 

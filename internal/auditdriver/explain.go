@@ -1,0 +1,359 @@
+package auditdriver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/internal/dbgen"
+)
+
+// Explain reads a record, if it is in the scope, and what explains it: all of an
+// explanation but the conclusions.
+func (d *Driver) Explain(ctx context.Context, scope audit.Scope, id uuid.UUID) (audit.Explanation, error) {
+	e := explanation{driver: d, scope: scope}
+	err := d.readMoment(ctx,
+		func(ctx context.Context, db dbgen.DBTX) (err error) {
+			e.Record, err = e.get(ctx, db, id)
+			return err
+		},
+		e.followCauses, e.findCounterpart, e.findDisplaced, e.findNext, e.countMeetings, e.findCorrections, e.findLosses)
+	if err != nil {
+		return audit.Explanation{}, err
+	}
+	return e.Explanation, nil
+}
+
+// explanation is an Explanation that is being read.
+type explanation struct {
+	audit.Explanation
+	driver *Driver
+	scope  audit.Scope
+}
+
+// get reads one record of the scope. The error is pgx.ErrNoRows if there is none.
+func (e *explanation) get(ctx context.Context, db dbgen.DBTX, id uuid.UUID) (audit.Record, error) {
+	row, err := e.driver.queries.GetAuditRecord(ctx, db, dbgen.GetAuditRecordParams{
+		AuditID: toPG(id), AllTenants: e.scope.IsAllTenants(), TenantID: e.scope.TenantID(),
+	})
+	return fromRow(&row), err
+}
+
+// followCauses follows caused_by to its end, to a record that was there before, or to the
+// maximum.
+func (e *explanation) followCauses(ctx context.Context, db dbgen.DBTX) error {
+	seen := map[uuid.UUID]bool{e.Record.AuditID: true}
+	for next := e.Record.Links.CausedBy; ; {
+		switch {
+		case next == uuid.Nil:
+			e.CausesEnd = audit.CausesNone
+			return nil
+		case seen[next]:
+			e.CausesEnd = audit.CausesLoop
+			return nil
+		case len(e.Causes) == audit.MaxCauses:
+			e.CausesEnd = audit.CausesMore
+			return nil
+		}
+		cause, err := e.get(ctx, db, next)
+		if errors.Is(err, pgx.ErrNoRows) {
+			e.CausesEnd = audit.CausesAbsent
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		e.Causes = append(e.Causes, cause)
+		seen[next] = true
+		next = cause.Links.CausedBy
+	}
+}
+
+// findCounterpart finds the decision of the envelope that the record names.
+func (e *explanation) findCounterpart(ctx context.Context, db dbgen.DBTX) (err error) {
+	other := e.Record.ConflictingEnvelopeID
+	if e.Record.Decision == audit.Preempted {
+		other = e.Record.PreemptingEnvelopeID
+	}
+	if other == "" {
+		return nil
+	}
+	e.Counterpart = audit.Counterpart{EnvelopeID: other, EnvelopeClass: e.Record.CounterpartClass}
+	var cause *audit.Record
+	if len(e.Causes) > 0 {
+		cause = &e.Causes[0]
+	}
+	found, by := linked(cause, other, e.Record.TenantID)
+	switch {
+	case found != nil:
+	case e.Record.Decision == audit.Preempted:
+		found, err = e.nearestApplied(ctx, db, other, &e.Record)
+	default:
+		found, err = optionalRecord(e.driver.queries.GetLatestMove(ctx, db, dbgen.GetLatestMoveParams(e.movesOf(other))))
+	}
+	if found == nil || err != nil {
+		return err
+	}
+	e.Counterpart.Record, e.Counterpart.FoundBy = found, by
+	if e.Counterpart.EnvelopeClass == "" {
+		e.Counterpart.EnvelopeClass = found.EnvelopeClass
+	}
+	return nil
+}
+
+// linked returns the record that caused_by leads to, if it is a decision of the envelope.
+// Otherwise a rule has to find one.
+func linked(cause *audit.Record, envelopeID, tenantID string) (*audit.Record, audit.FoundBy) {
+	if cause != nil && cause.EnvelopeID == envelopeID && cause.TenantID == tenantID {
+		return cause, audit.FoundByLink
+	}
+	return nil, audit.FoundByRule
+}
+
+// nearestApplied finds the APPLIED record of an envelope that is nearest to a record of the
+// same tenant. It is nil if none is near.
+func (e *explanation) nearestApplied(ctx context.Context, db dbgen.DBTX, envelopeID string, to *audit.Record) (*audit.Record, error) {
+	rows, err := e.driver.queries.ListNearestApplied(ctx, db, dbgen.ListNearestAppliedParams{
+		EnvelopeID:  envelopeID,
+		TenantID:    to.TenantID,
+		Since:       toPGTime(to.DecisionTimestamp.Add(-audit.ExplanationReach)),
+		Last:        toPGTime(to.DecisionTimestamp.Add(audit.ExplanationReach)),
+		AtTimestamp: toPGTime(to.DecisionTimestamp),
+		AtSeq:       to.Seq,
+		AtAuditID:   toPG(to.AuditID),
+	})
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	recs := fromRows(rows)
+	distance := func(i int) time.Duration { return recs[i].DecisionTimestamp.Sub(to.DecisionTimestamp).Abs() }
+	if len(recs) == 2 && distance(0) < distance(1) {
+		return &recs[0], nil
+	}
+	return &recs[len(recs)-1], nil
+}
+
+// findDisplaced finds the records whose counterpart's decision is this one.
+func (e *explanation) findDisplaced(ctx context.Context, db dbgen.DBTX) error {
+	if e.Record.Decision != audit.Applied || e.Record.EnvelopeID == "" {
+		return nil
+	}
+	q := audit.Query{
+		Scope:                tenantScope(e.Record.TenantID),
+		PreemptingEnvelopeID: e.Record.EnvelopeID,
+		Decisions:            []audit.Decision{audit.Preempted},
+		CausedBy:             e.Record.AuditID,
+	}
+	caused, err := e.related(ctx, db, q)
+	if err != nil {
+		return err
+	}
+	q.CausedBy = uuid.Nil
+	at := e.Record.DecisionTimestamp
+	q.Window = audit.Window{Since: at.Add(-audit.ExplanationReach), Until: at.Add(audit.ExplanationReach + time.Microsecond)}
+	near, err := e.related(ctx, db, q)
+	if err != nil {
+		return err
+	}
+	all := caused.Records
+	for i := range near.Records {
+		ours, err := e.isDisplacedByRule(ctx, db, &near.Records[i])
+		if err != nil {
+			return err
+		}
+		if ours {
+			all = append(all, near.Records[i])
+		}
+	}
+	slices.SortStableFunc(all, func(a, b audit.Record) int {
+		return cmp.Or(a.DecisionTimestamp.Compare(b.DecisionTimestamp), cmp.Compare(a.Seq, b.Seq))
+	})
+	e.Displaced = audit.Related{Records: all[:min(len(all), audit.MaxRelated)], More: caused.More || near.More || len(all) > audit.MaxRelated}
+	return nil
+}
+
+// isDisplacedByRule reports whether the rule finds the explained record from a PREEMPTED one
+// that names its envelope. A link to another decision of that envelope comes first.
+func (e *explanation) isDisplacedByRule(ctx context.Context, db dbgen.DBTX, rec *audit.Record) (bool, error) {
+	switch rec.Links.CausedBy {
+	case uuid.Nil:
+	case e.Record.AuditID:
+		return false, nil // it is known by its link
+	default:
+		cause, err := e.get(ctx, db, rec.Links.CausedBy)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return false, err
+		}
+		if found, _ := linked(&cause, e.Record.EnvelopeID, e.Record.TenantID); err == nil && found != nil {
+			return false, nil
+		}
+	}
+	by, err := e.nearestApplied(ctx, db, e.Record.EnvelopeID, rec)
+	return by != nil && by.AuditID == e.Record.AuditID, err
+}
+
+func tenantScope(id string) audit.Scope {
+	if id == "" {
+		return audit.NoTenant()
+	}
+	return audit.Tenant(id)
+}
+
+// related lists the oldest records of a query.
+func (e *explanation) related(ctx context.Context, db dbgen.DBTX, q audit.Query) (audit.Related, error) {
+	q.Order = audit.OldestFirst
+	rows, err := e.driver.listFiltered(ctx, db, &q, pageOf(&q, nil, audit.MaxRelated+1))
+	recs := fromRows(rows)
+	return audit.Related{Records: recs[:min(len(recs), audit.MaxRelated)], More: len(recs) > audit.MaxRelated}, err
+}
+
+// movesOf are the parameters to look for the moves of an envelope around the record.
+func (e *explanation) movesOf(envelopeID string) dbgen.GetNextMoveParams {
+	return dbgen.GetNextMoveParams{
+		EnvelopeID:  envelopeID,
+		TenantID:    e.Record.TenantID,
+		AtTimestamp: toPGTime(e.Record.DecisionTimestamp),
+		AtSeq:       e.Record.Seq,
+		AtAuditID:   toPG(e.Record.AuditID),
+		MaxRows:     audit.MaxExplained,
+	}
+}
+
+func (e *explanation) findNext(ctx context.Context, db dbgen.DBTX) (err error) {
+	e.Next, err = optionalRecord(e.driver.queries.GetNextMove(ctx, db, e.movesOf(e.Record.EnvelopeID)))
+	return err
+}
+
+// optionalRecord returns nil if there is no row.
+func optionalRecord(row dbgen.AuditRecord, err error) (*audit.Record, error) {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // there is none, which is an answer
+	}
+	if err != nil {
+		return nil, err
+	}
+	rec := fromRow(&row)
+	return &rec, nil
+}
+
+func (e *explanation) countMeetings(ctx context.Context, db dbgen.DBTX) error {
+	other := e.Counterpart.EnvelopeID
+	if other == "" || other == e.Record.EnvelopeID {
+		return nil
+	}
+	row, err := e.driver.queries.CountMeetings(ctx, db, dbgen.CountMeetingsParams{
+		EnvelopeID: e.Record.EnvelopeID,
+		OtherID:    other,
+		TenantID:   e.Record.TenantID,
+		Since:      toPGTime(e.Record.DecisionTimestamp.Add(-audit.MeetingReach)),
+		Last:       toPGTime(e.Record.DecisionTimestamp.Add(audit.MeetingReach)),
+		MaxRows:    audit.MaxExplained + 1,
+	})
+	e.Meetings = audit.Meetings{
+		Preempted: row.Preempted, Rejected: row.Rejected, PreemptedOther: row.PreemptedOther, RejectedOther: row.RejectedOther,
+		AtLeast: max(row.OwnRows, row.OtherRows) > audit.MaxExplained,
+	}
+	return err
+}
+
+func (e *explanation) findCorrections(ctx context.Context, db dbgen.DBTX) (err error) {
+	if e.Corrections, err = e.related(ctx, db, audit.Query{Scope: e.scope, Corrects: e.Record.AuditID}); err != nil {
+		return err
+	}
+	if e.Record.Links.Corrects == uuid.Nil {
+		return nil
+	}
+	corrected, err := e.get(ctx, db, e.Record.Links.Corrects)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	e.Corrected = &corrected
+	return nil
+}
+
+// findLosses looks for gaps and ordinals near the record, as far as the role may.
+func (e *explanation) findLosses(ctx context.Context, db dbgen.DBTX) error {
+	may, err := e.driver.queries.MayReadLosses(ctx, db)
+	if err != nil {
+		return err
+	}
+	e.Losses = audit.NearbyLosses{GapsUnread: !may.Gaps}
+	if may.Gaps {
+		rows, err := e.driver.queries.ListAuditGaps(ctx, db, dbgen.ListAuditGapsParams{
+			Since:    toPGTime(e.Record.DecisionTimestamp.Add(-audit.GapReach)),
+			Last:     toPGTime(e.Record.DecisionTimestamp.Add(audit.GapReach)),
+			PageSize: audit.MaxRelated,
+		})
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			gap := fromGapRow(&rows[i])
+			e.Losses.Gaps = append(e.Losses.Gaps, audit.NearbyGap{GapID: gap.GapID, From: gap.From, Until: gap.Until, Records: gap.Total(), Cause: gap.Cause})
+		}
+	}
+	if e.Record.Origin.SourceID == uuid.Nil || e.Record.Origin.SourceSeq < 1 {
+		return nil
+	}
+	if e.Losses.OrdinalsUnread = !may.Ordinals; !may.Ordinals {
+		return nil
+	}
+	return e.findOrdinals(ctx, db)
+}
+
+const (
+	nearOrdinals  = 8    // to both sides of the record's own
+	nearRows      = 512  // stored before and after the record
+	maxStatements = 5000 // a source makes one a minute
+)
+
+// findOrdinals looks for numbers next to the record's own that no row near it carries. What a
+// statement has ever called dropped, rejected, already persisted or waiting counts as
+// explained: a record that waited may be stored far away.
+func (e *explanation) findOrdinals(ctx context.Context, db dbgen.DBTX) error {
+	origin := e.Record.Origin
+	near := completeness.Span(max(1, origin.SourceSeq-nearOrdinals), min(origin.SourceSeq, math.MaxInt64-nearOrdinals-1)+nearOrdinals)
+	said, err := e.driver.queries.GatherStatementsAround(ctx, db, dbgen.GatherStatementsAroundParams{
+		SourceID: toPG(origin.SourceID), Ordinals: near.String(), MaxStatements: maxStatements,
+	})
+	if err != nil || said.Statements == 0 || said.Imported {
+		return err
+	}
+	if said.FirstStatementNo > 1 {
+		e.Losses.OrdinalsUnread = true
+		return nil
+	}
+	carried, err := e.driver.queries.ListOrdinalsAround(ctx, db, dbgen.ListOrdinalsAroundParams{
+		FirstSeq: max(e.Record.Seq, math.MinInt64+nearRows) - nearRows, LastSeq: min(e.Record.Seq, math.MaxInt64-nearRows) + nearRows,
+		SourceID: toPG(origin.SourceID), FirstOrdinal: near[0].First, LastOrdinal: near[0].Last,
+	})
+	if err != nil {
+		return err
+	}
+	missing := near.And(completeness.Span(1, said.AcceptedThrough)).Minus(completeness.SetOf(carried...))
+	for _, text := range said.Explained {
+		explained, err := completeness.ParseSet(text)
+		if err != nil {
+			return fmt.Errorf("reading the statements of the record's source: %w", err)
+		}
+		missing = missing.Minus(explained)
+	}
+	for _, r := range missing {
+		for ordinal := r.First; ordinal <= r.Last; ordinal++ {
+			e.Losses.Ordinals = append(e.Losses.Ordinals, ordinal)
+		}
+	}
+	return nil
+}
