@@ -12,6 +12,7 @@ import (
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reading"
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
@@ -49,14 +50,14 @@ func remove(t *testing.T, db *testdb.DB, source *coordaudit.Source, ordinals str
 }
 
 // incomplete reads the object of a command that found something.
-func incomplete(t *testing.T, got ran) completenessJSON {
+func incomplete(t *testing.T, got ran) reading.CompletenessJSON {
 	t.Helper()
 	got.mustExit(t, cli.ExitFailed)
 	if got.stderr != "" {
 		t.Errorf("stderr: %s", got.stderr)
 	}
 	got.code = cli.ExitDone
-	return result[completenessJSON](t, got)
+	return result[reading.CompletenessJSON](t, got)
 }
 
 func TestCompletenessJSON(t *testing.T) {
@@ -64,14 +65,14 @@ func TestCompletenessJSON(t *testing.T) {
 	db := testdb.New(t)
 	persist(t, db, applied(noon(), "acme", "e"))
 	got := run(t, db.URL, "", "completeness", "--json")
-	empty := result[completenessJSON](t, got)
+	empty := result[reading.CompletenessJSON](t, got)
 	mustHaveKeys(t, "completeness", []byte(got.stdout), "complete", "at", "window", "unnumbered", "sources")
 	if !empty.Complete || empty.Unnumbered != 1 || empty.Sources == nil || len(empty.Sources) != 0 {
 		t.Errorf("%s, want one record without a number and no source", got.stdout)
 	}
 
 	source := sourceWith(t, db, "nightly <batch>", 20, true)
-	found := result[completenessJSON](t, run(t, db.URL, "", "completeness", "--json"))
+	found := result[reading.CompletenessJSON](t, run(t, db.URL, "", "completeness", "--json"))
 	if !found.Complete || len(found.Sources) != 1 {
 		t.Errorf("%+v, want one complete source", found)
 	}
@@ -83,11 +84,11 @@ func TestCompletenessJSON(t *testing.T) {
 	}
 	one := found.Sources[0]
 	opened, closed := one.OpenedAt, one.LastStatementAt
-	want := sourceAccountJSON{
+	want := reading.SourceAccountJSON{
 		SourceID: source.ID(), Label: "nightly <batch>", OpenedAt: opened, LastStatementAt: closed, Closed: true,
 		AcceptedThrough: 20, ReservedThrough: 20, Present: 17, UnexplainedTotal: 3,
-		Unexplained: []ordinalRangeJSON{{First: 4, Last: 5, After: opened, Before: closed}, {First: 20, Last: 20, After: opened, Before: closed}},
-		Findings:    []findingJSON{},
+		Unexplained: []reading.OrdinalRangeJSON{{First: 4, Last: 5, After: opened, Before: closed}, {First: 20, Last: 20, After: opened, Before: closed}},
+		Findings:    []reading.FindingJSON{},
 	}
 	if diff := cmp.Diff(want, one); diff != "" || opened == nil || closed == nil {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -106,7 +107,7 @@ func TestCompletenessFindingsJSON(t *testing.T) {
 	execSQL(t, db, "ALTER TABLE coordination_audit_statements DISABLE TRIGGER USER; DELETE FROM coordination_audit_statements")
 	got := run(t, db.URL, "", "completeness", "--json")
 	found := incomplete(t, got)
-	if diff := cmp.Diff([]findingJSON{{Kind: "no_statements"}}, found.Sources[0].Findings); diff != "" {
+	if diff := cmp.Diff([]reading.FindingJSON{{Kind: "no_statements"}}, found.Sources[0].Findings); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 	mustContain(t, got.stdout, `"opened_at":null,"last_statement_at":null,`)
@@ -148,7 +149,7 @@ func TestCompletenessWindow(t *testing.T) {
 	sourceWith(t, db, "batch", 3, true)
 	for args, sources := range map[string]int{"--since=1h": 1, "--until=1h": 0, "--since=2020-01-01 --until=2020-02-01": 0} {
 		got := run(t, db.URL, "", append([]string{"completeness", "--json"}, strings.Fields(args)...)...)
-		if found := result[completenessJSON](t, got); len(found.Sources) != sources || !found.Complete {
+		if found := result[reading.CompletenessJSON](t, got); len(found.Sources) != sources || !found.Complete {
 			t.Errorf("%s: %s, want %d sources", args, got.stdout, sources)
 		}
 		if hinted := strings.HasPrefix(got.stderr, "no source was at work in this window ("); hinted != (sources == 0) {
@@ -178,7 +179,7 @@ func accountOfAll() audit.Completeness {
 
 func TestCompletenessBlocks(t *testing.T) {
 	t.Parallel()
-	got := completenessText(audit.Window{}, accountOfAll(), false, term.Screen{Columns: term.DefaultColumns})
+	got := reading.CompletenessText(audit.Window{}, accountOfAll(), false, term.Screen{Columns: term.DefaultColumns})
 	want := `not complete: 10 unexplained records, 3 findings; 5 sources with 1,022 records, at
   2026-01-05T14:00:00.000000Z
 1 record without a number, about which nothing can be said: those of Persist, PersistTx and
@@ -236,10 +237,10 @@ func TestCompletenessFitsTheScreen(t *testing.T) {
 		open.SourceID = uuid.New()
 		found.Sources = append(found.Sources, open)
 	}
-	shown := completenessText(audit.Window{Since: noon(), Until: noon()}, found, true, term.Screen{Columns: term.DefaultColumns})
+	shown := reading.CompletenessText(audit.Window{Since: noon(), Until: noon()}, found, true, term.Screen{Columns: term.DefaultColumns})
 	mustFit(t, shown)
 	mustContain(t, shown, "  (and 7 more ranges, all with --wide or --json)\n", "(and 5 more sources, all with --wide or --json)\n")
-	piped := completenessText(audit.Window{}, found, true, term.Screen{})
+	piped := reading.CompletenessText(audit.Window{}, found, true, term.Screen{})
 	for _, part := range []string{"…", "(and "} {
 		if strings.Contains(piped, part) {
 			t.Errorf("%q is in a pipe", part)

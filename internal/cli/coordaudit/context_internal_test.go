@@ -11,6 +11,8 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reading"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/importer"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
@@ -67,10 +69,10 @@ details                  {"a":
 source_id                11111111-1111-4111-8111-000000000004
 source_seq               12
 `
-	if diff := cmp.Diff(want, recordText(rec)); diff != "" {
+	if diff := cmp.Diff(want, shared.RecordText(rec)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	plain := recordText(applied(noon(), "acme", "a"))
+	plain := shared.RecordText(applied(noon(), "acme", "a"))
 	if n := strings.Count(plain, "\n"); n != 12 {
 		t.Errorf("a record that states none of it has %d lines, want 12:\n%s", n, plain)
 	}
@@ -78,7 +80,7 @@ source_seq               12
 
 func TestListTextHasReasonCode(t *testing.T) {
 	t.Parallel()
-	shown := recordsTable([]audit.Record{withContext(), applied(noon(), "acme", "a")}, audit.Tenant("acme"), false, term.Screen{})
+	shown := reading.RecordsTable([]audit.Record{withContext(), applied(noon(), "acme", "a")}, audit.Tenant("acme"), false, term.Screen{})
 	want := `TIME (UTC)           CLASS        DECISION  ENVELOPE  REASON
 2026-01-05 12:00:00  PERFORMANCE  REJECTED  turbo     SAME_PARAMETER: in the way: guard
 2026-01-05 12:00:00  COST         APPLIED   a         applied

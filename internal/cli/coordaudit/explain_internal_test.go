@@ -13,6 +13,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reading"
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
@@ -94,13 +95,13 @@ func TestExplainJSON(t *testing.T) {
 	got := run(t, db.URL, "", "explain", lost.AuditID.String(), "--tenant=acme", "--json")
 	mustHaveKeys(t, "explanation", []byte(got.stdout), "record", "cause", "counterpart", "causes", "causes_end", "displaced", "more_displaced", "next",
 		"meetings", "corrections", "more_corrections", "corrected", "losses", "seal", "next_step")
-	e := result[explanationJSON](t, got)
+	e := result[reading.ExplanationJSON](t, got)
 	var found struct {
 		AuditID uuid.UUID `json:"audit_id"`
 	}
 	err := json.Unmarshal(e.Counterpart.Record, &found)
 	if err != nil || found.AuditID != guard.AuditID || e.Cause != audit.CausePreempted || e.Counterpart.FoundBy != audit.FoundByRule ||
-		string(e.Next) != "null" || len(e.Corrections) != 0 || e.Seal.State != sealNot || !e.Losses.GapsRead {
+		string(e.Next) != "null" || len(e.Corrections) != 0 || e.Seal.State != reading.SealNot || !e.Losses.GapsRead {
 		t.Errorf("%v: %s", err, got.stdout)
 	}
 	if strings.Contains(got.stdout, "secret") || strings.Contains(got.stdout, number(91).String()) {
@@ -131,7 +132,7 @@ func TestExplainSealed(t *testing.T) {
 	mustContain(t, explain(lost.AuditID).stdout, "coordaudit prove "+lost.AuditID.String()+" writes the proof")
 	mustContain(t, explain(late.AuditID).stdout, "sealed     not sealed yet")
 	bundle := filepath.Join(directory, "bundle")
-	e := result[explanationJSON](t, explain(lost.AuditID, "--json", "--key", key+".pub"))
+	e := result[reading.ExplanationJSON](t, explain(lost.AuditID, "--json", "--key", key+".pub"))
 	if err := os.WriteFile(bundle, []byte(e.Seal.Proof), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/transfer"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
@@ -53,7 +54,7 @@ func TestExportFilters(t *testing.T) {
 			}
 			// Who reads the manifest must see that this is not the whole window.
 			text, err := os.ReadFile(manifest)
-			var written exportManifest
+			var written transfer.ExportManifest
 			if err != nil || json.Unmarshal(text, &written) != nil || written.Count != int64(len(listed.Records)) || (len(written.Filters) == 0) != (name == "NoFilter") {
 				t.Errorf("%v, manifest %s", err, text)
 			}

@@ -18,6 +18,8 @@ import (
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/transfer"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
@@ -130,7 +132,7 @@ func TestExportManifest(t *testing.T) {
 	persist(t, db, applied(noon(), "acme", "seq-5"))
 	first, last := int64(2), int64(4)
 	since, until := "2026-01-05T13:00:00.000000Z", "2026-01-05T17:00:00.000000Z"
-	for scope, want := range map[string]exportManifest{
+	for scope, want := range map[string]transfer.ExportManifest{
 		"--tenant=acme":  {Count: 2, FirstSeq: &first, LastSeq: &last, Scope: "tenant acme"},
 		"--tenant=other": {Scope: "tenant other"},
 	} {
@@ -143,10 +145,10 @@ func TestExportManifest(t *testing.T) {
 				text = readFile(t, out)
 			}
 			hash := sha256.Sum256([]byte(text))
-			want.SHA256, want.Window = hex.EncodeToString(hash[:]), windowJSON{&since, &until}
+			want.SHA256, want.Window = hex.EncodeToString(hash[:]), shared.WindowJSON{Since: &since, Until: &until}
 			object := readFile(t, path)
 			mustHaveKeys(t, "manifest", []byte(object), "count", "first_seq", "last_seq", "sha256", "scope", "window")
-			var manifest exportManifest
+			var manifest transfer.ExportManifest
 			if err := json.Unmarshal([]byte(object), &manifest); err != nil || strings.Count(object, "\n") != 1 {
 				t.Fatalf("%v: %q", err, object)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reading"
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
@@ -49,7 +50,7 @@ func TestGapsJSON(t *testing.T) {
 
 	persistGaps(t, db, gapAt(1, noon()))
 	got := run(t, db.URL, "", "gaps", "--json")
-	result[gapsJSON](t, got)
+	result[reading.GapsJSON](t, got)
 	recorded := regexp.MustCompile(`"recorded_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"`).ReplaceAllString(got.stdout, `"recorded_at":"now"`)
 	want := `{"gaps":[{"gap_id":"11111111-1111-4111-8111-000000000001","dropped":{"COST":1230,"SAFETY":4},"total":1234,` +
 		`"first_audit_id":"11111111-1111-4111-8111-000000001001","last_audit_id":"11111111-1111-4111-8111-000000002001",` +
@@ -89,7 +90,7 @@ func TestGapsFitTheScreen(t *testing.T) {
 		gap.Dropped[class] = math.MaxInt64 / 5
 	}
 	gap.Cause = strings.Repeat("é\x1b[31m\n\t\u202eü", 60)
-	mustFit(t, gapsTable([]audit.Gap{gap, gapAt(2, noon())}, term.Screen{Columns: term.DefaultColumns}))
+	mustFit(t, reading.GapsTable([]audit.Gap{gap, gapAt(2, noon())}, term.Screen{Columns: term.DefaultColumns}))
 }
 
 func TestGapsLimit(t *testing.T) {
@@ -105,7 +106,7 @@ func TestGapsLimit(t *testing.T) {
 	args := []string{"gaps", "--json", "--limit=2"}
 	for range 10 {
 		got := run(t, db.URL, "", args...)
-		for _, gap := range result[gapsJSON](t, got).Gaps {
+		for _, gap := range result[reading.GapsJSON](t, got).Gaps {
 			if id := gap.GapID.String(); !seen[id] {
 				seen[id] = true
 				found = append(found, id)
@@ -137,7 +138,7 @@ func TestGapsWindow(t *testing.T) {
 	} {
 		got := run(t, db.URL, "", append([]string{"gaps", "--json"}, strings.Fields(args)...)...)
 		var ids []string
-		for _, gap := range result[gapsJSON](t, got).Gaps {
+		for _, gap := range result[reading.GapsJSON](t, got).Gaps {
 			ids = append(ids, gap.GapID.String()[35:])
 		}
 		if strings.Join(ids, " ") != want {

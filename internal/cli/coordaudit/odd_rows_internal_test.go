@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/transfer"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
@@ -199,7 +200,7 @@ func TestOddRowsExportAndImport(t *testing.T) {
 	directory := t.TempDir()
 	out, manifest := filepath.Join(directory, "trail.jsonl"), filepath.Join(directory, "trail.json")
 	run(t, db.URL, "", "export", "--all-tenants", "--out", out, "--manifest", manifest).mustExit(t, cli.ExitDone)
-	var said exportManifest
+	var said transfer.ExportManifest
 	if err := json.Unmarshal([]byte(readFile(t, manifest)), &said); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-// Package coordaudit is the program coordaudit: its flags, and one file for each command.
+// Package coordaudit is the program coordaudit. Its commands are in the rooms below.
 package coordaudit
 
 import (
@@ -8,6 +8,12 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/demo"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reading"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reporting"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/sealing"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/transfer"
 )
 
 // about explains the words of the help texts where a reader meets them first.
@@ -20,26 +26,26 @@ const about = "Reads and fills the audit trail of an optimization coordinator, o
 
 // commandLine is what kong fills in.
 type commandLine struct {
-	Database database `embed:""`
+	Database shared.Database `embed:""`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Show the version of this program and exit."`
 
-	Import       importCommand         `cmd:"" help:"Import records from JSON Lines. A second run stores nothing twice."`
-	Export       exportCommand         `cmd:"" help:"Write records as JSON Lines, which import reads, as CSV or as CloudEvents."`
-	Get          getCommand            `cmd:"" help:"Show one record."`
-	Explain      explainCommand        `cmd:"" help:"Say why a decision was made: the reason, the evidence, what came after, and what to look at next."`
-	List         listCommand           `cmd:"" help:"List records, page by page."`
-	Timeline     timelineCommand       `cmd:"" help:"Draw the decisions about one envelope, and those about others that name it."`
-	Follow       followCommand         `cmd:"" help:"Print each record once it is committed, in order, until stopped."`
-	Stats        statsCommand          `cmd:"" help:"Count the records by class and decision, day, tenant, reason and target."`
-	Signals      signalsCommand        `cmd:"" help:"Look for rejection rates, oscillation, friction, repeated rejections and preemption cycles."`
-	Gaps         gapsCommand           `cmd:"" help:"List the gaps: how many records are missing, since when and why."`
-	Completeness completenessCommand   `cmd:"" help:"Account for every record that a source accepted: stored, explained, waiting or unexplained."`
-	Seal         sealCommand           `cmd:"" help:"Seal the trail: append every row to a Merkle log, and export signed checkpoints."`
-	Verify       verifyCommand         `cmd:"" help:"Find what was changed since it was sealed, by an exported checkpoint."`
-	Prove        proveCommand          `cmd:"" help:"Write a proof of one record that verifies without a database."`
-	Report       reportCommand         `cmd:"" help:"Draw a window of the trail as one HTML file that needs no network."`
-	Demo         demoCommand           `cmd:"" help:"Run a small coordinator and show its trail. It starts a PostgreSQL of its own, or makes a scratch database on the server of DATABASE_URL."`
+	Import       transfer.Import       `cmd:"" help:"Import records from JSON Lines. A second run stores nothing twice."`
+	Export       transfer.Export       `cmd:"" help:"Write records as JSON Lines, which import reads, as CSV or as CloudEvents."`
+	Get          reading.Get           `cmd:"" help:"Show one record."`
+	Explain      reading.Explain       `cmd:"" help:"Say why a decision was made: the reason, the evidence, what came after, and what to look at next."`
+	List         reading.List          `cmd:"" help:"List records, page by page."`
+	Timeline     reading.Timeline      `cmd:"" help:"Draw the decisions about one envelope, and those about others that name it."`
+	Follow       reading.Follow        `cmd:"" help:"Print each record once it is committed, in order, until stopped."`
+	Stats        reading.Stats         `cmd:"" help:"Count the records by class and decision, day, tenant, reason and target."`
+	Signals      reading.Signals       `cmd:"" help:"Look for rejection rates, oscillation, friction, repeated rejections and preemption cycles."`
+	Gaps         reading.Gaps          `cmd:"" help:"List the gaps: how many records are missing, since when and why."`
+	Completeness reading.Completeness  `cmd:"" help:"Account for every record that a source accepted: stored, explained, waiting or unexplained."`
+	Seal         sealing.Seal          `cmd:"" help:"Seal the trail: append every row to a Merkle log, and export signed checkpoints."`
+	Verify       sealing.Verify        `cmd:"" help:"Find what was changed since it was sealed, by an exported checkpoint."`
+	Prove        sealing.Prove         `cmd:"" help:"Write a proof of one record that verifies without a database."`
+	Report       reporting.Report      `cmd:"" help:"Draw a window of the trail as one HTML file that needs no network."`
+	Demo         demo.Demo             `cmd:"" help:"Run a small coordinator and show its trail. It starts a PostgreSQL of its own, or makes a scratch database on the server of DATABASE_URL."`
 	Completion   cli.CompletionCommand `cmd:"" help:"Print a script that completes this program's command lines in bash, zsh or fish."`
 	Version      versionCommand        `cmd:"" help:"Show the versions of this program, of its schema and of Go."`
 }
@@ -53,7 +59,7 @@ func Run(ctx context.Context, p *cli.Program, args []string) int {
 		Description: about,
 		Version:     fmt.Sprintf("%s %s (commit %s)", p.Name, version, commit),
 		Compact:     true,
-		Vars:        flagVariables(),
+		Vars:        shared.FlagVariables(),
 	}, args)
 	if err != nil {
 		return p.Fail(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reading"
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
@@ -205,16 +206,16 @@ func TestColours(t *testing.T) {
 	signals := audit.Signals{RejectionRates: []audit.RejectionRate{{EnvelopeClass: audit.Cost, Rejected: 1, Total: 3}}}
 	for name, show := range map[string]func(on term.Screen) string{
 		"list": func(on term.Screen) string {
-			return recordsTable(recs, audit.AllTenants(), false, on)
+			return reading.RecordsTable(recs, audit.AllTenants(), false, on)
 		},
 		"timeline": func(on term.Screen) string {
 			return term.Timeline(audit.TimelineQuery{EnvelopeID: "swing"}, entries, on)
 		},
 		"stats": func(on term.Screen) string {
-			return statsText(audit.AllTenants(), found, on)
+			return reading.StatsText(audit.AllTenants(), found, on)
 		},
 		"signals": func(on term.Screen) string {
-			return signalsText(audit.SignalQuery{}, signals, nil, on)
+			return reading.SignalsText(audit.SignalQuery{}, signals, nil, on)
 		},
 	} {
 		plain, coloured := show(term.Screen{Columns: term.DefaultColumns}), show(term.Screen{Columns: term.DefaultColumns, Colour: true})

@@ -10,6 +10,9 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reading"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reporting"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/report"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
@@ -156,12 +159,12 @@ func TestReportLanesByTenant(t *testing.T) {
 		}
 	}
 	run(t, db.URL, both.String(), "import", "-", "--rejects", filepath.Join(t.TempDir(), "rejects")).mustExit(t, cli.ExitDone)
-	store, err := (&database{URL: db.URL}).open(t.Context(), "testing", getTimeout)
+	store, err := (&shared.Database{URL: db.URL}).Open(t.Context(), "testing", reading.GetTimeout)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	data, err := collectReport(t.Context(), store, audit.SignalQuery{Scope: audit.AllTenants()}, time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC), 10)
+	data, err := reporting.CollectReport(t.Context(), store, audit.SignalQuery{Scope: audit.AllTenants()}, time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC), 10)
 	if err != nil {
 		t.Fatal(err)
 	}

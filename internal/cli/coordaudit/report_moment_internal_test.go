@@ -11,6 +11,7 @@ import (
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reporting"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
@@ -64,7 +65,7 @@ func TestReportOneMoment(t *testing.T) {
 			return err
 		}
 		persist(t, db, story("globex")...)
-		data, err := collectReport(t.Context(), moment, query, noon(), 200)
+		data, err := reporting.CollectReport(t.Context(), moment, query, noon(), 200)
 		if want := len(story("acme")); int(data.Breakdown.Total) != want || len(data.Latest) != want {
 			t.Errorf("%d counted, %d listed, want %d", data.Breakdown.Total, len(data.Latest), want)
 		}

@@ -6,10 +6,11 @@ import (
 	"testing"
 
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/sealing"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
-func (s sealing) report(t *testing.T, flags ...string) ran {
+func (s sealedTrail) report(t *testing.T, flags ...string) ran {
 	t.Helper()
 	return run(t, s.db.URL, "", append([]string{"report", "--all-tenants", "--out=-"}, flags...)...)
 }
@@ -31,7 +32,7 @@ func TestReportSealing(t *testing.T) {
 	got := s.report(t)
 	got.mustExit(t, cli.ExitDone)
 	mustContain(t, got.stdout, claimed, `<dt>origin</dt><dd class="id">audit.example/plant-7</dd>`, "<dt>rows in the log</dt><dd>302 ", "<dt>records not sealed yet</dt><dd>5</dd>")
-	signed, err := readCheckpoint(t.Context(), s.exported)
+	signed, err := sealing.ReadCheckpoint(t.Context(), s.exported)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func TestReportSealingOfAPlainRole(t *testing.T) {
 
 func TestReportSealingUsage(t *testing.T) {
 	t.Parallel()
-	s := sealing{db: &testdb.DB{URL: "postgres://someone:secret@127.0.0.1:1/nowhere"}, public: filepath.Join(t.TempDir(), "none.pub")}
+	s := sealedTrail{db: &testdb.DB{URL: "postgres://someone:secret@127.0.0.1:1/nowhere"}, public: filepath.Join(t.TempDir(), "none.pub")}
 	for _, flags := range [][]string{{"--checkpoint", "x"}, {"--key", "x"}} {
 		got := s.report(t, flags...)
 		got.mustExit(t, cli.ExitUsage)

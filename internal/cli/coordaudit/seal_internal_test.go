@@ -11,21 +11,22 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/sealing"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
 
-// sealing is a key, a place for checkpoints, and a database with records.
-type sealing struct {
+// sealedTrail is a key, a place for checkpoints, and a database with records.
+type sealedTrail struct {
 	db                    *testdb.DB
 	ids                   []uuid.UUID
 	key, public, exported string
 }
 
-func newSealing(t *testing.T, records int) sealing {
+func newSealing(t *testing.T, records int) sealedTrail {
 	t.Helper()
 	dir := t.TempDir()
-	s := sealing{db: testdb.New(t), key: filepath.Join(dir, "key"), public: filepath.Join(dir, "key.pub"), exported: filepath.Join(dir, "checkpoints")}
+	s := sealedTrail{db: testdb.New(t), key: filepath.Join(dir, "key"), public: filepath.Join(dir, "key.pub"), exported: filepath.Join(dir, "checkpoints")}
 	run(t, "", "", "seal", "keygen", s.key, "--name", "audit.example/plant-7").mustExit(t, cli.ExitDone)
 	source := sourceWith(t, s.db, "sealed", records, true)
 	rows, err := s.db.Pool.Query(t.Context(), "SELECT audit_id FROM coordination_audit_records WHERE source_id = $1 ORDER BY seq", source.ID())
@@ -42,12 +43,12 @@ func newSealing(t *testing.T, records int) sealing {
 	return s
 }
 
-func (s sealing) once(t *testing.T) ran {
+func (s sealedTrail) once(t *testing.T) ran {
 	t.Helper()
 	return run(t, s.db.URL, "", "seal", "--key", s.key, "--checkpoints", s.exported, "--once")
 }
 
-func (s sealing) verify(t *testing.T, flags ...string) ran {
+func (s sealedTrail) verify(t *testing.T, flags ...string) ran {
 	t.Helper()
 	return run(t, s.db.URL, "", append([]string{"verify", "--checkpoint", s.exported, "--key", s.public}, flags...)...)
 }
@@ -83,7 +84,7 @@ func TestSealVerifyProve(t *testing.T) {
 	got = s.verify(t, "--json")
 	got.mustExit(t, cli.ExitFailed)
 	got.code = cli.ExitDone
-	if object := result[verificationJSON](t, got); object.Intact || len(object.Findings) != 1 || *object.Findings[0].ID != s.ids[17] || object.Findings[0].Fault != "edited" || object.Verified != 301 {
+	if object := result[sealing.VerificationJSON](t, got); object.Intact || len(object.Findings) != 1 || *object.Findings[0].ID != s.ids[17] || object.Findings[0].Fault != "edited" || object.Verified != 301 {
 		t.Errorf("%+v", object)
 	}
 	run(t, "", "", "verify", "bundle", bundle, "--key", s.public).mustExit(t, cli.ExitDone) // what was sealed stays proved

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reading"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
@@ -20,7 +21,7 @@ func TestSignalsJSON(t *testing.T) {
 	persist(t, db, story("acme")...)
 	got := run(t, db.URL, "", "signals", "--all-tenants", "--json", "--evidence=1",
 		"--since=2026-01-05T00:00:00Z", "--until=2026-01-06T00:00:00Z", "--trend=2")
-	found := result[signalsJSON](t, got)
+	found := result[reading.SignalsJSON](t, got)
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(got.stdout), &keys); err != nil {
 		t.Fatal(err)
@@ -90,9 +91,9 @@ func TestSignalsHaveTopReasonCodes(t *testing.T) {
 	persist(t, db, withCodes()...)
 	args := []string{"signals", "--all-tenants", "--since=2026-01-05T00:00:00Z", "--until=2026-01-06T00:00:00Z", "--trend=1"}
 	got := run(t, db.URL, "", append(args, "--json")...)
-	found := result[signalsJSON](t, got)
-	want := topCodeJSON{"SAME_PARAMETER", 3}
-	for name, top := range map[string]*topCodeJSON{
+	found := result[reading.SignalsJSON](t, got)
+	want := reading.TopCodeJSON{ReasonCode: "SAME_PARAMETER", Records: 3}
+	for name, top := range map[string]*reading.TopCodeJSON{
 		"rate": found.RejectionRates[0].TopReasonCode, "trend": found.Trend[0].RejectionRates[0].TopReasonCode,
 		"friction": found.Friction[1].TopReasonCode, "rejections": found.RepeatedRejections[0].TopReasonCode,
 		"parameter": found.RepeatedParameterRejections[0].TopReasonCode,
@@ -101,7 +102,7 @@ func TestSignalsHaveTopReasonCodes(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, top, want)
 		}
 	}
-	if top := found.SelfConflictTopReasonCode; top == nil || *top != (topCodeJSON{"ITSELF", 1}) {
+	if top := found.SelfConflictTopReasonCode; top == nil || *top != (reading.TopCodeJSON{ReasonCode: "ITSELF", Records: 1}) {
 		t.Errorf("self-conflicts: %+v", top)
 	}
 	if n := strings.Count(got.stdout, `top_reason_code":`); n != 6 {
@@ -137,7 +138,7 @@ func TestSignalsJSONHasNoNull(t *testing.T) {
 		t.Errorf("nothing is %s, want %s", got.stdout, want)
 	}
 	got = run(t, db.URL, "", "signals", "--all-tenants", "--json", "--trend=1")
-	found := result[signalsJSON](t, got)
+	found := result[reading.SignalsJSON](t, got)
 	if found.Window.Since == nil || found.Window.Until == nil || len(found.Trend) != 1 || found.Trend[0].RejectionRates == nil {
 		t.Errorf("the last 7 days: %s", got.stdout)
 	}
@@ -147,10 +148,10 @@ func TestSignalsDefaultWindow(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	persist(t, db, story("acme")...) // long ago
-	if found := result[signalsJSON](t, run(t, db.URL, "", "signals", "--tenant=acme", "--json")); found.Window.Since == nil || found.SelfConflicts != 0 {
+	if found := result[reading.SignalsJSON](t, run(t, db.URL, "", "signals", "--tenant=acme", "--json")); found.Window.Since == nil || found.SelfConflicts != 0 {
 		t.Errorf("%+v", found)
 	}
-	if found := result[statsJSON](t, run(t, db.URL, "", "stats", "--tenant=acme", "--json")); found.Window.Since != nil || found.Total != 14 {
+	if found := result[reading.StatsJSON](t, run(t, db.URL, "", "stats", "--tenant=acme", "--json")); found.Window.Since != nil || found.Total != 14 {
 		t.Errorf("the default of signals is that of stats too: %+v", found)
 	}
 }
@@ -227,9 +228,10 @@ TURNS  TENANT  LAST (UTC)           ENVELOPES, WITH THEIR PREEMPTIONS BY THE NEX
     2  acme    2026-01-05 12:00:07  3 × a, 2 × b, 2 × c                            `+number(7).String()+`
     1  acme    2026-01-05 12:00:05  3 × a, 1 × b                                   `+number(5).String()+`
 `)
-	found := result[signalsJSON](t, run(t, db.URL, "", append(args, "--json", "--evidence=2")...)).PreemptionCycles
-	want := preemptionStepJSON{
-		"a", 3, "2026-01-05T12:00:00.000000Z", "2026-01-05T12:00:05.000000Z", evidenceJSON{[]uuid.UUID{number(5), number(3)}, 3},
+	found := result[reading.SignalsJSON](t, run(t, db.URL, "", append(args, "--json", "--evidence=2")...)).PreemptionCycles
+	want := reading.PreemptionStepJSON{
+		EnvelopeID: "a", Preemptions: 3, FirstSeen: "2026-01-05T12:00:00.000000Z", LastSeen: "2026-01-05T12:00:05.000000Z",
+		Evidence: reading.EvidenceJSON{AuditIDs: []uuid.UUID{number(5), number(3)}, Records: 3},
 	}
 	if found.Total != 2 || found.AtLeast || len(found.Heaviest) != 2 {
 		t.Fatalf("%+v, want 2 cycles", found)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reading"
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
@@ -25,7 +26,7 @@ func TestStatsJSON(t *testing.T) {
 		applied(noon(), "acme", "a"), applied(noon().Add(time.Microsecond), "acme", "b"),
 		preempted(noon().Add(time.Second), "acme", "a", "b"), late, applied(noon().Add(1000*time.Hour), "acme", "later"))
 	got := run(t, db.URL, "", "stats", "--all-tenants", "--json", "--until=2026-01-10T01:00:00+01:00")
-	result[statsJSON](t, got)
+	result[reading.StatsJSON](t, got)
 	mustHaveKeys(t, "stats", []byte(got.stdout), "window", "total", "by_class_decision", "by_tenant", "by_day", "by_reason",
 		"other_reasons", "first_seen", "last_seen", "max_active_envelopes", "by_parameter", "by_reason_code", "other_reason_codes")
 	want := `{
@@ -117,7 +118,7 @@ func TestStatsTextHasReasonCodes(t *testing.T) {
 		"SAME_PARAMETER": {audit.Rejected: 90, audit.Preempted: 10},
 		"PARAMETER_FREE": {audit.Applied: 200},
 	}}
-	text := statsText(audit.NoTenant(), found, term.Screen{Columns: term.DefaultColumns})
+	text := reading.StatsText(audit.NoTenant(), found, term.Screen{Columns: term.DefaultColumns})
 	mustContain(t, text, `
 RECORDS  SHARE  REASON CODE
     600  60.0%  (none)
@@ -133,7 +134,7 @@ func TestStatsMostFrequent(t *testing.T) {
 	for n := range 20 {
 		found.ByReason[fmt.Sprintf("reason %02d", n)] = int64(26 + 2*n) // 900 in all
 	}
-	text := statsText(audit.NoTenant(), found, term.Screen{Columns: term.DefaultColumns})
+	text := reading.StatsText(audit.NoTenant(), found, term.Screen{Columns: term.DefaultColumns})
 	mustContain(t, text, "     64   6.4%  reason 19\n", "     46   4.6%  reason 10\n    450  45.0%  (all others)\n")
 	if strings.Contains(text, "reason 09") || strings.Contains(text, "TENANT") {
 		t.Errorf("too much:\n%s", text)

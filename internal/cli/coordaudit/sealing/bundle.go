@@ -1,0 +1,116 @@
+package sealing
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/transfer"
+	"github.com/hoc-analytics/coordaudit/internal/format"
+	"github.com/hoc-analytics/coordaudit/internal/jsonl"
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+type verifyBundleCommand struct {
+	File string `arg:"" help:"A bundle, as coordaudit prove writes it, or the proofs of an export. - is the standard input."`
+	Key  string `required:"" placeholder:"KEY" help:"${key_help}"`
+	JSON bool   `name:"json" help:"Print each record as a JSON object."`
+}
+
+// Run is called by kong.
+func (c *verifyBundleCommand) Run(p *cli.Program) error {
+	tried := "verifying the bundle " + audit.Printable(c.File)
+	key, err := seal.LoadVerifier(c.Key)
+	if err != nil {
+		return cli.Usage(tried, err, "")
+	}
+	from := p.Stdin
+	if c.File != "-" {
+		file, err := os.Open(c.File)
+		if err != nil {
+			return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("reading the bundle: %w", err)}
+		}
+		defer func() { _ = file.Close() }() // it was only read
+		from = file
+	}
+	in := bufio.NewReader(from)
+	verify := c.verifyOne
+	if first, err := in.Peek(1); err == nil && first[0] == '{' {
+		verify = c.verifyLines
+	}
+	err = verify(p, in, key)
+	if err == nil || errors.Is(err, cli.ErrPipeClosed) {
+		return err
+	}
+	return &cli.ShownError{Tried: tried, Cause: err}
+}
+
+func (c *verifyBundleCommand) verifyOne(p *cli.Program, in *bufio.Reader, key note.Verifier) error {
+	text, err := io.ReadAll(io.LimitReader(in, seal.MaxProofBytes+1))
+	if err != nil {
+		return fmt.Errorf("reading the bundle: %w", err)
+	}
+	proof, checkpoint, rec, err := verifyProof(text, key)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return p.PrintJSON("printing the record", rec)
+	}
+	return p.Print(fmt.Sprintf("record %s is leaf %s of %s in the log %s\n\n%s",
+		rec.AuditID, format.Thousands(proof.Index), format.Thousands(checkpoint.Size), audit.Printable(checkpoint.Origin), shared.RecordText(rec)))
+}
+
+// verifyLines verifies the proofs of an export. The first that does not hold ends it.
+func (c *verifyBundleCommand) verifyLines(p *cli.Program, in *bufio.Reader, key note.Verifier) error {
+	lines, count := jsonl.NewReader(in), int64(0)
+	for {
+		line, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("reading the proofs: %w", err)
+		}
+		var of transfer.ProofLine
+		if line.TooLong() || json.Unmarshal(line.Text, &of) != nil {
+			return fmt.Errorf("line %d is no line of an export's proofs", line.Number)
+		}
+		_, _, rec, err := verifyProof([]byte(of.Bundle), key)
+		if err == nil && rec.AuditID != of.ProofOf {
+			err = fmt.Errorf("%w: it proves record %s", seal.ErrProof, rec.AuditID)
+		}
+		if err != nil {
+			return fmt.Errorf("line %d, record %s: %w", line.Number, of.ProofOf, err)
+		}
+		count++
+		if c.JSON {
+			if err := p.PrintJSON("printing the records", rec); err != nil {
+				return err
+			}
+		}
+	}
+	if c.JSON {
+		return nil
+	}
+	return p.Print(format.Plural(count, "record") + " as they were sealed\n")
+}
+
+func verifyProof(text []byte, key note.Verifier) (proof seal.Proof, checkpoint seal.Checkpoint, rec audit.Record, err error) {
+	if proof, err = seal.ParseProof(text); err != nil {
+		return proof, checkpoint, rec, err
+	}
+	if checkpoint, err = proof.Verify(key.Name(), key); err != nil {
+		return proof, checkpoint, rec, err
+	}
+	rec, err = proof.Row.Record()
+	return proof, checkpoint, rec, err
+}

@@ -1,0 +1,54 @@
+package sealing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/internal/format"
+	"github.com/hoc-analytics/coordaudit/sealer"
+)
+
+// Prove is the command prove.
+type Prove struct {
+	ID  string `arg:"" help:"The audit id of the record, a UUID."`
+	Out string `default:"-" placeholder:"FILE" help:"Where the bundle goes. - is the standard output."`
+}
+
+// Help is shown below the command's usage.
+func (c *Prove) Help() string {
+	return "A bundle is about one kilobyte: the record, its place in the log, and a signed checkpoint. Verify it anywhere with coordaudit verify bundle."
+}
+
+// Run is called by kong.
+func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
+	tried := "proving audit record " + audit.Printable(c.ID)
+	id, err := audit.ParseAuditID(c.ID)
+	if err != nil {
+		return cli.Usage("reading the audit id", errors.New(format.Faults(format.FaultsOf(err))), "give it as 01890a5d-ac96-774b-bcce-b302099a8057")
+	}
+	pool, err := db.OpenPool(ctx, tried)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	proof, err := sealer.Prove(ctx, pool, "", id)
+	if err != nil {
+		return &cli.ShownError{Tried: tried, Cause: err}
+	}
+	text, err := proof.MarshalText()
+	if err != nil {
+		return &cli.ShownError{Tried: tried, Cause: err}
+	}
+	if c.Out == "-" {
+		return p.Print(string(text))
+	}
+	if err := os.WriteFile(c.Out, text, 0o644); err != nil { //nolint:gosec // a proof is to be shown around
+		return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("writing the bundle: %w", err)}
+	}
+	return nil
+}

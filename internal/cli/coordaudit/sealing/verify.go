@@ -1,0 +1,253 @@
+package sealing
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/internal/cli/term"
+	"github.com/hoc-analytics/coordaudit/internal/durable"
+	"github.com/hoc-analytics/coordaudit/internal/format"
+	"github.com/hoc-analytics/coordaudit/seal"
+	"github.com/hoc-analytics/coordaudit/sealer"
+)
+
+// Verify is the command verify.
+type Verify struct {
+	Trail  verifyTrailCommand  `cmd:"" default:"withargs" help:"Compare every sealed row with what was sealed. It is the default."`
+	Bundle verifyBundleCommand `cmd:"" help:"Verify a proof of one record, without a database."`
+}
+
+type verifyTrailCommand struct {
+	Checkpoint string   `required:"" placeholder:"FILE" help:"A signed checkpoint that the sealer exported, or the directory of checkpoints, whose last one is taken. It must not come from the database."`
+	Key        string   `required:"" placeholder:"KEY" help:"${key_help}"`
+	Witness    []string `sep:"none" placeholder:"KEY" help:"The public key of a witness that must have cosigned the checkpoint: its .pub file, or its text. May be repeated."`
+	Quorum     int      `placeholder:"N" help:"How many of the witnesses must have cosigned it. Defaults to all."`
+	After      string   `placeholder:"FILE" help:"An older checkpoint of the same log, or a directory with some, whose last one is taken. Only the rows after it are compared."`
+	Resume     string   `placeholder:"FILE" help:"Keep the progress in this file, and go on from there if the file exists. It is removed at the end."`
+	Workers    int      `help:"How many connections read and hash at the same time. Defaults to the number of cores."`
+	JSON       bool     `name:"json" help:"Print one JSON object."`
+}
+
+// Help is shown below the command's usage.
+func (c *verifyTrailCommand) Help() string {
+	return "Reads the whole table once, and finds rows that were edited, deleted or inserted below the last sealed one, a log that was cut off, and a log that is not the signed one. " +
+		"It needs SELECT on the trail and on the seal's tables, and changes nothing.\n\n" +
+		"Exit status: 0 everything is as it was sealed, 1 something is not or the command failed, 2 wrong usage."
+}
+
+// Validate is called by kong.
+func (c *verifyTrailCommand) Validate() error {
+	if c.Quorum < 0 || c.Quorum > len(c.Witness) {
+		return errors.New("--quorum must be 1 to the number of --witness")
+	}
+	return nil
+}
+
+// Run is called by kong.
+func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
+	const tried = "verifying the trail"
+	key, err := seal.LoadVerifier(c.Key)
+	if err != nil {
+		return cli.Usage(tried, err, "")
+	}
+	config := sealer.VerifyConfig{Verifier: key, Workers: c.Workers}
+	if config.Checkpoint, err = ReadCheckpoint(ctx, c.Checkpoint); err != nil {
+		return &cli.ShownError{Tried: tried, Cause: err}
+	}
+	if err := c.cosigned(config); err != nil {
+		return &cli.ShownError{Tried: tried, Cause: err}
+	}
+	if err := c.narrow(ctx, &config); err != nil {
+		return &cli.ShownError{Tried: tried, Cause: err}
+	}
+	pool, err := db.OpenPool(ctx, tried)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	progress := term.NewProgress(p.Stderr, 0)
+	config.Progress = func(verified, total int64) { progress.Update(verified, total) }
+	result, err := sealer.Verify(ctx, pool, config)
+	progress.Clear()
+	if err != nil {
+		return c.stopped(tried, err)
+	}
+	if c.Resume != "" {
+		if err := os.Remove(c.Resume); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("removing the progress: %w", err)}
+		}
+	}
+	if c.JSON {
+		err = p.PrintJSON(tried, verificationObject(result))
+	} else {
+		err = p.Print(verificationText(result))
+	}
+	if err == nil && len(result.Findings) > 0 {
+		return cli.ErrReported
+	}
+	return err
+}
+
+// cosigned requires the cosignatures of the witnesses that were named.
+func (c *verifyTrailCommand) cosigned(config sealer.VerifyConfig) error {
+	if len(c.Witness) == 0 {
+		return nil
+	}
+	witnesses := make([]*seal.Witness, len(c.Witness))
+	for i, key := range c.Witness {
+		var err error
+		if witnesses[i], err = seal.LoadWitness(key); err != nil {
+			return err
+		}
+	}
+	checkpoint, err := sealer.OpenCheckpoint(config.Checkpoint, config.Verifier)
+	if err != nil {
+		return err
+	}
+	quorum := cmp.Or(c.Quorum, len(witnesses))
+	_, _, err = seal.OpenCosigned(config.Checkpoint, checkpoint.Origin, config.Verifier, quorum, witnesses...)
+	return err
+}
+
+// narrow reads what spares a verification rows: an older checkpoint, and earlier progress.
+func (c *verifyTrailCommand) narrow(ctx context.Context, config *sealer.VerifyConfig) (err error) {
+	if c.After != "" {
+		if config.After, err = ReadCheckpoint(ctx, c.After); err != nil {
+			return err
+		}
+	}
+	if c.Resume == "" {
+		return nil
+	}
+	config.Save = func(progress []byte) error { return durable.ReplaceFile(c.Resume, progress) }
+	config.Resume, err = os.ReadFile(c.Resume)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading the progress: %w", err)
+	}
+	return nil
+}
+
+func (c *verifyTrailCommand) stopped(tried string, err error) error {
+	shown := &cli.ShownError{Tried: tried, Cause: err}
+	switch {
+	case errors.Is(err, sealer.ErrProgress):
+		shown.Next = "remove " + audit.Printable(c.Resume) + " to begin again"
+	case c.Resume != "":
+		shown.Next = "run the same command again, it goes on from " + audit.Printable(c.Resume)
+	}
+	return shown
+}
+
+// ReadCheckpoint reads a checkpoint from a file, or the last one of a directory.
+func ReadCheckpoint(ctx context.Context, path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		return lastCheckpoint(ctx, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the checkpoint: %w", err)
+	}
+	signed, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the checkpoint: %w", err)
+	}
+	return signed, nil
+}
+
+// lastCheckpoint takes the directory of all checkpoints, that of an epoch, or that of a day.
+func lastCheckpoint(ctx context.Context, dir string) ([]byte, error) {
+	signed, err := sealer.Directory(dir).Last(ctx)
+	if err != nil || signed != nil {
+		return signed, err
+	}
+	for _, pattern := range []string{"*.checkpoint", "????-??-??/*.checkpoint"} {
+		names, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err == nil && len(names) > 0 {
+			signed, err = os.ReadFile(names[len(names)-1]) // sorted: days and sizes have one length each
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the checkpoint: %w", err)
+		}
+		if signed != nil {
+			return signed, nil
+		}
+	}
+	return nil, fmt.Errorf("%s holds no checkpoint: give the directory that coordaudit seal --checkpoints had, or one of its epochs or days", audit.Printable(dir))
+}
+
+func verificationText(v sealer.Verification) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "checkpoint  %s, %s leaves\n", audit.Printable(v.Checkpoint.Origin), format.Thousands(v.Checkpoint.Size))
+	fmt.Fprintf(&text, "as sealed   %s\n", format.Thousands(v.Verified))
+	if v.Skipped > 0 {
+		fmt.Fprintf(&text, "not read    %s, before the older checkpoint\n", format.Thousands(v.Skipped))
+	}
+	fmt.Fprintf(&text, "not sealed  %s seqs after the last one that is covered, %s late records\n", format.Thousands(v.Unsealed), format.Thousands(v.Awaited))
+	for _, finding := range v.Findings {
+		fmt.Fprintf(&text, "%-10s  %s\n", strings.ToUpper(string(finding.Fault)), finding.Text)
+	}
+	read := "the checkpoint covers"
+	if v.Skipped > 0 {
+		read = "was read"
+	}
+	switch {
+	case v.MoreFindings > 0:
+		fmt.Fprintf(&text, "and %s more findings\n", format.Thousands(v.MoreFindings))
+	case len(v.Findings) == 0:
+		fmt.Fprintf(&text, "every row that %s is as it was sealed\n", read)
+	}
+	return text.String()
+}
+
+// VerificationJSON is what scripts depend on. Keys are only added, at its end.
+type VerificationJSON struct {
+	Intact       bool              `json:"intact"`
+	Origin       string            `json:"origin"`
+	Epoch        int64             `json:"epoch"`
+	Size         int64             `json:"size"`
+	Verified     int64             `json:"verified"`
+	Awaited      int64             `json:"awaited"`
+	Unsealed     int64             `json:"unsealed"`
+	Findings     []sealFindingJSON `json:"findings"`
+	MoreFindings int64             `json:"more_findings"`
+	Skipped      int64             `json:"skipped"`
+}
+
+type sealFindingJSON struct {
+	Fault string     `json:"fault"`
+	Kind  *string    `json:"kind"`
+	Seq   *int64     `json:"seq"`
+	ID    *uuid.UUID `json:"id"`
+	Text  string     `json:"text"`
+}
+
+func verificationObject(v sealer.Verification) VerificationJSON {
+	object := VerificationJSON{
+		Intact: len(v.Findings) == 0, Origin: v.Checkpoint.Origin, Epoch: v.Epoch, Size: v.Checkpoint.Size,
+		Verified: v.Verified, Awaited: v.Awaited, Unsealed: v.Unsealed, MoreFindings: v.MoreFindings, Skipped: v.Skipped,
+		Findings: make([]sealFindingJSON, len(v.Findings)),
+	}
+	for i, finding := range v.Findings {
+		found := sealFindingJSON{Fault: strings.ReplaceAll(string(finding.Fault), " ", "_"), Text: finding.Text}
+		if finding.Kind != 0 {
+			kind, seq := finding.Kind.String(), finding.Seq
+			found.Kind, found.Seq = &kind, &seq
+		}
+		if finding.ID != uuid.Nil {
+			found.ID = &finding.ID
+		}
+		object.Findings[i] = found
+	}
+	return object
+}

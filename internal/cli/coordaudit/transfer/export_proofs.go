@@ -1,0 +1,71 @@
+package transfer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/sealer"
+)
+
+// exportProver writes a proof of each exported record.
+type exportProver struct {
+	pool     *pgxpool.Pool
+	prover   *sealer.Prover
+	out      io.Writer
+	unsealed int64 // records that no checkpoint covers yet
+}
+
+// ProofLine is a line of a file of proofs. Its first key tells what the file is.
+type ProofLine struct {
+	ProofOf uuid.UUID `json:"proof_of"`
+	Bundle  string    `json:"bundle"`
+}
+
+func openProver(ctx context.Context, db *shared.Database, out io.Writer, tried string) (*exportProver, error) {
+	pool, err := db.OpenPool(ctx, tried)
+	if err != nil {
+		return nil, err
+	}
+	prover, err := sealer.OpenProver(ctx, pool, "")
+	if err != nil {
+		pool.Close()
+		return nil, &cli.ShownError{Tried: tried, Cause: fmt.Errorf("proving the records: %w", err)}
+	}
+	return &exportProver{pool: pool, prover: prover, out: out}, nil
+}
+
+func (p *exportProver) close(ctx context.Context) {
+	p.prover.Close(ctx)
+	p.pool.Close()
+}
+
+func (p *exportProver) write(ctx context.Context, id uuid.UUID) error {
+	proof, err := p.prover.Prove(ctx, id)
+	if errors.Is(err, sealer.ErrNotSealed) {
+		p.unsealed++
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	bundle, err := proof.MarshalText()
+	if err != nil {
+		return fmt.Errorf("proving record %s: %w", id, err)
+	}
+	line, err := json.Marshal(ProofLine{ProofOf: id, Bundle: string(bundle)})
+	if err != nil {
+		return fmt.Errorf("proving record %s: %w", id, err)
+	}
+	if _, err := p.out.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("writing the proofs: %w", err)
+	}
+	return nil
+}
