@@ -27,9 +27,9 @@ type commandLine struct {
 	Import       importCommand         `cmd:"" help:"Import records from JSON Lines. A second run stores nothing twice."`
 	Export       exportCommand         `cmd:"" help:"Write records as JSON Lines, which import reads, as CSV or as CloudEvents."`
 	Get          getCommand            `cmd:"" help:"Show one record."`
-	Explain      explainCommand        `cmd:"" help:"Say why a decision was made: the reason, the evidence, what came after, and what to look at next."`
 	List         listCommand           `cmd:"" help:"List records, page by page."`
 	Timeline     timelineCommand       `cmd:"" help:"Draw the decisions about one envelope, and those about others that name it."`
+	Explain      explainCommand        `cmd:"" help:"Say why a decision was made: the reason, the evidence, what came after, and what to look at next."`
 	Follow       followCommand         `cmd:"" help:"Print each record once it is committed, in order, until stopped."`
 	Stats        statsCommand          `cmd:"" help:"Count the records by class and decision, day, tenant, reason and target."`
 	Signals      signalsCommand        `cmd:"" help:"Look for rejection rates, oscillation, friction, repeated rejections and preemption cycles."`
