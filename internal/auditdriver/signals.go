@@ -16,7 +16,7 @@ import (
 func (d *Driver) Signals(ctx context.Context, q *audit.SignalQuery) (audit.Signals, error) {
 	found := signals{queries: d.queries, query: q, in: selectionOf(q.Scope, q.Window)}
 	found.Window = q.Window
-	err := d.readMoment(ctx, roomToSort, withoutJIT,
+	err := d.readMoment(ctx, withoutJIT,
 		found.rejectionRates, found.oscillations, found.friction, found.repeatedRejections, found.repeatedParameterRejections,
 		found.preemptionCycles, found.preemptionEvidence)
 	if err != nil {
@@ -48,15 +48,8 @@ func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.T
 	return rates, err
 }
 
-// roomToSort lets the server sort the conflicts of some hundred thousand rows in memory. Like
-// withoutJIT, it ends with the moment's transaction.
-func roomToSort(ctx context.Context, db dbgen.DBTX) error {
-	_, err := db.Exec(ctx, "SET LOCAL work_mem = '64MB'")
-	return err
-}
-
 // withoutJIT keeps the server from compiling expressions. For the signals that takes seconds,
-// and a scan of a week gains less.
+// and a scan of a week gains less. It ends with the moment's transaction.
 func withoutJIT(ctx context.Context, db dbgen.DBTX) error {
 	_, err := db.Exec(ctx, "SET LOCAL jit = off")
 	return err

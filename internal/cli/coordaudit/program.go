@@ -33,9 +33,9 @@ type commandLine struct {
 	Import       transfer.Import       `cmd:"" help:"Import records from JSON Lines. A second run stores nothing twice."`
 	Export       transfer.Export       `cmd:"" help:"Write records as JSON Lines, which import reads, as CSV or as CloudEvents."`
 	Get          reading.Get           `cmd:"" help:"Show one record."`
-	Explain      reading.Explain       `cmd:"" help:"Say why a decision was made: the reason, the evidence, what came after, and what to look at next."`
 	List         reading.List          `cmd:"" help:"List records, page by page."`
 	Timeline     reading.Timeline      `cmd:"" help:"Draw the decisions about one envelope, and those about others that name it."`
+	Explain      reading.Explain       `cmd:"" help:"Say why a decision was made: the reason, the evidence, what came after, and what to look at next."`
 	Follow       reading.Follow        `cmd:"" help:"Print each record once it is committed, in order, until stopped."`
 	Stats        reading.Stats         `cmd:"" help:"Count the records by class and decision, day, tenant, reason and target."`
 	Signals      reading.Signals       `cmd:"" help:"Look for rejection rates, oscillation, friction, repeated rejections and preemption cycles."`

@@ -216,10 +216,12 @@ func TestSignalsShowPreemptionCycles(t *testing.T) {
 	var recs []audit.Record
 	for n, pair := range [][2]string{{"a", "b"}, {"b", "c"}, {"c", "a"}, {"a", "b"}, {"b", "a"}, {"a", "b"}, {"b", "c"}, {"c", "a"}} {
 		rec := preempted(noon().Add(time.Duration(n)*time.Second), "acme", pair[0], pair[1])
-		rec.AuditID = number(n)
+		rec.AuditID, rec.CounterpartClass = number(n), audit.Cost
 		recs = append(recs, rec)
 	}
-	persist(t, db, append(recs, preempted(noon(), "emu", "b", "a"))...)
+	other := preempted(noon(), "emu", "b", "a")
+	other.CounterpartClass = audit.Cost
+	persist(t, db, append(recs, other)...)
 	args := []string{"signals", "--all-tenants", "--since=2026-01-05T00:00:00Z", "--until=2026-01-06T00:00:00Z"}
 	got := run(t, db.URL, "", args...)
 	got.mustExit(t, cli.ExitDone)
