@@ -26,7 +26,7 @@ type Taken struct {
 // a table.
 func ReadTaken(ctx context.Context, tx pgx.Tx, schema string, tables, names []string) ([]Taken, error) {
 	var taken []Taken
-	return taken, query(ctx, tx, "reading the catalogs", &taken, `
+	return taken, Query(ctx, tx, "reading the catalogs", &taken, `
 		SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) ORDER BY x.kind, x.of, x.name), '[]')::text
 		FROM (
 			SELECT
@@ -60,7 +60,7 @@ func ReadTaken(ctx context.Context, tx pgx.Tx, schema string, tables, names []st
 // PostgreSQL that may write to every table. Superusers are left out: no grant binds them.
 func ReadMembers(ctx context.Context, tx pgx.Tx, schema, table string) ([]Member, error) {
 	var members []Member
-	return members, query(ctx, tx, "reading the catalogs", &members, `
+	return members, Query(ctx, tx, "reading the catalogs", &members, `
 		SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) ORDER BY x.of, x.role), '[]')::text
 		FROM (
 			SELECT
