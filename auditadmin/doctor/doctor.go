@@ -81,6 +81,7 @@ func checks() []check {
 		{Check{"guards", "the tables, columns, CHECKs, keys and triggers, as `migrate validate` does", Error, false}, checkGuards},
 		{Check{"row_security", "that no row-level security is on", Error, false}, checkRowSecurity},
 		{Check{"grants", "the rights of roles on the trail, and the members of roles that may change it", Error, false}, checkGrants},
+		{Check{"tenant_readers", "the roles of tenant readers, and whether the server keeps its statistics from them", Warning, false}, checkTenantReaders},
 		{Check{"roles", "superusers, replication roles and others that no grant stops, and who owns the trail", Warning, false}, checkRoles},
 		{Check{"sequences", "cache, position and exhaustion of the sequences", Error, false}, checkSequences},
 		{Check{"indexes", "invalid and bloated indexes, and what a REINDEX would free", Error, false}, checkIndexes},
@@ -132,17 +133,18 @@ func defaultLimits() limits {
 // that nothing could be examined: the database cannot be reached, or ctx has ended.
 func Diagnose(ctx context.Context, pool *pgxpool.Pool, config Config) ([]Finding, error) {
 	if (config.LastExported == nil) != (config.Key == nil) {
-		return nil, errors.New("examining the trail: the exported checkpoints and the key of the log are needed together: set Config.LastExported and Config.Key")
+		return nil, errors.New(doing + ": the exported checkpoints and the key of the log are needed together: set Config.LastExported and Config.Key")
 	}
 	x := &examination{pool: pool, config: config, limits: defaultLimits(), now: time.Now}
-	return x.diagnose(ctx, checks())
-}
-
-func (x *examination) diagnose(ctx context.Context, list []check) ([]Finding, error) {
-	const doing = "examining the trail"
 	if err := x.begin(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
+	return x.diagnose(ctx, checks())
+}
+
+const doing = "examining the trail"
+
+func (x *examination) diagnose(ctx context.Context, list []check) ([]Finding, error) {
 	var findings []Finding
 	for _, c := range list {
 		if c.Slow && x.config.Quick {
