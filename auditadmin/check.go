@@ -137,11 +137,14 @@ func (i *inspection) look(ctx context.Context, tx pgx.Tx, described catalog.Sche
 
 // readAll reads the trail and what stands around it.
 func readAll(ctx context.Context, tx pgx.Tx, trail catalog.Place, described catalog.Schema) (catalog.Schema, error) {
-	found, err := catalog.Read(ctx, tx, trail.Schema, append(described.TableNames(), auditmigrate.VersionTable), described.FunctionNames())
+	found, err := catalog.Read(ctx, tx, trail.Schema, append(described.TableNames(), auditmigrate.VersionTable, auditmigrate.TenantView, auditmigrate.TenantMap), described.FunctionNames())
 	if err != nil {
 		return found, err
 	}
 	if found.Taken, err = catalog.ReadTaken(ctx, tx, trail.Schema, described.TableNames(), givenNames(described)); err != nil {
+		return found, err
+	}
+	if found.TenantView, err = catalog.ReadTenantView(ctx, tx, trail.Schema); err != nil {
 		return found, err
 	}
 	found.Members, err = catalog.ReadMembers(ctx, tx, trail.Schema, catalog.Records)

@@ -244,7 +244,7 @@ func TestHarmlessDifferences(t *testing.T) {
 		"AfterTrigger":      {sql: nothing + "CREATE TRIGGER mine AFTER INSERT ON coordination_audit_records FOR EACH ROW EXECUTE FUNCTION nothing()", object: "trigger mine on " + records},
 		"StatementTrigger":  {sql: nothing + "CREATE TRIGGER mine BEFORE INSERT ON coordination_audit_records FOR EACH STATEMENT EXECUTE FUNCTION nothing()", object: "trigger mine on " + records},
 		"DisabledTrigger":   {sql: nothing + "CREATE TRIGGER mine BEFORE INSERT ON coordination_audit_records FOR EACH ROW EXECUTE FUNCTION nothing(); ALTER TABLE coordination_audit_records DISABLE TRIGGER mine", object: "trigger mine on " + records},
-		"RowSecurity":       {sql: "ALTER TABLE coordination_audit_records ENABLE ROW LEVEL SECURITY", object: "table " + records},
+		"RowSecurity":       {sql: "ALTER TABLE coordination_audit_records ENABLE ROW LEVEL SECURITY", object: "row-level security on " + records},
 		"RoleMayDelete":     {sql: "CREATE ROLE $owner_2; GRANT DELETE, SELECT ON coordination_audit_records TO $owner_2", object: "privileges of $owner_2 on table " + records},
 		"RoleMaySetval":     {sql: "CREATE ROLE $owner_2; GRANT UPDATE ON SEQUENCE coordination_audit_records_seq_seq TO $owner_2", object: "privileges of $owner_2 on sequence " + records + "_seq_seq"},
 		"SuperuserFunction": {sql: "ALTER FUNCTION coordination_audit_refuse_change() OWNER TO CURRENT_USER", object: "function public.coordination_audit_refuse_change()"},

@@ -37,6 +37,7 @@ func compare(described, found catalog.Schema, schema string) []Difference {
 		}
 		list = append(list, c.list...)
 	}
+	list = append(list, compareTenants(found, schema)...)
 	list = append(list, compareMembers(found.Members, ownerOf(found), schema)...)
 	return append(list, compareVersionTable(found.Table(auditmigrate.VersionTable), schema, owner)...)
 }

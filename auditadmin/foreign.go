@@ -32,6 +32,6 @@ func (c *tableComparison) compareForeign() {
 		})
 	}
 	if c.got.RowSecurity {
-		c.add(Difference{Object: "table " + c.name, Severity: Notice, Got: "row-level security is on: a role from which a policy hides records cannot see that they are missing"})
+		c.add(Difference{Object: "row-level security on " + c.name, Severity: Notice, Got: "it is on: a role from which a policy hides records cannot see that they are missing"})
 	}
 }

@@ -49,8 +49,8 @@ const findRelations = `
 		FROM pg_catalog.pg_class AS c
 		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE n.nspname = $1
-			AND c.relname IN ('` + recordsTable + `', '` + VersionTable + `', ` + sideNames + `)
-			AND c.relkind IN ('r', 'p')
+			AND c.relname IN ('` + recordsTable + `', '` + VersionTable + `', '` + TenantMap + `', '` + TenantView + `', ` + sideNames + `)
+			AND (c.relkind IN ('r', 'p') OR (c.relkind = 'v' AND c.relname = '` + TenantView + `'))
 			AND c.relpersistence <> 't'
 	), relations AS (
 		SELECT t.oid, t.relname, t.relowner, '` + kindTable + `' AS kind, t.relname AS of_table FROM tables AS t

@@ -26,6 +26,12 @@ type GrantConfig struct {
 	// events. The database keeps setting seq and made_at.
 	Sealers []string
 
+	// TenantReaders may read the records of some tenants through the view [TenantView], and
+	// nothing else of the trail. The first one makes the view. A role that is named sees
+	// exactly the tenants that it is named with. A role that would read past the view is
+	// refused.
+	TenantReaders []TenantReader
+
 	// RevokePublicCreate revokes CREATE on the schema from PUBLIC. Databases from
 	// before PostgreSQL 15 grant it on schema public, and any role with it can create
 	// functions and tables that hide those of others. The revocation affects every
@@ -90,8 +96,13 @@ func (m *Migrator) grants(ctx context.Context, doing string, config GrantConfig,
 }
 
 func (s schema) checkGrants(schema string, config GrantConfig) error {
-	if len(config.Writers)+len(config.Readers)+len(config.Sealers) == 0 {
-		return errors.New("no role is given: name at least one writer, reader or sealer")
+	if len(config.Writers)+len(config.Readers)+len(config.Sealers)+len(config.TenantReaders) == 0 {
+		return errors.New("no role is given: name at least one writer, reader, sealer or tenant reader")
+	}
+	for _, reader := range config.TenantReaders {
+		if err := reader.check(); err != nil {
+			return err
+		}
 	}
 	if len(s.at.rivals) > 0 {
 		return s.at.checkChange(schema)
@@ -123,21 +134,31 @@ func grantIn(ctx context.Context, conn *sql.Conn, at location, config GrantConfi
 	if !apply || len(plan.statements) == 0 {
 		return grants, nil
 	}
-	for _, statement := range plan.statements {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return Grants{}, fmt.Errorf("%s: %w", statement, err)
-		}
-	}
-	// If someone else granted the right, the server only warns.
-	after, err := newPlan(ctx, tx, at, config)
+	after, err := execute(ctx, tx, at, config, plan)
 	if err != nil {
 		return Grants{}, err
+	}
+	if len(after.statements) > 0 && plan.creates { // default privileges have granted something on what is new
+		grants.Statements = append(grants.Statements, after.statements...)
+		if after, err = execute(ctx, tx, at, config, after); err != nil {
+			return Grants{}, err
+		}
 	}
 	if len(after.statements) > 0 {
 		return Grants{}, fmt.Errorf("this role cannot change what %s has granted, nothing was changed: run this as that role, and the same command again: %s",
 			strings.Join(after.grantors(), ", "), strings.Join(after.statements, "; "))
 	}
 	return grants, tx.Commit()
+}
+
+// execute runs a plan, and plans again: if someone else granted a right, the server only warns.
+func execute(ctx context.Context, tx *sql.Tx, at location, config GrantConfig, p *plan) (after *plan, err error) {
+	for _, statement := range p.statements {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return nil, fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	return newPlan(ctx, tx, at, config)
 }
 
 // ErrUnknownRole means that a named role does not exist. Nothing was changed.

@@ -16,6 +16,7 @@ type plan struct {
 	statements []string
 	warnings   []string
 	excess     []right
+	creates    bool // the view of tenant readers
 }
 
 // schemaFacts describes the schema and the database.
@@ -32,6 +33,7 @@ type roleFacts struct {
 	create                bool // CREATE on the schema, granted to it
 	usage, connect        bool
 	writesAll             bool
+	powerful              string // what lets it read past every grant, or ""
 }
 
 func newPlan(ctx context.Context, tx *sql.Tx, at location, config GrantConfig) (*plan, error) {
@@ -39,7 +41,8 @@ func newPlan(ctx context.Context, tx *sql.Tx, at location, config GrantConfig) (
 	if err != nil {
 		return nil, err
 	}
-	named := unique(slices.Concat(config.Writers, config.Readers, config.Sealers))
+	tenants := tenantRoles(config.TenantReaders)
+	named := unique(slices.Concat(config.Writers, config.Readers, config.Sealers, tenants))
 	p := &plan{acl: a, roles: map[string]roleFacts{}}
 	if err := p.readRoles(ctx, tx, named); err != nil {
 		return nil, err
@@ -56,12 +59,19 @@ func newPlan(ctx context.Context, tx *sql.Tx, at location, config GrantConfig) (
 	if err != nil {
 		return nil, err
 	}
+	if err := p.checkTenants(config, members); err != nil {
+		return nil, err
+	}
 	p.planPublic(config.RevokePublicCreate)
+	if err := p.planTenants(ctx, tx, config); err != nil {
+		return nil, err
+	}
 	for _, role := range named {
 		p.planRole(role, p.wanted(role, use{
 			writes: slices.Contains(config.Writers, role),
 			reads:  slices.Contains(config.Readers, role),
 			seals:  slices.Contains(config.Sealers, role),
+			tenant: slices.Contains(tenants, role),
 		}))
 	}
 	p.warnOfMembers(members)
@@ -70,7 +80,7 @@ func newPlan(ctx context.Context, tx *sql.Tx, at location, config GrantConfig) (
 }
 
 // use is what a role is named as.
-type use struct{ writes, reads, seals bool }
+type use struct{ writes, reads, seals, tenant bool }
 
 // checkSealTables refuses to name a sealer before there is anything to seal into.
 func (p *plan) checkSealTables() error {
@@ -84,8 +94,14 @@ func (p *plan) checkSealTables() error {
 
 // wanted returns all rights that a role should have for its use, and no others.
 func (p *plan) wanted(role string, of use) []right {
+	if of.tenant {
+		return []right{{relation: TenantView, role: role, privilege: "SELECT"}}
+	}
 	var list []right
 	for _, r := range p.acl.relations {
+		if r.table == TenantView || r.table == TenantMap {
+			continue
+		}
 		if r.kind == kindSequence && r.table == VersionTable {
 			continue
 		}
@@ -117,10 +133,11 @@ func (p *plan) planRole(role string, wanted []right) {
 		return // an owner's rights do not come from grants
 	}
 	p.planSchema(role, facts)
+	viewed := slices.ContainsFunc(wanted, func(r right) bool { return r.relation == TenantView })
 	var tooMuch, options []right
 	for _, r := range p.acl.rights {
 		switch {
-		case r.role != role || (r.privilege == "SELECT" && r.column != ""):
+		case r.role != role || (r.privilege == "SELECT" && r.column != "" && !viewed):
 		case !contains(wanted, r):
 			tooMuch = append(tooMuch, r)
 		case r.grantable:

@@ -24,12 +24,22 @@ func (p *plan) readRoles(ctx context.Context, tx *sql.Tx, roles []string) error 
 				),
 				pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'),
 				pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CONNECT'),
-				coalesce((SELECT pg_catalog.pg_has_role(r.oid, w.oid, 'MEMBER') FROM pg_catalog.pg_roles AS w WHERE w.rolname = 'pg_write_all_data'), false)
+				coalesce((SELECT pg_catalog.pg_has_role(r.oid, w.oid, 'MEMBER') FROM pg_catalog.pg_roles AS w WHERE w.rolname = 'pg_write_all_data'), false),
+				CASE
+					WHEN r.rolreplication THEN 'may replicate the whole server'
+					WHEN r.rolcreaterole AND pg_catalog.current_setting('server_version_num')::int < 160000 THEN 'has CREATEROLE, and may make itself a member of any role'
+					ELSE coalesce((
+						SELECT 'is a member of ' || pg_catalog.string_agg(w.rolname::text, ', ' ORDER BY w.rolname::text)
+						FROM pg_catalog.pg_roles AS w
+						WHERE w.rolname IN ('pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program', 'pg_maintain')
+							AND pg_catalog.pg_has_role(r.oid, w.oid, 'MEMBER')
+					), '')
+				END
 			FROM pg_catalog.pg_roles AS r
 			JOIN pg_catalog.pg_namespace AS n ON n.nspname = $2
 			JOIN pg_catalog.pg_class AS t ON t.relnamespace = n.oid AND t.relname = $3
 			WHERE r.rolname = $1`, role, p.acl.at.schema, recordsTable).Scan(
-			&facts.superuser, &facts.ownsTables, &facts.ownsScope, &facts.create, &facts.usage, &facts.connect, &facts.writesAll)
+			&facts.superuser, &facts.ownsTables, &facts.ownsScope, &facts.create, &facts.usage, &facts.connect, &facts.writesAll, &facts.powerful)
 		if errors.Is(err, sql.ErrNoRows) {
 			unknown = append(unknown, fmt.Sprintf("%q", role))
 			continue

@@ -59,6 +59,9 @@ func exported(t *testing.T) map[string]map[string][]string {
 	for _, family := range families {
 		for _, name := range namesOf(family) {
 			metrics[name] = labelsOf(family)
+			if strings.HasSuffix(name, "_bucket") {
+				metrics[name]["le"] = nil
+			}
 		}
 	}
 	return metrics

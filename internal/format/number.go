@@ -22,3 +22,16 @@ func CycleTotal(c audit.PreemptionCycles) string {
 	}
 	return Thousands(c.Total)
 }
+
+// Bytes writes a size in the largest unit of which it has at least one.
+func Bytes(n int64) string {
+	if n < 1024 {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	size, unit := float64(n)/1024, 0
+	const units = "KMGTPE"
+	for size >= 1024 {
+		size, unit = size/1024, unit+1
+	}
+	return strconv.FormatFloat(size, 'f', 1, 64) + " " + units[unit:unit+1] + "iB"
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
 )
 
 // Taken is a name that the migrations give to an index or a constraint of a table, and
@@ -26,7 +28,7 @@ type Taken struct {
 // a table.
 func ReadTaken(ctx context.Context, tx pgx.Tx, schema string, tables, names []string) ([]Taken, error) {
 	var taken []Taken
-	return taken, query(ctx, tx, "reading the catalogs", &taken, `
+	return taken, Query(ctx, tx, "reading the catalogs", &taken, `
 		SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) ORDER BY x.kind, x.of, x.name), '[]')::text
 		FROM (
 			SELECT
@@ -60,7 +62,7 @@ func ReadTaken(ctx context.Context, tx pgx.Tx, schema string, tables, names []st
 // PostgreSQL that may write to every table. Superusers are left out: no grant binds them.
 func ReadMembers(ctx context.Context, tx pgx.Tx, schema, table string) ([]Member, error) {
 	var members []Member
-	return members, query(ctx, tx, "reading the catalogs", &members, `
+	return members, Query(ctx, tx, "reading the catalogs", &members, `
 		SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) ORDER BY x.of, x.role), '[]')::text
 		FROM (
 			SELECT
@@ -80,4 +82,27 @@ func ReadMembers(ctx context.Context, tx pgx.Tx, schema, table string) ([]Member
 					)
 				)
 		) AS x`, schema, table)
+}
+
+// TenantView is the view of tenant readers. See [auditmigrate.TenantView].
+type TenantView struct {
+	Barrier    bool   `json:"barrier"`
+	Invoker    bool   `json:"invoker"`
+	Definition string `json:"definition"`
+}
+
+// ReadTenantView returns nil if there is no view of that name.
+func ReadTenantView(ctx context.Context, tx pgx.Tx, schema string) (*TenantView, error) {
+	var view *TenantView
+	return view, Query(ctx, tx, "reading the catalogs", &view, `
+		SELECT coalesce((
+			SELECT pg_catalog.jsonb_build_object(
+				'barrier', EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o WHERE o.option_name = 'security_barrier' AND o.option_value::boolean),
+				'invoker', EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o WHERE o.option_name = 'security_invoker' AND o.option_value::boolean),
+				'definition', pg_catalog.pg_get_viewdef(c.oid)
+			)
+			FROM pg_catalog.pg_class AS c
+			JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+			WHERE n.nspname = $1::text AND c.relname = $2::text AND c.relkind = 'v'
+		), 'null')::text`, schema, auditmigrate.TenantView)
 }

@@ -24,6 +24,9 @@ type Schema struct {
 	// Taken are the names of the migrations and what has them. See [ReadTaken].
 	Taken []Taken `json:"-"`
 
+	// TenantView is the view of tenant readers, or nil.
+	TenantView *TenantView `json:"-"`
+
 	// Members are the roles that have the rights of the owner, or write everywhere.
 	Members []Member `json:"-"`
 }

@@ -80,7 +80,7 @@ FROM (
 // come first, in its order. Temporary tables, which would hide them, do not count.
 func Locate(ctx context.Context, tx pgx.Tx, tables []string) ([]Place, error) {
 	var places []Place
-	return places, query(ctx, tx, "looking for the trail's tables", &places, locate, tables)
+	return places, Query(ctx, tx, "looking for the trail's tables", &places, locate, tables)
 }
 
 //go:embed catalog.sql
@@ -89,7 +89,7 @@ var catalogSQL string
 // Read describes the tables and functions of these names in a schema.
 func Read(ctx context.Context, tx pgx.Tx, schema string, tables, functions []string) (Schema, error) {
 	var s Schema
-	return s, query(ctx, tx, "reading the catalogs", &s, catalogSQL, schema, tables, functions)
+	return s, Query(ctx, tx, "reading the catalogs", &s, catalogSQL, schema, tables, functions)
 }
 
 // Database describes the database as a whole.
@@ -103,7 +103,7 @@ type Database struct {
 // ReadDatabase describes the database and the session's role.
 func ReadDatabase(ctx context.Context, tx pgx.Tx) (Database, error) {
 	var d Database
-	return d, query(ctx, tx, "reading the catalogs", &d, `
+	return d, Query(ctx, tx, "reading the catalogs", &d, `
 		SELECT pg_catalog.jsonb_build_object(
 			'name', pg_catalog.quote_ident(d.datname),
 			'encoding', pg_catalog.pg_encoding_to_char(d.encoding),
@@ -117,7 +117,7 @@ func ReadDatabase(ctx context.Context, tx pgx.Tx) (Database, error) {
 // Versions lists the migrations that the version table of a schema records.
 func Versions(ctx context.Context, tx pgx.Tx, quotedSchema string) ([]int64, error) {
 	var versions []int64
-	return versions, query(ctx, tx, "reading "+quotedSchema+"."+auditmigrate.VersionTable, &versions, `
+	return versions, Query(ctx, tx, "reading "+quotedSchema+"."+auditmigrate.VersionTable, &versions, `
 		SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT v.version_id ORDER BY v.version_id), '[]')::text
 		FROM `+quotedSchema+"."+auditmigrate.VersionTable+` AS v
 		WHERE v.version_id > 0`)
@@ -135,17 +135,17 @@ type Position struct {
 // make the sequence look late.
 func ReadPosition(ctx context.Context, tx pgx.Tx, quotedTable, column string, sequence int64) (p Position, err error) {
 	const doing = "comparing the sequence with its table"
-	if err := query(ctx, tx, doing, &p.Known, "SELECT pg_catalog.has_sequence_privilege($1::bigint::oid, 'USAGE, SELECT')::text", sequence); err != nil || !p.Known {
+	if err := Query(ctx, tx, doing, &p.Known, "SELECT pg_catalog.has_sequence_privilege($1::bigint::oid, 'USAGE, SELECT')::text", sequence); err != nil || !p.Known {
 		return p, err
 	}
-	if err := query(ctx, tx, doing, &p.Highest, "SELECT coalesce(pg_catalog.max(t."+column+"), 0)::text FROM ONLY "+quotedTable+" AS t"); err != nil {
+	if err := Query(ctx, tx, doing, &p.Highest, "SELECT coalesce(pg_catalog.max(t."+column+"), 0)::text FROM ONLY "+quotedTable+" AS t"); err != nil {
 		return p, err
 	}
-	return p, query(ctx, tx, doing, &p.Last, "SELECT coalesce(pg_catalog.pg_sequence_last_value($1::bigint::oid), 0)::text", sequence)
+	return p, Query(ctx, tx, doing, &p.Last, "SELECT coalesce(pg_catalog.pg_sequence_last_value($1::bigint::oid), 0)::text", sequence)
 }
 
-// query reads one JSON value. QueryExecModeExec also works behind poolers.
-func query(ctx context.Context, tx pgx.Tx, doing string, target any, sql string, args ...any) error {
+// Query reads one JSON value. QueryExecModeExec also works behind poolers.
+func Query(ctx context.Context, tx pgx.Tx, doing string, target any, sql string, args ...any) error {
 	var text string
 	if err := tx.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&text); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)

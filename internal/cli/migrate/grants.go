@@ -13,6 +13,8 @@ type grantsCommand struct {
 	Writer             []string `name:"writer" placeholder:"ROLE" help:"A role that stores records, as services do. May be repeated."`
 	Reader             []string `name:"reader" placeholder:"ROLE" help:"A role that only reads, verifies and proves. May be repeated."`
 	Sealer             []string `name:"sealer" placeholder:"ROLE" help:"A role that seals the trail. May be repeated."`
+	TenantReader       []string `name:"tenant-reader" placeholder:"ROLE=TENANT" sep:"none" help:"A role that reads the records of a tenant through a view, and nothing else. May be repeated, also for one role."`
+	NoTenantReader     []string `name:"no-tenant-reader" placeholder:"ROLE" sep:"none" help:"A role that reads the records with no tenant through that view. May be repeated."`
 	Apply              bool     `name:"apply" help:"Also execute the statements, in one transaction, as the owner of the tables."`
 	RevokePublicCreate bool     `name:"revoke-public-create" help:"Also revoke CREATE on the schema from PUBLIC. This affects every application in the schema."`
 }
@@ -22,8 +24,12 @@ func (c *grantsCommand) Run(a *app) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	if len(c.Writer)+len(c.Reader)+len(c.Sealer) == 0 {
-		return cli.Usage("reading the command line", errors.New("no role is given"), "pass --writer ROLE, --reader ROLE or --sealer ROLE")
+	tenants, err := c.tenantReaders()
+	if err != nil {
+		return err
+	}
+	if len(c.Writer)+len(c.Reader)+len(c.Sealer)+len(tenants) == 0 {
+		return cli.Usage("reading the command line", errors.New("no role is given"), "pass --writer ROLE, --reader ROLE, --sealer ROLE or --tenant-reader ROLE=TENANT")
 	}
 	migrator, err := a.migrator(c.config())
 	if err != nil {
@@ -34,7 +40,7 @@ func (c *grantsCommand) Run(a *app) error {
 		do = migrator.ApplyGrants
 	}
 	grants, err := do(a.ctx, auditmigrate.GrantConfig{
-		Writers: c.Writer, Readers: c.Reader, Sealers: c.Sealer, RevokePublicCreate: c.RevokePublicCreate,
+		Writers: c.Writer, Readers: c.Reader, Sealers: c.Sealer, TenantReaders: tenants, RevokePublicCreate: c.RevokePublicCreate,
 	})
 	if err != nil {
 		return err
@@ -45,6 +51,23 @@ func (c *grantsCommand) Run(a *app) error {
 		}
 	}
 	return show(a, newGrantsResult(grants, c.Apply))
+}
+
+// tenantReaders splits at the first =, so a role whose name has one needs the Go call. An empty
+// tenant is refused: a script whose variable is empty must not open the records of no tenant.
+func (c *grantsCommand) tenantReaders() ([]auditmigrate.TenantReader, error) {
+	var list []auditmigrate.TenantReader
+	for _, text := range c.TenantReader {
+		role, tenant, found := strings.Cut(text, "=")
+		if !found || role == "" || tenant == "" {
+			return nil, cli.Usage("reading the command line", errors.New("--tenant-reader needs ROLE=TENANT"), "for the records with no tenant, pass --no-tenant-reader ROLE")
+		}
+		list = append(list, auditmigrate.TenantReader{Role: role, Tenant: tenant})
+	}
+	for _, role := range c.NoTenantReader {
+		list = append(list, auditmigrate.TenantReader{Role: role, NoTenant: true})
+	}
+	return list, nil
 }
 
 type grantsResult struct {

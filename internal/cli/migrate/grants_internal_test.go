@@ -75,7 +75,7 @@ func TestGrantsUsage(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	for args, want := range map[string]string{
-		"grants": "no role is given: pass --writer ROLE, --reader ROLE or --sealer ROLE",
+		"grants": "no role is given: pass --writer ROLE, --reader ROLE, --sealer ROLE or --tenant-reader ROLE=TENANT",
 		"grants --writer none_such --reader neither":  `unknown role "none_such", "neither", nothing was changed`,
 		"grants --sealer none_such":                   `unknown role "none_such", nothing was changed`,
 		"grants --writer none_such --lock-timeout 0s": "--lock-timeout must be positive",
@@ -114,7 +114,7 @@ func TestVersion(t *testing.T) {
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	got := migrate(t, "", "completion", "bash")
-	if got.code != cli.ExitDone || !strings.Contains(got.stdout, "'up up-to down down-to redo status version grants validate repair sql completion wait'") {
+	if got.code != cli.ExitDone || !strings.Contains(got.stdout, "'up up-to down down-to redo status version grants validate repair doctor sql completion wait'") {
 		t.Errorf("%+v", got)
 	}
 	if got := migrate(t, "", "completion", "tcsh"); got.code != cli.ExitUsage {
@@ -163,5 +163,33 @@ func TestVerbose(t *testing.T) {
 	got := migrate(t, testdb.NewEmpty(t).URL, "up", "--verbose", "--json")
 	if n := strings.Count(got.stderr, "\n"); got.code != cli.ExitDone || n != 10 || strings.Contains(got.stderr, "skipping") || strings.Count(got.stderr, `"duration_ms":`) != 10 {
 		t.Errorf("%+v, want ten lines", got)
+	}
+}
+
+func TestTenantReaders(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	role := newRole(t, db)
+	got := migrate(t, db.URL, "grants", "--tenant-reader", role+"=it's, acme=1", "--no-tenant-reader", role)
+	checkStream(t, "stdout", got.stdout, []string{
+		"BEGIN;\nCREATE TABLE", "CREATE OR REPLACE VIEW", "WITH (security_barrier = true)", "'" + role + "', 'it''s, acme=1')", "'" + role + "', NULL)", "GRANT SELECT ON TABLE", "COMMIT;",
+	})
+	for _, want := range []string{"CREATE OR REPLACE VIEW", "-- nothing to do"} {
+		got = migrate(t, db.URL, "grants", "--tenant-reader", role+"=it's, acme=1", "--no-tenant-reader", role, "--apply")
+		if got.code != cli.ExitDone || !strings.Contains(got.stdout, want) {
+			t.Errorf("exit code %d, want %q: %s%s", got.code, want, got.stdout, got.stderr)
+		}
+	}
+	if got := migrate(t, db.URL, "validate"); got.code != cli.ExitDone {
+		t.Errorf("%s%s", got.stdout, got.stderr)
+	}
+	for _, text := range []string{role, role + "=", "=acme", ""} {
+		got := migrate(t, db.URL, "grants", "--tenant-reader", text)
+		if got.code != cli.ExitUsage || !strings.Contains(got.stderr, "--no-tenant-reader") {
+			t.Errorf("%q: exit code %d: %s", text, got.code, got.stderr)
+		}
+	}
+	if got := migrate(t, db.URL, "grants", "--tenant-reader", role+"=acme", "--reader", role); got.code != 1 || !strings.Contains(got.stderr, "nothing was changed") {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
 	}
 }
