@@ -39,7 +39,7 @@ func newPlan(ctx context.Context, tx *sql.Tx, at location, config GrantConfig) (
 	if err != nil {
 		return nil, err
 	}
-	named := unique(slices.Concat(config.Writers, config.Readers, config.Sealers))
+	named := config.named()
 	p := &plan{acl: a, roles: map[string]roleFacts{}}
 	if err := p.readRoles(ctx, tx, named); err != nil {
 		return nil, err
@@ -60,12 +60,15 @@ func newPlan(ctx context.Context, tx *sql.Tx, at location, config GrantConfig) (
 	for _, role := range named {
 		p.planRole(role, p.wanted(role, use{
 			writes: slices.Contains(config.Writers, role),
-			reads:  slices.Contains(config.Readers, role),
+			reads:  slices.Contains(slices.Concat(config.Readers, config.Expirers, config.Erasers, config.Holders), role),
 			seals:  slices.Contains(config.Sealers, role),
 		}))
 	}
+	if err := p.planRetention(ctx, tx, config); err != nil {
+		return nil, err
+	}
 	p.warnOfMembers(members)
-	p.warnOfOthers(named)
+	p.warnOfOthers(append(named, RetentionRole))
 	return p, nil
 }
 

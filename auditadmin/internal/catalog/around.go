@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
 )
 
 // Taken is a name that the migrations give to an index or a constraint of a table, and
@@ -71,7 +73,7 @@ func ReadMembers(ctx context.Context, tx pgx.Tx, schema, table string) ([]Member
 			JOIN pg_catalog.pg_roles AS r ON r.oid <> o.oid AND NOT r.rolsuper AND r.rolname !~ '^pg_' AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER')
 			WHERE NOT o.rolsuper
 				AND (
-					o.rolname IN ('pg_write_all_data', 'pg_maintain')
+					o.rolname IN ('pg_write_all_data', 'pg_maintain', '`+auditmigrate.RetentionRole+`')
 					OR o.oid = (
 						SELECT c.relowner
 						FROM pg_catalog.pg_class AS c

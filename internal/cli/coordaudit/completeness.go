@@ -90,6 +90,7 @@ type sourceAccountJSON struct {
 	UnexplainedTotal int64              `json:"unexplained_total"`
 	Unexplained      []ordinalRangeJSON `json:"unexplained"`
 	Findings         []findingJSON      `json:"findings"`
+	Expired          int64              `json:"expired"`
 }
 
 type ordinalRangeJSON struct {
@@ -139,6 +140,7 @@ func sourceAccountObject(source audit.SourceAccount) sourceAccountJSON {
 		UnexplainedTotal: source.UnexplainedTotal(),
 		Unexplained:      make([]ordinalRangeJSON, len(source.Unexplained)),
 		Findings:         make([]findingJSON, len(source.Findings)),
+		Expired:          source.Explained.Expired,
 	}
 	for i, r := range source.Unexplained {
 		object.Unexplained[i] = ordinalRangeJSON{First: r.First, Last: r.Last, After: timeOrNull(r.After), Before: timeOrNull(r.Before)}

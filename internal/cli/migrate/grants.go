@@ -13,6 +13,9 @@ type grantsCommand struct {
 	Writer             []string `name:"writer" placeholder:"ROLE" help:"A role that stores records, as services do. May be repeated."`
 	Reader             []string `name:"reader" placeholder:"ROLE" help:"A role that only reads, verifies and proves. May be repeated."`
 	Sealer             []string `name:"sealer" placeholder:"ROLE" help:"A role that seals the trail. May be repeated."`
+	Expirer            []string `name:"expirer" placeholder:"ROLE" help:"A role that may take archived records out of the table. May be repeated. The first one creates the role coordaudit_retention, which cannot log in."`
+	Eraser             []string `name:"eraser" placeholder:"ROLE" help:"A role that may erase texts. May be repeated."`
+	Holder             []string `name:"holder" placeholder:"ROLE" help:"A role that may place and release legal holds. May be repeated."`
 	Apply              bool     `name:"apply" help:"Also execute the statements, in one transaction, as the owner of the tables."`
 	RevokePublicCreate bool     `name:"revoke-public-create" help:"Also revoke CREATE on the schema from PUBLIC. This affects every application in the schema."`
 }
@@ -22,7 +25,7 @@ func (c *grantsCommand) Run(a *app) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	if len(c.Writer)+len(c.Reader)+len(c.Sealer) == 0 {
+	if len(c.Writer)+len(c.Reader)+len(c.Sealer)+len(c.Expirer)+len(c.Eraser)+len(c.Holder) == 0 {
 		return cli.Usage("reading the command line", errors.New("no role is given"), "pass --writer ROLE, --reader ROLE or --sealer ROLE")
 	}
 	migrator, err := a.migrator(c.config())
@@ -34,7 +37,8 @@ func (c *grantsCommand) Run(a *app) error {
 		do = migrator.ApplyGrants
 	}
 	grants, err := do(a.ctx, auditmigrate.GrantConfig{
-		Writers: c.Writer, Readers: c.Reader, Sealers: c.Sealer, RevokePublicCreate: c.RevokePublicCreate,
+		Writers: c.Writer, Readers: c.Reader, Sealers: c.Sealer,
+		Expirers: c.Expirer, Erasers: c.Eraser, Holders: c.Holder, RevokePublicCreate: c.RevokePublicCreate,
 	})
 	if err != nil {
 		return err
