@@ -30,7 +30,8 @@ type GrantConfig struct {
 	// erase texts, and Holders may place and release legal holds, each by a function of its
 	// own. They read what readers read. Naming one creates the role coordaudit_retention if it
 	// is missing, which cannot log in, and gives it the functions: it alone may remove a
-	// record. That takes a superuser, or an owner of the tables who may create roles.
+	// record. That takes a superuser, or an owner of the tables and of the schema who may create
+	// roles.
 	Expirers, Erasers, Holders []string
 
 	// RevokePublicCreate revokes CREATE on the schema from PUBLIC. Databases from

@@ -57,6 +57,9 @@ func (p *plan) planRetention(ctx context.Context, tx *sql.Tx, config GrantConfig
 	if len(statements) == 0 {
 		return nil
 	}
+	if !r.superuser && !p.trail.mayGrant {
+		p.warn("giving functions of the trail to role %s takes a superuser, or an owner of the trail and of schema %s who may create roles", quote(RetentionRole), quote(p.trail.schema))
+	}
 	if !r.superuser { // only a member of the owner may
 		p.statements = append(p.statements, "GRANT "+quote(RetentionRole)+" TO CURRENT_USER")
 		statements = append(statements, "REVOKE "+quote(RetentionRole)+" FROM CURRENT_USER")

@@ -13,7 +13,9 @@
 -- Holds and the minimum age are events as well: append-only, and sealed with the others.
 --
 -- A function has a search_path of its own, with this schema in it. Renaming the schema
--- needs migrate repair.
+-- needs migrate repair. Whoever may create functions in the schema must not slip one in
+-- between, so each call names its schema, and each operator has operands of exactly the
+-- types of PostgreSQL's own.
 --
 -- Locks: ACCESS EXCLUSIVE on coordination_audit_seal_events for a moment.
 
@@ -82,7 +84,7 @@ BEGIN
     INTO reached
     FROM coordination_audit_seal_tiles AS t
     WHERE t.epoch = log_epoch AND t.level = 0 AND t.idx = log_size / 256 - 1;
-    IF reached IS NULL OR upper(seqs) - 1 > reached OR seqs && late THEN
+    IF reached IS NULL OR pg_catalog.upper(seqs) - 1 > reached OR seqs OPERATOR(pg_catalog.&&) late THEN
         RAISE EXCEPTION 'not every record is in a full tile of the checkpoint of size %', log_size USING ERRCODE = 'UA004';
     END IF;
     RETURN reached;
@@ -99,7 +101,7 @@ CREATE OR REPLACE FUNCTION coordination_audit_expire(
 ) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET timezone = 'UTC' AS $$
 DECLARE
-    id uuid := md5(concat_ws(' ', 'coordaudit expired', archive, batch))::uuid;
+    id uuid := pg_catalog.md5('coordaudit expired ' || archive || ' ' || batch::text)::uuid;
     days integer;
     numbers bigint[];
     held bigint;
@@ -107,13 +109,14 @@ DECLARE
     sources json;
     event bigint;
 BEGIN
-    IF archive !~ '^[0-9a-f]{64}$' OR batch NOT BETWEEN 1 AND batches OR horizon IS NULL OR only_classes IS NULL
-        OR every_tenant IS NULL OR isempty(seqs) OR lower_inf(seqs) OR upper_inf(seqs) OR seqs IS NULL
-    THEN
+    IF (
+        archive !~ '^[0-9a-f]{64}$' OR batch NOT BETWEEN 1 AND batches OR horizon IS NULL OR only_classes IS NULL OR every_tenant IS NULL
+        OR pg_catalog.isempty(seqs) OR pg_catalog.lower_inf(seqs) OR pg_catalog.upper_inf(seqs)
+    ) IS NOT FALSE THEN
         RAISE EXCEPTION 'the arguments are not those of coordaudit expire' USING ERRCODE = 'UA005';
     END IF;
     -- One at a time, also with those who place holds.
-    PERFORM pg_advisory_xact_lock(hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
     SELECT e.seq INTO event FROM coordination_audit_seal_events AS e WHERE e.event_id = id;
     IF event IS NOT NULL THEN
         RETURN event;
@@ -122,54 +125,62 @@ BEGIN
     SELECT coalesce((
         SELECT (e.body::jsonb ->> 'minimum_days')::integer
         FROM coordination_audit_seal_events AS e
-        WHERE e.kind = 'retention set'
+        WHERE e.kind::text = 'retention set'
         ORDER BY e.seq DESC
         LIMIT 1
     ), 365) INTO days;
-    IF NOT horizon <= clock_timestamp() - make_interval(days => days) THEN
+    IF NOT horizon <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(days => days) THEN
         RAISE EXCEPTION 'the horizon is less than the minimum of % days ago', days USING ERRCODE = 'UA001';
     END IF;
     PERFORM coordination_audit_sealed_through(log_epoch, log_size, log_root, seqs);
 
     -- Looked up one by one: the planner takes a range for a ninth of the table.
-    SELECT array_agg(n)
+    SELECT pg_catalog.array_agg(n)
     INTO numbers
-    FROM unnest(seqs) AS span, generate_series(lower(span), upper(span) - 1) AS n;
-    WITH gone AS (
+    FROM pg_catalog.unnest(seqs) AS span, pg_catalog.generate_series(pg_catalog.lower(span), pg_catalog.upper(span) - 1) AS n;
+    WITH holds AS MATERIALIZED (
+        SELECT
+            placed.body::jsonb ->> 'tenant_id' AS tenant_id,
+            placed.body::jsonb ->> 'envelope_id' AS envelope_id,
+            placed.body::jsonb ->> 'envelope_class' AS envelope_class,
+            (placed.body::jsonb ->> 'since')::timestamptz AS since,
+            (placed.body::jsonb ->> 'until')::timestamptz AS until
+        FROM coordination_audit_seal_events AS placed
+        WHERE placed.kind::text = 'hold placed'
+            AND NOT EXISTS (
+                SELECT 1
+                FROM coordination_audit_seal_events AS released
+                WHERE released.kind::text = 'hold released' AND released.body::jsonb ->> 'hold_id' = placed.event_id::text
+            )
+    ), gone AS (
         DELETE FROM coordination_audit_records AS r
         WHERE r.seq = ANY (numbers)
             AND r.created_at < horizon
-            AND (every_tenant OR r.tenant_id IS NOT DISTINCT FROM only_tenant)
-            AND (cardinality(only_classes) = 0 OR r.envelope_class = ANY (only_classes))
+            AND (every_tenant OR r.tenant_id::text IS NOT DISTINCT FROM only_tenant)
+            AND (pg_catalog.cardinality(only_classes) = 0 OR r.envelope_class::text = ANY (only_classes))
         RETURNING r.tenant_id, r.envelope_id, r.envelope_class, r.created_at, r.source_id, r.source_seq
     ), ordinals AS (
-        SELECT gone.source_id, range_agg(int8range(gone.source_seq, gone.source_seq, '[]'))::text AS list
+        SELECT gone.source_id, pg_catalog.range_agg(pg_catalog.int8range(gone.source_seq, gone.source_seq, '[]'))::text AS list
         FROM gone
         WHERE gone.source_id IS NOT NULL AND gone.source_seq IS NOT NULL
         GROUP BY gone.source_id
     )
     SELECT
-        (SELECT count(*) FROM gone),
+        (SELECT pg_catalog.count(*) FROM gone),
         (
-            SELECT count(*)
+            SELECT pg_catalog.count(*)
             FROM gone
             WHERE EXISTS (
                 SELECT 1
-                FROM coordination_audit_seal_events AS placed
-                WHERE placed.kind = 'hold placed'
-                    AND NOT EXISTS (
-                        SELECT 1
-                        FROM coordination_audit_seal_events AS released
-                        WHERE released.kind = 'hold released' AND released.body::jsonb ->> 'hold_id' = placed.event_id::text
-                    )
-                    AND coalesce(placed.body::jsonb ->> 'tenant_id' = gone.tenant_id, placed.body::jsonb ->> 'tenant_id' IS NULL)
-                    AND coalesce(placed.body::jsonb ->> 'envelope_id' = gone.envelope_id, placed.body::jsonb ->> 'envelope_id' IS NULL)
-                    AND coalesce(placed.body::jsonb ->> 'envelope_class' = gone.envelope_class, placed.body::jsonb ->> 'envelope_class' IS NULL)
-                    AND coalesce((placed.body::jsonb ->> 'since')::timestamptz <= gone.created_at, true)
-                    AND coalesce((placed.body::jsonb ->> 'until')::timestamptz > gone.created_at, true)
+                FROM holds AS h
+                WHERE coalesce(h.tenant_id = gone.tenant_id::text, h.tenant_id IS NULL)
+                    AND coalesce(h.envelope_id = gone.envelope_id::text, h.envelope_id IS NULL)
+                    AND coalesce(h.envelope_class = gone.envelope_class::text, h.envelope_class IS NULL)
+                    AND coalesce(h.since <= gone.created_at, true)
+                    AND coalesce(h.until > gone.created_at, true)
             )
         ),
-        (SELECT coalesce(json_object_agg(ordinals.source_id, ordinals.list), '{}') FROM ordinals)
+        (SELECT coalesce(pg_catalog.json_object_agg(ordinals.source_id, ordinals.list), '{}') FROM ordinals)
     INTO removed, held, sources;
     IF held > 0 THEN
         RAISE EXCEPTION '% of the records are held', held USING ERRCODE = 'UA002';
@@ -179,9 +190,9 @@ BEGIN
     END IF;
 
     INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
-    VALUES (id, 'expired', log_epoch, json_build_object(
+    VALUES (id, 'expired', log_epoch, pg_catalog.json_build_object(
         'archive', archive, 'batch', batch, 'batches', batches, 'records', removed, 'by', session_user,
-        'first_seq', lower(seqs), 'last_seq', upper(seqs) - 1, 'size', log_size,
+        'first_seq', pg_catalog.lower(seqs), 'last_seq', pg_catalog.upper(seqs) - 1, 'size', log_size,
         'every_tenant', every_tenant, 'tenant_id', only_tenant, 'classes', only_classes, 'before', horizon,
         'seqs', seqs::text, 'sources', sources
     )::text)
@@ -197,16 +208,16 @@ $$;
 CREATE OR REPLACE FUNCTION coordination_audit_erase(of_record uuid, which text, log_epoch bigint, log_size bigint, log_root bytea, why text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET timezone = 'UTC' AS $$
 DECLARE
-    id uuid := md5(concat_ws(' ', 'coordaudit erased', which, of_record))::uuid;
+    id uuid := pg_catalog.md5('coordaudit erased ' || which || ' ' || of_record::text)::uuid;
     event bigint;
     stored record;
     original text;
     digest text;
 BEGIN
-    IF coalesce(which NOT IN ('reason', 'details'), true) OR coalesce(btrim(why), '') = '' THEN
+    IF coalesce(which NOT IN ('reason', 'details'), true) OR coalesce(pg_catalog.btrim(why), '') = '' THEN
         RAISE EXCEPTION 'the arguments are not those of coordaudit erase' USING ERRCODE = 'UA005';
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
     SELECT e.seq INTO event FROM coordination_audit_seal_events AS e WHERE e.event_id = id;
     IF event IS NOT NULL THEN
         RETURN event;
@@ -216,35 +227,35 @@ BEGIN
     IF original IS NULL THEN
         RAISE EXCEPTION 'there is no such text' USING ERRCODE = 'UA006';
     END IF;
-    PERFORM coordination_audit_sealed_through(log_epoch, log_size, log_root, int8multirange(int8range(stored.seq, stored.seq, '[]')));
+    PERFORM coordination_audit_sealed_through(log_epoch, log_size, log_root, pg_catalog.int8multirange(pg_catalog.int8range(stored.seq, stored.seq, '[]')));
     IF EXISTS (
         SELECT 1
         FROM coordination_audit_seal_events AS placed
-        WHERE placed.kind = 'hold placed'
+        WHERE placed.kind::text = 'hold placed'
             AND NOT EXISTS (
                 SELECT 1
                 FROM coordination_audit_seal_events AS released
-                WHERE released.kind = 'hold released' AND released.body::jsonb ->> 'hold_id' = placed.event_id::text
+                WHERE released.kind::text = 'hold released' AND released.body::jsonb ->> 'hold_id' = placed.event_id::text
             )
-            AND coalesce(placed.body::jsonb ->> 'tenant_id' = stored.tenant_id, placed.body::jsonb ->> 'tenant_id' IS NULL)
-            AND coalesce(placed.body::jsonb ->> 'envelope_id' = stored.envelope_id, placed.body::jsonb ->> 'envelope_id' IS NULL)
-            AND coalesce(placed.body::jsonb ->> 'envelope_class' = stored.envelope_class, placed.body::jsonb ->> 'envelope_class' IS NULL)
+            AND coalesce(placed.body::jsonb ->> 'tenant_id' = stored.tenant_id::text, placed.body::jsonb ->> 'tenant_id' IS NULL)
+            AND coalesce(placed.body::jsonb ->> 'envelope_id' = stored.envelope_id::text, placed.body::jsonb ->> 'envelope_id' IS NULL)
+            AND coalesce(placed.body::jsonb ->> 'envelope_class' = stored.envelope_class::text, placed.body::jsonb ->> 'envelope_class' IS NULL)
             AND coalesce((placed.body::jsonb ->> 'since')::timestamptz <= stored.created_at, true)
             AND coalesce((placed.body::jsonb ->> 'until')::timestamptz > stored.created_at, true)
     ) THEN
         RAISE EXCEPTION 'the record is held' USING ERRCODE = 'UA002';
     END IF;
 
-    digest := encode(sha256(
-        convert_to('coordaudit ' || which, 'UTF8') || decode('00', 'hex') || uuid_send(of_record) || convert_to(original, 'UTF8')
+    digest := pg_catalog.encode(pg_catalog.sha256(
+        pg_catalog.convert_to('coordaudit ' || which, 'UTF8') || pg_catalog.decode('00', 'hex') || pg_catalog.uuid_send(of_record) || pg_catalog.convert_to(original, 'UTF8')
     ), 'hex');
     IF which = 'reason' THEN
         UPDATE coordination_audit_records AS r SET reason = '[erased sha256:' || digest || ']' WHERE r.audit_id = of_record;
     ELSE
-        UPDATE coordination_audit_records AS r SET details = jsonb_build_object('erased', 'sha256:' || digest) WHERE r.audit_id = of_record;
+        UPDATE coordination_audit_records AS r SET details = pg_catalog.jsonb_build_object('erased', 'sha256:' || digest) WHERE r.audit_id = of_record;
     END IF;
     INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
-    VALUES (id, 'erased', log_epoch, json_build_object(
+    VALUES (id, 'erased', log_epoch, pg_catalog.json_build_object(
         'audit_id', of_record, 'seq', stored.seq, 'text', which, 'digest', digest, 'by', session_user, 'why', why
     )::text)
     RETURNING coordination_audit_seal_events.seq INTO event;
@@ -261,14 +272,14 @@ CREATE OR REPLACE FUNCTION coordination_audit_place_hold(
 ) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET timezone = 'UTC' AS $$
 DECLARE
-    id uuid := gen_random_uuid();
+    id uuid := pg_catalog.gen_random_uuid();
 BEGIN
-    IF coalesce(of_tenant, of_envelope, of_class, since::text, until::text) IS NULL OR coalesce(btrim(why), '') = '' THEN
+    IF coalesce(of_tenant, of_envelope, of_class, since::text, until::text) IS NULL OR coalesce(pg_catalog.btrim(why), '') = '' THEN
         RAISE EXCEPTION 'a hold names a tenant, an envelope, a class or a time, and why' USING ERRCODE = 'UA005';
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
     INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
-    VALUES (id, 'hold placed', 1, json_build_object(
+    VALUES (id, 'hold placed', 1, pg_catalog.json_build_object(
         'tenant_id', of_tenant, 'envelope_id', of_envelope, 'envelope_class', of_class, 'since', since, 'until', until, 'by', session_user, 'why', why
     )::text);
     RETURN id;
@@ -281,19 +292,19 @@ $$;
 CREATE OR REPLACE FUNCTION coordination_audit_release_hold(hold uuid, why text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    IF coalesce(btrim(why), '') = '' THEN
+    IF coalesce(pg_catalog.btrim(why), '') = '' THEN
         RAISE EXCEPTION 'a release says why' USING ERRCODE = 'UA005';
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
     IF NOT EXISTS (
         SELECT 1
         FROM coordination_audit_seal_events AS placed
-        WHERE placed.event_id = hold AND placed.kind = 'hold placed'
+        WHERE placed.event_id = hold AND placed.kind::text = 'hold placed'
     ) THEN
         RAISE EXCEPTION 'there is no such hold' USING ERRCODE = 'UA006';
     END IF;
     INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
-    VALUES (md5('coordaudit released ' || hold)::uuid, 'hold released', 1, json_build_object('hold_id', hold, 'by', session_user, 'why', why)::text)
+    VALUES (pg_catalog.md5('coordaudit released ' || hold::text)::uuid, 'hold released', 1, pg_catalog.json_build_object('hold_id', hold, 'by', session_user, 'why', why)::text)
     ON CONFLICT (event_id) DO NOTHING;
     RETURN FOUND;
 END

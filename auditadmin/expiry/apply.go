@@ -39,7 +39,7 @@ func Apply(ctx context.Context, config Config, a ApplyConfig) (Applied, error) {
 	if err != nil {
 		err = explained(err)
 		if applied.Expired > 0 {
-			err = fmt.Errorf("after %d of %d records, run it again once the cause is mended: %w", applied.Before+applied.Expired, applied.Manifest.Records, err)
+			err = fmt.Errorf("after %d of %d records, run it again once the cause is repaired: %w", applied.Before+applied.Expired, applied.Manifest.Records, err)
 		}
 		return applied, fmt.Errorf("applying the expiry: %w", err)
 	}

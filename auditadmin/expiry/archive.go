@@ -99,7 +99,7 @@ func archive(ctx context.Context, config Config, a ArchiveConfig) (*Manifest, er
 	return w.finish(s)
 }
 
-// writer writes an archive beside the place of the final one.
+// writer writes an archive next to the place of the final one.
 type writer struct {
 	config          Config
 	a               ArchiveConfig

@@ -274,7 +274,7 @@ func (c *checked) proveOne(of pair) (seq int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: record %s: %w", ErrArchive, line.ProofOf, err)
 	}
-	proved, err := provedRecord(proof.Row)
+	proved, err := proof.Row.Record()
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrArchive, err)
 	}
@@ -286,24 +286,4 @@ func (c *checked) proveOne(of pair) (seq int64, err error) {
 		return 0, damaged(fmt.Sprintf("record %s is not the one that its proof proves", line.ProofOf))
 	}
 	return proved.Seq, nil
-}
-
-// provedRecord is what the table held: a text that was erased before has its digest there.
-func provedRecord(row seal.Row) (audit.Record, error) {
-	rec, err := row.Record()
-	if err != nil {
-		return rec, err
-	}
-	for i, column := range seal.Columns(row.Kind, row.Version) {
-		if row.Digests == nil || row.Digests[i] == nil {
-			continue
-		}
-		switch column.Name {
-		case "reason":
-			rec.Reason = audit.ErasedReason(row.Digests[i])
-		case "details":
-			rec.Details = audit.ErasedDetails(row.Digests[i])
-		}
-	}
-	return rec, nil
 }

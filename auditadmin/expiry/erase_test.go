@@ -11,7 +11,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
-// An erased record shows as erased, verifies, and is proved; an edited one beside it is found.
+// An erased record shows as erased, verifies, and is proved; an edited one next to it is found.
 func TestErasedRecordStaysProvable(t *testing.T) {
 	t.Parallel()
 	tr := newTrail(t)

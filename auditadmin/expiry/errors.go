@@ -30,7 +30,7 @@ var (
 	// ErrCheckpoint: the checkpoint is not an exported one that covers the records.
 	ErrCheckpoint = errors.New("the checkpoint does not cover the records")
 
-	// ErrNotAllowed: the role may not do it, or nobody may yet.
+	// ErrNotAllowed: the role may not do it, or no one may yet.
 	ErrNotAllowed = errors.New("not allowed")
 
 	// ErrNoSuch: there is no such hold, or no such text.

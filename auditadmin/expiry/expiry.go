@@ -45,7 +45,7 @@ type Filter struct {
 	Before time.Time
 }
 
-// DefaultMinimumDays is how old a record must be to expire, where nobody has set it. See
+// DefaultMinimumDays is how old a record must be to expire, where no one has set it. See
 // [SetMinimumAge].
 const DefaultMinimumDays = 365
 

@@ -136,7 +136,7 @@ func (silent) Progress(int64, int64) {}
 func (silent) End()                  {}
 func (silent) Notice(string)         {}
 
-// An expired id is forgotten: the record can be stored anew, and the old leaf stays expired.
+// An expired id is forgotten: the record can be stored again, and the old leaf stays expired.
 func TestExpiredIDIsForgotten(t *testing.T) {
 	t.Parallel()
 	tr := newTrail(t)
@@ -154,7 +154,7 @@ func TestExpiredIDIsForgotten(t *testing.T) {
 	}
 }
 
-// A row that someone deletes beside an expiry is still named missing, and so is one that an event
+// A row that someone deletes next to an expiry is still named missing, and so is one that an event
 // of another record covers no longer.
 func TestDeletionBesideExpiryIsNamed(t *testing.T) {
 	t.Parallel()

@@ -57,7 +57,7 @@ func TestYoungRecordsStay(t *testing.T) {
 	mustHoldAll(t, tr, 600)
 }
 
-// Where nobody has set it, the minimum is a year.
+// Where no one has set it, the minimum is a year.
 func TestDefaultMinimumIsAYear(t *testing.T) {
 	t.Parallel()
 	tr := newTrail(t)
@@ -148,7 +148,7 @@ func TestHoldNamesWhatItStops(t *testing.T) {
 		held int64
 	}{
 		{expiry.Hold{TenantID: "acme"}, 400},
-		{expiry.Hold{TenantID: "nobody"}, 0},
+		{expiry.Hold{TenantID: "no one"}, 0},
 		{expiry.Hold{EnvelopeID: "envelope-6"}, 85},
 		{expiry.Hold{Class: "SAFETY", TenantID: "globex"}, 50},
 		{expiry.Hold{Until: now.Add(time.Hour)}, 600},
