@@ -137,18 +137,19 @@ func settingsIn(config []string, schema string) []string {
 
 // createFunction makes a function as the migrations do. A new one may be called by everyone.
 func createFunction(want catalog.Function, name string) step {
-	text := fmt.Sprintf("CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE %s", name, want.Returns, want.Language)
+	var text strings.Builder
+	fmt.Fprintf(&text, "CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE %s", name, want.Returns, want.Language)
 	if want.SecurityDefiner {
-		text += " SECURITY DEFINER"
+		text.WriteString(" SECURITY DEFINER")
 	}
 	for _, setting := range want.Config {
 		parameter, value, _ := strings.Cut(setting, "=")
 		if parameter != "search_path" { // which is a list of names
 			value = "'" + value + "'"
 		}
-		text += " SET " + parameter + " = " + value
+		text.WriteString(" SET " + parameter + " = " + value)
 	}
-	statements := []string{text + " AS $coordaudit$" + want.Source + "$coordaudit$"}
+	statements := []string{text.String() + " AS $coordaudit$" + want.Source + "$coordaudit$"}
 	if !want.Public {
 		statements = append(statements, "REVOKE ALL ON FUNCTION "+name+" FROM PUBLIC")
 	}

@@ -2,13 +2,13 @@ package sealer
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
@@ -256,11 +256,20 @@ func pyramid(hashes []seal.Hash) (levels [][]seal.Hash) {
 		levels = append(levels, hashes)
 		next := make([]seal.Hash, len(hashes)/2)
 		for i := range next {
-			next[i] = tlog.NodeHash(hashes[2*i], hashes[2*i+1])
+			next[i] = nodeHash(&hashes[2*i], &hashes[2*i+1])
 		}
 		hashes = next
 	}
 	return levels
+}
+
+// nodeHash is tlog.NodeHash without allocating.
+func nodeHash(left, right *seal.Hash) seal.Hash {
+	const size = len(seal.Hash{})
+	node := [1 + 2*size]byte{1}
+	copy(node[1:], left[:])
+	copy(node[1+size:], right[:])
+	return sha256.Sum256(node[:])
 }
 
 // cachedTiles remembers the tiles of a log of one size above the lowest level.

@@ -4,16 +4,21 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
+	"github.com/hoc-analytics/coordaudit/internal/wait"
 )
 
 // ApplyConfig says which archive to apply.
 type ApplyConfig struct {
 	// Dir is the directory of the archive.
 	Dir string
+
+	// Pause is the time between two batches, for those who write meanwhile. Defaults to none.
+	Pause time.Duration
 
 	// Checked is called now and then while the archive is checked, and Progress after each
 	// batch, with the records done and those that the archive holds. Each may be nil.
@@ -70,7 +75,7 @@ func apply(ctx context.Context, config Config, a ApplyConfig) (applied Applied, 
 		return applied, err
 	}
 	for i := range pending {
-		if err := ctx.Err(); err != nil {
+		if !wait.For(ctx, a.Pause) {
 			return applied, context.Cause(ctx)
 		}
 		if _, err := s.conn.Expire(ctx, &pending[i]); err != nil {

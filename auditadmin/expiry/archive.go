@@ -3,7 +3,6 @@ package expiry
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -107,6 +106,7 @@ type writer struct {
 	dir             string
 	records, proofs *stream
 	closed          bool
+	lines           *encoding
 	cut             cutter
 	manifest        Manifest
 }
@@ -128,10 +128,17 @@ func newWriter(config Config, a ArchiveConfig, plan Plan) (w *writer, err error)
 		return nil, fmt.Errorf("making the archive: %w", err)
 	}
 	w.manifest.FirstSeq, w.manifest.LastSeq = math.MaxInt64, math.MinInt64
+	w.lines = newEncoding(func(of *lines) {
+		w.records.line(of.record)
+		w.proofs.line(of.proof)
+	})
 	return w, nil
 }
 
 func (w *writer) discard() {
+	if w.lines != nil {
+		_ = w.lines.finish() // the first error is the cause
+	}
 	if !w.closed {
 		for _, s := range []*stream{w.records, w.proofs} {
 			if s != nil {
@@ -143,20 +150,9 @@ func (w *writer) discard() {
 }
 
 func (w *writer) add(of sealer.Selected) error {
-	line, err := recordLine(of.Record)
-	if err != nil {
+	if err := w.lines.add(of); err != nil {
 		return err
 	}
-	bundle, err := of.Proof.MarshalText()
-	if err != nil {
-		return fmt.Errorf("record %s: %w", of.Record.AuditID, err)
-	}
-	proof, err := json.Marshal(ProofLine{ProofOf: of.Record.AuditID, Bundle: string(bundle)})
-	if err != nil {
-		return fmt.Errorf("record %s: %w", of.Record.AuditID, err)
-	}
-	w.records.line(line)
-	w.proofs.line(proof)
 	m := &w.manifest
 	m.Records++
 	m.FirstSeq, m.LastSeq = min(m.FirstSeq, of.Record.Seq), max(m.LastSeq, of.Record.Seq)
@@ -173,7 +169,7 @@ func (w *writer) add(of sealer.Selected) error {
 
 // recordLine is a record as import reads it.
 func recordLine(rec audit.Record) ([]byte, error) {
-	text, err := json.Marshal(rec)
+	text, err := rec.MarshalJSON() // json.Marshal would read the result once more
 	if err != nil {
 		return nil, fmt.Errorf("record %s: %w", rec.AuditID, err)
 	}
@@ -182,6 +178,9 @@ func recordLine(rec audit.Record) ([]byte, error) {
 
 // finish completes the files, writes the manifest, and gives the directory its name.
 func (w *writer) finish(s *session) (*Manifest, error) {
+	if err := w.lines.finish(); err != nil {
+		return nil, err
+	}
 	var recordsErr, proofsErr error
 	m := &w.manifest
 	m.RecordsSHA256, recordsErr = w.records.close()

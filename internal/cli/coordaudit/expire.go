@@ -184,7 +184,17 @@ func (c *expireArchiveCommand) Run(ctx context.Context, p *cli.Program, db *data
 type expireApplyCommand struct {
 	Log     logFlags `embed:""`
 	Archive string   `required:"" placeholder:"DIR" help:"The directory of the archive."`
-	JSON    bool     `name:"json" help:"Print one JSON object."`
+
+	Pause time.Duration `placeholder:"TIME" help:"How long to wait between two batches, such as 20ms, for those who write meanwhile."`
+	JSON  bool          `name:"json" help:"Print one JSON object."`
+}
+
+// Validate is called by kong.
+func (c *expireApplyCommand) Validate() error {
+	if c.Pause < 0 {
+		return errors.New("--pause must not be negative")
+	}
+	return nil
 }
 
 // appliedJSON is what scripts depend on. Keys are only added, at its end.
@@ -205,7 +215,7 @@ func (c *expireApplyCommand) Run(ctx context.Context, p *cli.Program, db *databa
 	defer pool.Close()
 	progress := term.NewProgress(p.Stderr, 0)
 	show := func(done, records int64) { progress.Update(done, records) }
-	applied, err := expiry.Apply(ctx, config, expiry.ApplyConfig{Dir: c.Archive, Checked: show, Progress: show})
+	applied, err := expiry.Apply(ctx, config, expiry.ApplyConfig{Dir: c.Archive, Pause: c.Pause, Checked: show, Progress: show})
 	progress.Clear()
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
