@@ -50,6 +50,12 @@ func TestJudge(t *testing.T) {
 		"a closed source knows its last ordinal": {told(closed), rowsOf(1, 3, 6, 7, 8, 9, 10, 11, 12, 13, 15), func(a *audit.SourceAccount) {
 			a.Present, a.Waiting, a.Closed, a.ReservedThrough = 11, 1, true, 15
 		}},
+		"expired rows are explained, and one that is there again is present": {
+			told(closed), completeness.Rows{Present: completeness.SetOf(1, 3, 6, 7, 11, 12, 13), Expired: completeness.SetOf(1, 8, 9, 10, 15)},
+			func(a *audit.SourceAccount) {
+				a.Present, a.Closed, a.ReservedThrough, a.Explained.Expired, a.Waiting = 7, true, 15, 4, 1
+			},
+		},
 		"missing rows are dated": {told(closed), rowsOf(1, 3, 6, 7, 10, 13, 14, 15), func(a *audit.SourceAccount) {
 			a.Present, a.Closed, a.ReservedThrough = 8, true, 15
 			a.Unexplained = []audit.OrdinalRange{
