@@ -417,6 +417,35 @@ func TestNothingElseDeletes(t *testing.T) {
 	}
 }
 
+// Even the role that the guards pass changes one text at a time and nothing else. No one can act as
+// it in a session of their own.
+func TestGuardsPassOneTextAtATime(t *testing.T) {
+	t.Parallel()
+	tr := newTrail(t)
+	tr.fill(t, 3)
+	execute(t, tr.db.Pool, "GRANT UPDATE, TRUNCATE ON coordination_audit_records, coordination_audit_gaps, coordination_audit_seal_events TO coordaudit_retention")
+	for sql, code := range map[string]string{
+		"UPDATE coordination_audit_records SET reason = 'x'":                          "",
+		"UPDATE coordination_audit_records SET details = NULL":                        "",
+		"DELETE FROM coordination_audit_records":                                      "",
+		"UPDATE coordination_audit_records SET reason = 'x', details = NULL":          "23000",
+		"UPDATE coordination_audit_records SET tenant_id = 'x'":                       "23000",
+		"UPDATE coordination_audit_records SET created_at = now(), reason = 'x'":      "23000",
+		"UPDATE coordination_audit_records SET details = '{\"n\": 1.0}', actor = 'x'": "23000",
+		"TRUNCATE coordination_audit_records":                                         "23000",
+		"TRUNCATE coordination_audit_gaps":                                            "23000",
+		"UPDATE coordination_audit_seal_events SET body = 'x'":                        "23000",
+	} {
+		if _, err := tr.db.Pool.Exec(t.Context(), "BEGIN; SET LOCAL ROLE coordaudit_retention; "+sql+"; ROLLBACK"); stateOf(err) != code {
+			t.Errorf("%s: %v, want SQLSTATE %q", sql, err, code)
+		}
+	}
+	var login bool
+	if err := tr.db.Pool.QueryRow(t.Context(), "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'coordaudit_retention'").Scan(&login); err != nil || login {
+		t.Errorf("the role may log in: %v, %v", login, err)
+	}
+}
+
 func stateOf(err error) string {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pgErr.Code
