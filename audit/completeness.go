@@ -74,7 +74,7 @@ type SourceAccount struct {
 	// Present is the number of ordinals that a row carries.
 	Present int64
 
-	// Explained counts the ordinals that will never come, by cause.
+	// Explained counts the ordinals that no row carries and whose cause is known.
 	Explained Explained
 
 	// Waiting is the number of ordinals that were not decided when the last statement was
@@ -107,7 +107,7 @@ func (a SourceAccount) Finished() bool {
 	return (a.Closed || a.Imported) && a.Waiting == 0 && len(a.Unexplained) == 0 && len(a.Findings) == 0
 }
 
-// Explained counts ordinals that will never come, by cause.
+// Explained counts ordinals that no row carries, by cause.
 type Explained struct {
 	// Dropped records were kept nowhere. Their callers got an error, and a [Gap] counts them.
 	Dropped int64
@@ -117,10 +117,13 @@ type Explained struct {
 
 	// AlreadyPersisted records are stored under another source or ordinal.
 	AlreadyPersisted int64
+
+	// Expired records were stored, and have left the trail for an archive, on record.
+	Expired int64
 }
 
 // Total returns the sum of all causes.
-func (e Explained) Total() int64 { return e.Dropped + e.Rejected + e.AlreadyPersisted }
+func (e Explained) Total() int64 { return e.Dropped + e.Rejected + e.AlreadyPersisted + e.Expired }
 
 // OrdinalRange holds the ordinals from First to Last, both included. Before is when the first
 // statement that speaks of them reached the database, After when the one before it did, by the

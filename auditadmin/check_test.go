@@ -37,6 +37,7 @@ type broken struct {
 
 func errorCases() map[string]broken {
 	const function = "function public.coordination_audit_refuse_change()"
+	const release = "function public.coordination_audit_release_hold()"
 	refuseUpdate, refuseTruncate := "trigger coordination_audit_refuse_update_delete on "+records, "trigger coordination_audit_refuse_truncate on "+records
 	other := "CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "
 	cases := map[string]broken{
@@ -55,6 +56,12 @@ func errorCases() map[string]broken {
 		"FunctionDefiner":  {"ALTER FUNCTION coordination_audit_refuse_change() SECURITY DEFINER", function, auditadmin.Error, true},
 		"FunctionSettings": {"ALTER FUNCTION coordination_audit_refuse_change() SET search_path = public", function, auditadmin.Error, true},
 		"FunctionGone":     {"DROP FUNCTION coordination_audit_refuse_change() CASCADE", function, auditadmin.Error, true},
+		"ExpireBody":       {"CREATE OR REPLACE FUNCTION coordination_audit_release_hold(hold uuid, why text) RETURNS boolean LANGUAGE sql SECURITY DEFINER AS 'SELECT true'", release, auditadmin.Error, true},
+		"ExpirePublic":     {"GRANT EXECUTE ON FUNCTION coordination_audit_release_hold TO PUBLIC", release, auditadmin.Error, true},
+		"ExpireInvoker":    {"ALTER FUNCTION coordination_audit_release_hold SECURITY INVOKER", release, auditadmin.Error, true},
+		"ExpireSettings":   {"ALTER FUNCTION coordination_audit_release_hold RESET search_path", release, auditadmin.Error, true},
+		"ExpireGone":       {"DROP FUNCTION coordination_audit_release_hold", release, auditadmin.Error, true},
+		"ExpireOwner":      {"CREATE ROLE $owner_2; ALTER FUNCTION coordination_audit_release_hold OWNER TO $owner_2", release, auditadmin.Error, false},
 		"FunctionOwner":    {"CREATE ROLE $owner_2; ALTER FUNCTION coordination_audit_refuse_change() OWNER TO $owner_2", function, auditadmin.Error, false},
 
 		"ColumnTakesNull":    {"ALTER TABLE coordination_audit_records ALTER COLUMN reason DROP NOT NULL", "column " + records + ".reason", auditadmin.Error, true},

@@ -16,7 +16,7 @@ func compare(described, found catalog.Schema, schema string) []Difference {
 	owner := ownerOf(found)
 	var blocked []string
 	for _, want := range described.Functions {
-		i := slices.IndexFunc(found.Functions, func(f catalog.Function) bool { return f.Name == want.Name })
+		i := slices.IndexFunc(found.Functions, func(f catalog.Function) bool { return f.Name == want.Name && f.Arguments == want.Arguments })
 		var got *catalog.Function
 		if i >= 0 {
 			got = &found.Functions[i]
@@ -71,10 +71,11 @@ func ownerOf(s catalog.Schema) *catalog.Role {
 const renameFunction = "ALTER ROUTINE "
 
 func compareFunction(want catalog.Function, got *catalog.Function, schema string, owner *catalog.Role) []Difference {
-	name := schema + "." + want.Name + "()"
-	create := step{order: orderFunction, statements: []string{fmt.Sprintf(
-		"CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE %s AS $coordaudit$%s$coordaudit$", name, want.Returns, want.Language, want.Source)}}
-	d := Difference{Object: "function " + name, Severity: Error, Want: "the migrations' function"}
+	name := schema + "." + want.Name + "(" + want.Arguments + ")"
+	want.Config = settingsIn(want.Config, schema)
+	create := createFunction(want, name)
+	object := "function " + schema + "." + want.Name + "()"
+	d := Difference{Object: object, Severity: Error, Want: "the migrations' function"}
 	if got == nil {
 		d.Got = "missing"
 		return []Difference{d.repairedBy(create)}
@@ -90,14 +91,20 @@ func compareFunction(want catalog.Function, got *catalog.Function, schema string
 	if got.Returns != want.Returns {
 		faults = append(faults, "returning "+got.Returns)
 	}
-	if got.SecurityDefiner != want.SecurityDefiner {
+	switch {
+	case got.SecurityDefiner && !want.SecurityDefiner:
 		faults = append(faults, "SECURITY DEFINER")
+	case want.SecurityDefiner && !got.SecurityDefiner:
+		faults = append(faults, "not SECURITY DEFINER")
+	}
+	if got.Public && !want.Public {
+		faults = append(faults, "everyone may call it")
 	}
 	if !slices.Equal(got.Config, want.Config) {
 		faults = append(faults, "settings of its own")
 	}
 	d.Got = strings.Join(faults, ", ")
-	foreign := got.Owner != nil && owner != nil && got.Owner.Name != owner.Name && !got.Owner.Superuser
+	foreign := got.Owner != nil && owner != nil && got.Owner.Name != owner.Name && !got.Owner.Superuser && !ownedByRetention(want, got)
 	switch {
 	case len(faults) == 0:
 	case got.Returns != want.Returns, foreign: // it cannot be replaced, or it is not ours to replace
@@ -109,7 +116,45 @@ func compareFunction(want catalog.Function, got *catalog.Function, schema string
 	default:
 		list = append(list, d.repairedBy(create))
 	}
-	return append(list, compareOwner("function "+name, "FUNCTION "+name, got.Owner, owner)...)
+	if ownedByRetention(want, got) {
+		return list
+	}
+	return append(list, compareOwner(object, "FUNCTION "+name, got.Owner, owner)...)
+}
+
+// ownedByRetention reports whether migrate grants gave a function of the retention to its role.
+func ownedByRetention(want catalog.Function, got *catalog.Function) bool {
+	return want.SecurityDefiner && got.Owner != nil && got.Owner.Name == auditmigrate.RetentionRole
+}
+
+// settingsIn puts the schema into the settings of a function.
+func settingsIn(config []string, schema string) []string {
+	settings := slices.Clone(config)
+	for i := range settings {
+		settings[i] = strings.ReplaceAll(settings[i], catalog.SchemaMark, schema)
+	}
+	return settings
+}
+
+// createFunction makes a function as the migrations do. A new one may be called by everyone.
+func createFunction(want catalog.Function, name string) step {
+	var text strings.Builder
+	fmt.Fprintf(&text, "CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE %s", name, want.Returns, want.Language)
+	if want.SecurityDefiner {
+		text.WriteString(" SECURITY DEFINER")
+	}
+	for _, setting := range want.Config {
+		parameter, value, _ := strings.Cut(setting, "=")
+		if parameter != "search_path" { // which is a list of names
+			value = "'" + value + "'"
+		}
+		text.WriteString(" SET " + parameter + " = " + value)
+	}
+	statements := []string{text.String() + " AS $coordaudit$" + want.Source + "$coordaudit$"}
+	if !want.Public {
+		statements = append(statements, "REVOKE ALL ON FUNCTION "+name+" FROM PUBLIC")
+	}
+	return step{order: orderFunction, statements: statements}
 }
 
 // compareOwner checks the owner of a guard, who can remove it.

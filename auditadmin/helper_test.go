@@ -83,7 +83,11 @@ func giveTo(t *testing.T, db *testdb.DB, owner string) {
 	execute(t, db, `
 		GRANT CREATE, USAGE ON SCHEMA public TO `+owner+`;
 		ALTER TABLE coordaudit_schema_version OWNER TO `+owner+`;
-		ALTER FUNCTION coordination_audit_refuse_change() OWNER TO `+owner)
+		DO $$ DECLARE own regprocedure; BEGIN
+			FOR own IN SELECT oid FROM pg_proc WHERE starts_with(proname, 'coordination_audit_') LOOP
+				EXECUTE format('ALTER FUNCTION %s OWNER TO `+owner+`', own);
+			END LOOP;
+		END $$`)
 }
 
 // connect opens a connection that acts as a role ("" is the server's superuser).

@@ -106,7 +106,7 @@ func TestDownRevertsOne(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	migrator := open(t, db.URL, quiet())
-	for _, want := range [][]auditmigrate.Change{changesDown(10, 10), changesDown(9, 9), changesDown(8, 8), changesDown(7, 7), changesDown(6, 6), changesDown(5, 5), changesDown(4, 4), changesDown(3, 3), changesDown(2, 2), changesDown(1, 1), nil} {
+	for _, want := range [][]auditmigrate.Change{changesDown(11, 11), changesDown(10, 10), changesDown(9, 9), changesDown(8, 8), changesDown(7, 7), changesDown(6, 6), changesDown(5, 5), changesDown(4, 4), changesDown(3, 3), changesDown(2, 2), changesDown(1, 1), nil} {
 		changes, err := migrator.Down(t.Context())
 		if diff := diffChanges(want, changes); diff != "" || err != nil {
 			t.Errorf("%v, changes (-want +got):\n%s", err, diff)

@@ -37,7 +37,7 @@ func ExampleMigrator_Validate() {
 	fmt.Println(migrator.Validate(ctx))
 	// Output:
 	// true
-	// validating the schema: migrations are pending: 10: run the migrations (migrate up)
-	// up 00010_create_coordination_audit_seals
+	// validating the schema: migrations are pending: 11: run the migrations (migrate up)
+	// up 00011_create_retention_functions
 	// <nil>
 }

@@ -32,6 +32,14 @@ type GrantConfig struct {
 	// refused.
 	TenantReaders []TenantReader
 
+	// Expirers may take records out of the table by the function that expiry calls, Erasers may
+	// erase texts, and Holders may place and release legal holds, each by a function of its
+	// own. They read what readers read. Naming one creates the role coordaudit_retention if it
+	// is missing, which cannot log in, and gives it the functions: it alone may remove a
+	// record. That takes a superuser, or an owner of the tables and of the schema who may create
+	// roles.
+	Expirers, Erasers, Holders []string
+
 	// RevokePublicCreate revokes CREATE on the schema from PUBLIC. Databases from
 	// before PostgreSQL 15 grant it on schema public, and any role with it can create
 	// functions and tables that hide those of others. The revocation affects every
@@ -96,8 +104,8 @@ func (m *Migrator) grants(ctx context.Context, doing string, config GrantConfig,
 }
 
 func (s schema) checkGrants(schema string, config GrantConfig) error {
-	if len(config.Writers)+len(config.Readers)+len(config.Sealers)+len(config.TenantReaders) == 0 {
-		return errors.New("no role is given: name at least one writer, reader, sealer or tenant reader")
+	if len(config.named()) == 0 {
+		return errors.New("no role is given: name at least one writer, reader, sealer, expirer, eraser or holder")
 	}
 	for _, reader := range config.TenantReaders {
 		if err := reader.check(); err != nil {
@@ -163,6 +171,11 @@ func execute(ctx context.Context, tx *sql.Tx, at location, config GrantConfig, p
 
 // ErrUnknownRole means that a named role does not exist. Nothing was changed.
 var ErrUnknownRole = errors.New("unknown role")
+
+// named returns the roles in the order of the lists.
+func (c GrantConfig) named() []string {
+	return unique(slices.Concat(c.Writers, c.Readers, c.Sealers, c.Expirers, c.Erasers, c.Holders, tenantRoles(c.TenantReaders)))
+}
 
 // unique keeps the order. Names are case-sensitive.
 func unique(roles []string) []string {

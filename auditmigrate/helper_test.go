@@ -33,13 +33,14 @@ const (
 	statementsName = "00008_create_coordination_audit_statements"
 	orderName      = "00009_index_the_order"
 	sealsName      = "00010_create_coordination_audit_seals"
+	retentionName  = "00011_create_retention_functions"
 
-	newest = 10
+	newest = 11
 )
 
 // migrationNames lists all migrations by version, from 1 to newest.
 func migrationNames() []string {
-	return []string{createName, indexName, contextName, readName, gapsName, originName, linksName, statementsName, orderName, sealsName}
+	return []string{createName, indexName, contextName, readName, gapsName, originName, linksName, statementsName, orderName, sealsName, retentionName}
 }
 
 // changesUp returns the changes of applying the versions first to last.

@@ -202,7 +202,7 @@ func TestSplitTrailRefused(t *testing.T) {
 	}{
 		"VersionsMoved": {"CREATE SCHEMA trail; ALTER TABLE coordaudit_schema_version SET SCHEMA trail", []string{`schema "public"`, `schema "trail"`, `ALTER TABLE "trail".coordaudit_schema_version SET SCHEMA "public";`}},
 		"RecordsMoved":  {"CREATE SCHEMA other; ALTER TABLE coordination_audit_records SET SCHEMA other", []string{`schema "public"`, `schema "other"`, `SET SCHEMA "other";`}},
-		"RecordsGone":   {"DROP TABLE coordination_audit_records", []string{`schema "public" says version 10`, "restore it from a backup", `DROP TABLE "public".coordaudit_schema_version;`}},
+		"RecordsGone":   {"DROP TABLE coordination_audit_records", []string{`schema "public" says version 11`, "restore it from a backup", `DROP TABLE "public".coordaudit_schema_version;`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

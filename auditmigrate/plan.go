@@ -42,7 +42,7 @@ func newPlan(ctx context.Context, tx *sql.Tx, at location, config GrantConfig) (
 		return nil, err
 	}
 	tenants := tenantRoles(config.TenantReaders)
-	named := unique(slices.Concat(config.Writers, config.Readers, config.Sealers, tenants))
+	named := config.named()
 	p := &plan{acl: a, roles: map[string]roleFacts{}}
 	if err := p.readRoles(ctx, tx, named); err != nil {
 		return nil, err
@@ -69,13 +69,16 @@ func newPlan(ctx context.Context, tx *sql.Tx, at location, config GrantConfig) (
 	for _, role := range named {
 		p.planRole(role, p.wanted(role, use{
 			writes: slices.Contains(config.Writers, role),
-			reads:  slices.Contains(config.Readers, role),
+			reads:  slices.Contains(slices.Concat(config.Readers, config.Expirers, config.Erasers, config.Holders), role),
 			seals:  slices.Contains(config.Sealers, role),
 			tenant: slices.Contains(tenants, role),
 		}))
 	}
+	if err := p.planRetention(ctx, tx, config); err != nil {
+		return nil, err
+	}
 	p.warnOfMembers(members)
-	p.warnOfOthers(named)
+	p.warnOfOthers(append(named, RetentionRole))
 	return p, nil
 }
 

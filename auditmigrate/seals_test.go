@@ -78,7 +78,8 @@ func TestDownRefusesSeal(t *testing.T) {
 	for name, insert := range map[string]string{"Tile": insertTile, "Checkpoint": insertCheckpoint, "Event": insertSealEvent} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db := testdb.New(t)
+			db := testdb.NewEmpty(t)
+			upTo(t, db, 10)
 			execute(t, db.Pool, insert)
 			before := catalog(t, db.Pool)
 			changes, err := open(t, db.URL, quiet()).Down(t.Context())

@@ -44,6 +44,7 @@ func TestUpAppliesPendingOnce(t *testing.T) {
 		{Level: "INFO", Msg: "audit_migration_applied", Name: statementsName},
 		{Level: "INFO", Msg: "audit_migration_applied", Name: orderName},
 		{Level: "INFO", Msg: "audit_migration_applied", Name: sealsName},
+		{Level: "INFO", Msg: "audit_migration_applied", Name: retentionName},
 	}
 	if diff := cmp.Diff(wantLog, book.lines(t, slog.LevelInfo)); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
@@ -94,21 +95,21 @@ func TestReadingCalls(t *testing.T) {
 		}
 	}
 
-	check(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+	check(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
 	if tables := texts(t, db.Pool, "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"); len(tables) > 0 {
 		t.Errorf("reading calls have created %v", tables)
 	}
 	if changes, err := migrator.UpTo(t.Context(), 1); err != nil || len(changes) != 1 {
 		t.Fatalf("changes %v, error %v", changes, err)
 	}
-	check(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-	if err := migrator.Validate(t.Context()); err.Error() != "validating the schema: migrations are pending: 2, 3, 4, 5, 6, 7, 8, 9, 10: run the migrations (migrate up)" {
+	check(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+	if err := migrator.Validate(t.Context()); err.Error() != "validating the schema: migrations are pending: 2, 3, 4, 5, 6, 7, 8, 9, 10, 11: run the migrations (migrate up)" {
 		t.Errorf("error is %q", err)
 	}
 	if changes, err := migrator.UpTo(t.Context(), 3); err != nil || len(changes) != 2 {
 		t.Fatalf("changes %v, error %v", changes, err)
 	}
-	check(3, 4, 5, 6, 7, 8, 9, 10)
+	check(3, 4, 5, 6, 7, 8, 9, 10, 11)
 	if _, err := migrator.UpTo(t.Context(), auditmigrate.Latest); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +225,7 @@ func TestUnknownVersionRefused(t *testing.T) {
 		"down-to 99": func() error { _, err := migrator.DownTo(t.Context(), 99); return err },
 		"down-to -1": func() error { _, err := migrator.DownTo(t.Context(), -1); return err },
 	} {
-		if err := do(); !errors.Is(err, auditmigrate.ErrUnknownVersion) || !strings.HasSuffix(err.Error(), ": this program knows versions 1 to 10") {
+		if err := do(); !errors.Is(err, auditmigrate.ErrUnknownVersion) || !strings.HasSuffix(err.Error(), ": this program knows versions 1 to 11") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -8,6 +8,20 @@ SELECT
     )::boolean AS hides,
     now()::pg_catalog.timestamptz AS at;
 
+-- Reports whether this role may read what is expired. An older schema has no such table.
+-- name: ReadsExpired :one
+SELECT coalesce(has_table_privilege(to_regclass('coordination_audit_seal_events')::oid, 'SELECT'), false)::boolean AS reads;
+
+-- Lists the ordinals of the records that have left for an archive, by source and batch.
+-- name: ListExpiredOrdinals :many
+SELECT
+    source.key::pg_catalog.uuid AS source_id,
+    source.value::pg_catalog.text AS ordinals
+FROM coordination_audit_seal_events AS e
+CROSS JOIN LATERAL jsonb_each_text(e.body::pg_catalog.jsonb -> 'sources') AS source
+WHERE e.kind = 'expired'
+ORDER BY e.seq;
+
 -- Lists the statements of the given sources, and of those that have made one in a window, each
 -- source's in the order of their numbers.
 -- name: ListAuditStatements :many

@@ -87,7 +87,9 @@ func TestErasedTextKeepsTheLeaf(t *testing.T) {
 	if got, err := erased.Hash(); err != nil || got != want {
 		t.Fatalf("hash of the erased row is %v (%v), want %v", got, err, want)
 	}
-	if record, err := erased.Record(); err != nil || record.Reason != "" || record.Details != "" {
+	if record, err := erased.Record(); err != nil ||
+		!bytes.Equal(record.ErasedReason(), erased.Digests[columnIndex(t, seal.Record, "reason")]) ||
+		!bytes.Equal(record.ErasedDetails(), erased.Digests[columnIndex(t, seal.Record, "details")]) {
 		t.Fatalf("the erased row shows %q, %q (%v)", record.Reason, record.Details, err)
 	}
 	i := columnIndex(t, seal.Record, "reason")

@@ -44,7 +44,9 @@ func (p Proof) MarshalText() ([]byte, error) {
 	if len(p.Checkpoint) == 0 || len(p.Checkpoint) > maxCheckpoint {
 		return nil, fmt.Errorf("writing a proof bundle: its checkpoint has %d bytes: %w", len(p.Checkpoint), ErrMalformed)
 	}
-	text := append([]byte(nil), proofHeader+"\nextra "...)
+	const around, hashLine = 128, 45
+	text := make([]byte, 0, around+base64.StdEncoding.EncodedLen(len(extra))+len(p.Hashes)*hashLine+len(p.Checkpoint))
+	text = append(text, proofHeader+"\nextra "...)
 	text = base64.StdEncoding.AppendEncode(text, extra)
 	text = append(text, "\nindex "...)
 	text = strconv.AppendInt(text, p.Index, 10)

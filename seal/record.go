@@ -9,8 +9,8 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// Record decodes a row of [Record] for showing. An erased text is "" as NULL is; the row's
-// Digests tell them apart. The infinities are [audit.InfinitePast] and
+// Record decodes a row of [Record] for showing. An erased text reads as the table has it:
+// [audit.ErasedReason], [audit.ErasedDetails]. The infinities are [audit.InfinitePast] and
 // [audit.InfiniteFuture]. The result is not validated: it is what the table holds. The
 // error matches [ErrRow].
 func (r Row) Record() (audit.Record, error) {
@@ -52,6 +52,12 @@ func (r Row) Record() (audit.Record, error) {
 	d.bytes(record.Origin.SourceID[:], "source_id")
 	if d.err != nil {
 		return audit.Record{}, d.err
+	}
+	if i := columnNamed(columns, "reason"); r.erased(i) {
+		record.Reason = audit.ErasedReason(r.Digests[i])
+	}
+	if i := columnNamed(columns, "details"); r.erased(i) {
+		record.Details = audit.ErasedDetails(r.Digests[i])
 	}
 	return record, nil
 }

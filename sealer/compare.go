@@ -27,6 +27,15 @@ func (p *part) compareTile(ctx context.Context, first, last int) error {
 		of := p.leaves[i]
 		switch {
 		case !p.present[i]:
+			expired, err := p.isExpired(ctx, i)
+			if err != nil {
+				return err
+			}
+			if expired {
+				p.result.expired++
+				p.rows[i] = p.hashes[i]
+				continue
+			}
 			p.result.unsure = p.result.unsure || !p.known[i]
 			faults = append(faults, Finding{Fault: Missing, Kind: of.kind, Seq: of.seq, Text: fmt.Sprintf("the %s with seq %d was sealed and is not there", of.kind, of.seq)})
 		case !p.known[i] && !p.fits(i, p.rows[i]):
@@ -37,6 +46,10 @@ func (p *part) compareTile(ctx context.Context, first, last int) error {
 			p.result.verified++
 		case p.rows[i] != p.hashes[i]:
 			faults = append(faults, p.edited(i))
+		case p.unrecorded[i] != "":
+			faults = append(faults, Finding{Fault: Edited, Kind: of.kind, Seq: of.seq, ID: p.ids[i], Text: fmt.Sprintf("%s %s, with seq %d: its %s was replaced by a digest, and no event says so", of.kind, p.ids[i], of.seq, p.unrecorded[i])})
+		case of.kind == seal.Record && p.expired.Has(of.seq):
+			faults = append(faults, Finding{Fault: NotExpired, Kind: of.kind, Seq: of.seq, ID: p.ids[i], Text: fmt.Sprintf("%s %s, with seq %d, is on record as expired, and is there", of.kind, p.ids[i], of.seq)})
 		default:
 			p.result.verified++
 		}
@@ -55,6 +68,16 @@ func (p *part) compareTile(ctx context.Context, first, last int) error {
 	return nil
 }
 
+// missing reports whether a row is not there and is not expired.
+func (p *part) missing(first, last int) bool {
+	for i := first; i < last; i++ {
+		if !p.present[i] && p.rows[i] != p.hashes[i] {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *part) edited(i int) Finding {
 	of := p.leaves[i]
 	return Finding{Fault: Edited, Kind: of.kind, Seq: of.seq, ID: p.ids[i], Text: fmt.Sprintf("%s %s, with seq %d, is not what was sealed", of.kind, p.ids[i], of.seq)}
@@ -66,7 +89,7 @@ func (p *part) marked(i int) bool { return p.verifier.marks[i%tileWidth] != nil 
 // tileToBlame reports whether the rows of a full tile give the root that the level above has,
 // and the tile does not.
 func (p *part) tileToBlame(ctx context.Context, first, last int) (bool, error) {
-	if last-first < tileWidth || slices.Contains(p.present[first:last], false) || slices.Contains(p.known[first:last], false) {
+	if last-first < tileWidth || p.missing(first, last) || slices.Contains(p.known[first:last], false) {
 		return false, nil
 	}
 	index := p.index*tileWidth + int64(first/tileWidth)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
@@ -37,6 +38,11 @@ type part struct {
 	ids     []uuid.UUID
 	result  partResult
 	hasher  seal.Hasher
+
+	expired    completeness.Set  // on record when the rows were read
+	expiredNow *completeness.Set // on record when a row was missed; nil if none was
+	erasures   []erasure
+	unrecorded map[int]string // texts that were replaced by digests, and no event says so
 }
 
 type partResult struct {
@@ -46,6 +52,7 @@ type partResult struct {
 	others            []leaf // gaps, statements and events
 	verified, awaited int64
 	skipped           int64
+	expired, erased   int64
 	through           int64
 	unsure            bool // the hash of a leaf is not known
 	err               error
@@ -53,7 +60,8 @@ type partResult struct {
 
 func (p *part) verify(ctx context.Context) partResult {
 	p.result.index = p.index
-	steps := []func(context.Context) error{p.readTiles, p.readRecords, p.readLate, p.readOthers, p.compare}
+	p.unrecorded = map[int]string{}
+	steps := []func(context.Context) error{p.readTiles, p.readExpired, p.readRecords, p.readLate, p.readOthers, p.judgeErasures, p.compare}
 	if (p.index+1)*partLeaves <= p.verifier.after.Size {
 		steps = []func(context.Context) error{p.readTiles, p.skip}
 	}
@@ -167,6 +175,9 @@ func (p *part) readRecords(ctx context.Context) error {
 			at++
 		}
 		found := hashedRow{hash: hash, id: idOf(values)}
+		if found.variants, err = variantsOf(row); err != nil {
+			return err
+		}
 		if at < len(inOrder) && p.leaves[inOrder[at]].seq == seq {
 			found = p.claim(inOrder[at], found)
 		}
@@ -190,6 +201,7 @@ func (p *part) readRecords(ctx context.Context) error {
 // claim gives a leaf its row, and returns the row that the leaf does not have: of two rows
 // with one seq, the one with the leaf's hash is its row.
 func (p *part) claim(i int, row hashedRow) (left hashedRow) {
+	row = p.resolve(i, row)
 	if p.present[i] && (!p.fits(i, row.hash) || p.fits(i, p.rows[i])) {
 		return row
 	}
@@ -302,9 +314,9 @@ func (p *part) match(ctx context.Context, leaves []leaf, indexes []int) error {
 		if len(rows) == 0 {
 			continue
 		}
-		row := rows[0]
-		if j := slices.IndexFunc(rows, func(r hashedRow) bool { return r.hash == p.hashes[i] }); j >= 0 {
-			row = rows[j]
+		row := p.resolve(i, rows[0])
+		if j := slices.IndexFunc(rows, func(r hashedRow) bool { return p.resolve(i, r).hash == p.hashes[i] }); j >= 0 {
+			row = p.resolve(i, rows[j])
 		}
 		p.rows[i], p.present[i], p.ids[i] = row.hash, true, row.id
 	}

@@ -89,11 +89,7 @@ func (p *Prover) prove(ctx context.Context, id uuid.UUID) (seal.Proof, error) {
 	if err != nil {
 		return seal.Proof{}, err
 	}
-	hash, err := row.Hash()
-	if err != nil {
-		return seal.Proof{}, err
-	}
-	index, err := p.findLeaf(ctx, seq, hash)
+	row, index, err := p.findRow(ctx, seq, row)
 	if err != nil {
 		return seal.Proof{}, err
 	}
@@ -104,6 +100,25 @@ func (p *Prover) prove(ctx context.Context, id uuid.UUID) (seal.Proof, error) {
 		return seal.Proof{}, tilesFault(err)
 	}
 	return seal.Proof{Row: row, Index: index, Hashes: path, Checkpoint: []byte(last.Note)}, nil
+}
+
+// findRow finds the place of a record, as it is or as it was before texts of it were erased.
+func (p *Prover) findRow(ctx context.Context, seq int64, row seal.Row) (seal.Row, int64, error) {
+	var first error
+	for _, of := range append([]seal.Row{row}, withDigests(row)...) {
+		hash, err := of.Hash()
+		if err != nil {
+			return row, 0, err
+		}
+		index, err := p.findLeaf(ctx, seq, hash)
+		if err == nil {
+			return of, index, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return row, 0, first
 }
 
 // findLeaf finds the place of a record with a hash.

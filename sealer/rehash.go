@@ -10,7 +10,8 @@ import (
 )
 
 // rehash hashes the rows of leaves again, in the order of the leaves. Rows that carry the same
-// seq are taken in the order in which they were sealed. A missing row is an error.
+// seq are taken in the order in which they were sealed. A missing row is an error: nothing
+// expires and no text is erased before its leaf is in a full tile.
 func rehash(ctx context.Context, conn *sealdriver.Conn, leaves []leaf) ([]seal.Hash, error) {
 	found, err := hashRows(ctx, conn, leaves)
 	if err != nil {
@@ -30,8 +31,9 @@ func rehash(ctx context.Context, conn *sealdriver.Conn, leaves []leaf) ([]seal.H
 
 // hashedRow is the hash of a row, and the id that names it.
 type hashedRow struct {
-	hash seal.Hash
-	id   [16]byte
+	hash     seal.Hash
+	id       [16]byte
+	variants []variant // what it may have been before an erasure
 }
 
 func hashRows(ctx context.Context, conn *sealdriver.Conn, leaves []leaf) (map[leaf][]hashedRow, error) {
@@ -77,6 +79,9 @@ func addHashed(found map[leaf][]hashedRow, hasher *seal.Hasher, kind seal.Kind, 
 		return err
 	}
 	hashed := hashedRow{hash: hash}
+	if hashed.variants, err = variantsOf(row); err != nil {
+		return err
+	}
 	copy(hashed.id[:], values[1])
 	of := leaf{kind: kind, seq: seq}
 	found[of] = append(found[of], hashed)

@@ -29,6 +29,8 @@ type progress struct {
 	Verified int64                `json:"verified"`
 	Skipped  int64                `json:"skipped"`
 	Awaited  int64                `json:"awaited"`
+	Expired  int64                `json:"expired"`
+	Erased   int64                `json:"erased"`
 	Findings []Finding            `json:"findings"`
 	More     int64                `json:"more_findings"`
 }
@@ -46,7 +48,7 @@ func (v *verifier) save() error {
 	p := progress{
 		Version: progressVersion, Of: v.progressOf(), Covered: v.size, Size: v.tree.Size(), Sealed: map[seal.Kind]string{},
 		Through: v.through, ForkedAt: v.forkedAt, Unsure: v.unsure,
-		Verified: v.result.Verified, Skipped: v.result.Skipped, Awaited: v.result.Awaited, Findings: v.result.Findings, More: v.result.MoreFindings,
+		Verified: v.result.Verified, Skipped: v.result.Skipped, Awaited: v.result.Awaited, Expired: v.result.Expired, Erased: v.result.Erased, Findings: v.result.Findings, More: v.result.MoreFindings,
 	}
 	for _, hashes := range v.tree.Edge() {
 		level := make([][]byte, len(hashes))
@@ -129,6 +131,7 @@ func (v *verifier) restore(p progress) error {
 	}
 	v.tree, v.through, v.forkedAt, v.unsure = *tree, p.Through, p.ForkedAt, p.Unsure
 	v.result.Verified, v.result.Skipped, v.result.Awaited = p.Verified, p.Skipped, p.Awaited
+	v.result.Expired, v.result.Erased = p.Expired, p.Erased
 	v.result.Findings, v.result.MoreFindings = p.Findings, p.More
 	return nil
 }

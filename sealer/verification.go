@@ -53,6 +53,10 @@ const (
 	CutOff   Fault = "cut off"  // the log is shorter than the checkpoint says
 	Forked   Fault = "forked"   // the log does not have the root that was signed
 	Damaged  Fault = "damaged"  // a tile or a stored checkpoint is not as it was written
+
+	// NotExpired: an event says that the record expired, and it is there. The event and the
+	// removal are one transaction, so one of them was forged.
+	NotExpired Fault = "not expired"
 )
 
 // Finding is one fault. ID is zero where no row can be read.
@@ -70,9 +74,14 @@ type Verification struct {
 	Epoch      int64
 	Verified   int64 // leaves whose rows are as they were sealed
 	Skipped    int64 // leaves before [VerifyConfig.After] whose rows were not read
+	Erased     int64 // of the verified ones, those with a text that was erased, on record
+	Expired    int64 // leaves whose records are not there, and an event says that they expired
 	Awaited    int64 // rows that are committed and not sealed yet, below the last sealed one
 	Unsealed   int64 // seqs of records that were given after the last one that is covered
 	Findings   []Finding
+
+	// Archives are those that events name. Each has the records that left the trail.
+	Archives []ExpiredArchive
 
 	// MoreFindings counts what was found beyond the first [MaxFindings].
 	MoreFindings int64

@@ -48,6 +48,7 @@ type verifier struct {
 	forkedAt int64                           // the size of the first checkpoint that does not fit
 	unsure   bool                            // a finding is about a leaf whose hash is not known
 	savedAt  time.Time                       // when the progress was saved last
+	expiries expiries
 }
 
 func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (*verifier, error) {
@@ -88,6 +89,9 @@ func (v *verifier) run(ctx context.Context) error {
 	if err := v.resume(); err != nil {
 		return err
 	}
+	if err := v.expiries.load(ctx, v.conn); err != nil {
+		return err
+	}
 	if err := v.walk(ctx); err != nil {
 		return v.keep(err)
 	}
@@ -99,6 +103,7 @@ func (v *verifier) run(ctx context.Context) error {
 		return err
 	}
 	v.result.Unsealed = max(0, at.Records-v.through)
+	v.sumExpired()
 	return v.judgeRoot()
 }
 
@@ -198,6 +203,8 @@ func (v *verifier) count(result partResult) {
 	v.result.Verified += result.verified
 	v.result.Skipped += result.skipped
 	v.result.Awaited += result.awaited
+	v.result.Expired += result.expired
+	v.result.Erased += result.erased
 	v.through = max(v.through, result.through)
 	v.unsure = v.unsure || result.unsure
 	for _, of := range result.others {

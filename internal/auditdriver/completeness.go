@@ -3,6 +3,7 @@ package auditdriver
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math/bits"
 	"slices"
 	"time"
@@ -62,7 +63,8 @@ func (d *Driver) Testify(ctx context.Context, window audit.Window) (t Testimony,
 		return t.addStatements(ctx, db, d.queries, dbgen.ListAuditStatementsParams{
 			Sources: allToPG(all.between(since, last)), Since: toPGTime(since), Last: toPGTime(last),
 		})
-	}, func(ctx context.Context, db dbgen.DBTX) error { return d.findRepeated(ctx, db, all) })
+	}, func(ctx context.Context, db dbgen.DBTX) error { return d.findRepeated(ctx, db, all) },
+		func(ctx context.Context, db dbgen.DBTX) error { return d.findExpired(ctx, db, t) })
 	t.addRows(all, since, last)
 	return t, err
 }
@@ -86,11 +88,13 @@ func (t *Testimony) addStatements(ctx context.Context, db dbgen.DBTX, queries *d
 
 func (t *Testimony) addRows(all gathered, since, last time.Time) {
 	for _, id := range all.between(since, last) {
-		t.Sources[id] = Source{Statements: t.Sources[id].Statements}
+		t.Sources[id] = Source{Statements: t.Sources[id].Statements, Rows: completeness.Rows{Expired: t.Sources[id].Rows.Expired}}
 	}
 	for id, source := range t.Sources {
 		if of := all.sources[id]; of != nil {
+			expired := source.Rows.Expired
 			source.Rows = of.rows
+			source.Rows.Expired = expired
 			t.Sources[id] = source
 		}
 	}
@@ -193,6 +197,36 @@ func (d *Driver) findRepeated(ctx context.Context, db dbgen.DBTX, all gathered) 
 			return err
 		}
 		of.rows.Repeated = completeness.SetOf(ordinals...)
+	}
+	return nil
+}
+
+// findExpired finds the ordinals of the records that have left for an archive. A role that may
+// not read the events gets none, so it takes these ordinals for unexplained.
+func (d *Driver) findExpired(ctx context.Context, db dbgen.DBTX, t Testimony) error {
+	reads, err := d.queries.ReadsExpired(ctx, db)
+	if err != nil || !reads {
+		return err
+	}
+	rows, err := d.queries.ListExpiredOrdinals(ctx, db)
+	if err != nil {
+		return err
+	}
+	expired := map[uuid.UUID][]completeness.Set{}
+	for _, row := range rows {
+		if _, asked := t.Sources[row.SourceID.Bytes]; !asked {
+			continue // it made no statement in the window
+		}
+		ordinals, err := completeness.ParseSet(row.Ordinals)
+		if err != nil {
+			return fmt.Errorf("reading what is expired: it %w", err)
+		}
+		expired[row.SourceID.Bytes] = append(expired[row.SourceID.Bytes], ordinals)
+	}
+	for id, sets := range expired {
+		source := t.Sources[id]
+		source.Rows.Expired = completeness.Union(sets...)
+		t.Sources[id] = source
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (s storedRow) compare(rec *audit.Record) Item {
 	if s.err != nil {
 		return Item{Err: s.err}
 	}
-	if fields := rec.DiffersIn(s.rec); len(fields) > 0 {
+	if fields := withoutErased(rec, &s.rec, rec.DiffersIn(s.rec)); len(fields) > 0 {
 		return Item{Err: &audit.ConflictError{AuditID: rec.AuditID, Fields: fields}}
 	}
 	sent, stored := rec.Origin, s.rec.Origin

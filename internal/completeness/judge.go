@@ -12,6 +12,7 @@ import (
 type Rows struct {
 	Present  Set
 	Repeated Set // carried by several rows
+	Expired  Set // carried by rows that have left for an archive, on record
 }
 
 // Judge accounts for one source. Its statements are in the order of their numbers.
@@ -35,13 +36,14 @@ func Judge(source uuid.UUID, statements []Statement, rows Rows) audit.SourceAcco
 		Dropped:          t.dropped.Minus(rows.Present).Count(),
 		Rejected:         t.rejected.Minus(rows.Present, t.dropped).Count(),
 		AlreadyPersisted: t.alreadyPersisted.Minus(rows.Present, t.dropped, t.rejected).Count(),
+		Expired:          rows.Expired.Minus(rows.Present, never).Count(),
 	}
-	waiting := t.waiting.Minus(rows.Present, never)
+	waiting := t.waiting.Minus(rows.Present, never, rows.Expired)
 	account.Waiting = waiting.Count()
-	missing := Span(1, t.through).Minus(rows.Present, never, waiting)
+	missing := Span(1, t.through).Minus(rows.Present, never, waiting, rows.Expired)
 	account.Unexplained = t.dated(missing)
 	if !account.Closed {
-		account.LastBlock = Span(t.through+1, t.reserved).Minus(rows.Present, never, waiting).Count()
+		account.LastBlock = Span(t.through+1, t.reserved).Minus(rows.Present, never, waiting, rows.Expired).Count()
 	}
 	beyond := Set(nil)
 	if highest := rows.Present.Max(); highest > t.reserved {

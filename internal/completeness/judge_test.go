@@ -35,6 +35,8 @@ func TestJudge(t *testing.T) {
 	}
 	closed := periodic
 	closed.Kind, closed.ReservedThrough = completeness.Closed, 15
+	expired := rowsOf(1, 3, 6, 7, 11, 12, 13)
+	expired.Expired = completeness.SetOf(1, 8, 9, 10, 15)
 	base := audit.SourceAccount{
 		Label: "a", OpenedAt: minute(0), LastStatementAt: minute(2), AcceptedThrough: 15, ReservedThrough: 20,
 		Explained: audit.Explained{Dropped: 1, Rejected: 1, AlreadyPersisted: 1},
@@ -49,6 +51,9 @@ func TestJudge(t *testing.T) {
 		}},
 		"a closed source knows its last ordinal": {told(closed), rowsOf(1, 3, 6, 7, 8, 9, 10, 11, 12, 13, 15), func(a *audit.SourceAccount) {
 			a.Present, a.Waiting, a.Closed, a.ReservedThrough = 11, 1, true, 15
+		}},
+		"expired rows are explained, and one that is there again is present": {told(closed), expired, func(a *audit.SourceAccount) {
+			a.Present, a.Closed, a.ReservedThrough, a.Explained.Expired, a.Waiting = 7, true, 15, 4, 1
 		}},
 		"missing rows are dated": {told(closed), rowsOf(1, 3, 6, 7, 10, 13, 14, 15), func(a *audit.SourceAccount) {
 			a.Present, a.Closed, a.ReservedThrough = 8, true, 15

@@ -1,6 +1,7 @@
 package completeness
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -109,6 +110,16 @@ next:
 		left.Add(first, r.Last)
 	}
 	return left
+}
+
+// Union returns the ordinals that are in any of the sets, however they are mixed.
+func Union(sets ...Set) (all Set) {
+	ranges := slices.Concat(sets...)
+	slices.SortFunc(ranges, func(a, b Range) int { return cmp.Compare(a.First, b.First) })
+	for _, r := range ranges {
+		all.Add(r.First, r.Last)
+	}
+	return all
 }
 
 // And returns the ordinals that are in both sets.

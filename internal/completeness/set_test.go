@@ -83,3 +83,20 @@ func TestSetText(t *testing.T) {
 		t.Errorf("SetOf (-want +got):\n%s", diff)
 	}
 }
+
+func TestUnion(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		sets []completeness.Set
+		want string
+	}{
+		{nil, "{}"},
+		{[]completeness.Set{nil, completeness.SetOf(3)}, "{[3,4)}"},
+		{[]completeness.Set{completeness.SetOf(1, 5, 9), completeness.SetOf(2, 6), completeness.Span(4, 7)}, "{[1,3),[4,8),[9,10)}"},
+		{[]completeness.Set{completeness.Span(1, 10), completeness.Span(2, 3)}, "{[1,11)}"},
+	} {
+		if got := completeness.Union(test.sets...).String(); got != test.want {
+			t.Errorf("union of %v is %s, want %s", test.sets, got, test.want)
+		}
+	}
+}

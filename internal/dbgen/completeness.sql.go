@@ -189,6 +189,42 @@ func (q *Queries) ListAuditStatements(ctx context.Context, db DBTX, arg ListAudi
 	return items, nil
 }
 
+const ListExpiredOrdinals = `-- name: ListExpiredOrdinals :many
+SELECT
+    source.key::pg_catalog.uuid AS source_id,
+    source.value::pg_catalog.text AS ordinals
+FROM coordination_audit_seal_events AS e
+CROSS JOIN LATERAL jsonb_each_text(e.body::pg_catalog.jsonb -> 'sources') AS source
+WHERE e.kind = 'expired'
+ORDER BY e.seq
+`
+
+type ListExpiredOrdinalsRow struct {
+	SourceID pgtype.UUID
+	Ordinals string
+}
+
+// Lists the ordinals of the records that have left for an archive, by source and batch.
+func (q *Queries) ListExpiredOrdinals(ctx context.Context, db DBTX) ([]ListExpiredOrdinalsRow, error) {
+	rows, err := db.Query(ctx, ListExpiredOrdinals)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListExpiredOrdinalsRow{}
+	for rows.Next() {
+		var i ListExpiredOrdinalsRow
+		if err := rows.Scan(&i.SourceID, &i.Ordinals); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListRepeatedOrdinals = `-- name: ListRepeatedOrdinals :many
 SELECT source_seq::bigint AS source_seq
 FROM coordination_audit_records
@@ -223,4 +259,16 @@ func (q *Queries) ListRepeatedOrdinals(ctx context.Context, db DBTX, arg ListRep
 		return nil, err
 	}
 	return items, nil
+}
+
+const ReadsExpired = `-- name: ReadsExpired :one
+SELECT coalesce(has_table_privilege(to_regclass('coordination_audit_seal_events')::oid, 'SELECT'), false)::boolean AS reads
+`
+
+// Reports whether this role may read what is expired. An older schema has no such table.
+func (q *Queries) ReadsExpired(ctx context.Context, db DBTX) (bool, error) {
+	row := db.QueryRow(ctx, ReadsExpired)
+	var reads bool
+	err := row.Scan(&reads)
+	return reads, err
 }

@@ -89,6 +89,7 @@ func Account(a audit.SourceAccount) string {
 		{a.Explained.Dropped, "dropped"},
 		{a.Explained.Rejected, "rejected"},
 		{a.Explained.AlreadyPersisted, "already persisted"},
+		{a.Explained.Expired, "expired"},
 		{a.Waiting, "waiting"},
 		{a.UnexplainedTotal(), "unexplained"},
 	} {

@@ -58,8 +58,8 @@ func ReadTaken(ctx context.Context, tx pgx.Tx, schema string, tables, names []st
 		) AS x`, schema, tables, names)
 }
 
-// ReadMembers lists the roles that are members of the owner of a table, or of a role of
-// PostgreSQL that may write to every table. Superusers are left out: no grant binds them.
+// ReadMembers lists the roles that are members of the owner of a table, of the role of the
+// retention, or of a role of PostgreSQL that may write to every table. Superusers are left out: no grant binds them.
 func ReadMembers(ctx context.Context, tx pgx.Tx, schema, table string) ([]Member, error) {
 	var members []Member
 	return members, Query(ctx, tx, "reading the catalogs", &members, `
@@ -74,6 +74,12 @@ func ReadMembers(ctx context.Context, tx pgx.Tx, schema, table string) ([]Member
 			WHERE NOT o.rolsuper
 				AND (
 					o.rolname IN ('pg_write_all_data', 'pg_maintain')
+					OR o.rolname = '`+auditmigrate.RetentionRole+`' AND EXISTS (
+						SELECT
+						FROM pg_catalog.pg_class AS c
+						JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+						WHERE n.nspname = $1::text AND c.relname = $2::text AND pg_catalog.has_table_privilege(o.oid, c.oid, 'DELETE')
+					)
 					OR o.oid = (
 						SELECT c.relowner
 						FROM pg_catalog.pg_class AS c

@@ -31,16 +31,21 @@ type Schema struct {
 	Members []Member `json:"-"`
 }
 
-// Function is the function of a trigger.
+// Function is the function of a trigger, or one that expiry and erasure call.
 type Function struct {
 	Name            string   `json:"name"`
+	Arguments       string   `json:"arguments"` // names and types
 	Language        string   `json:"language"`
 	Returns         string   `json:"returns"`
 	Source          string   `json:"source"`
 	SecurityDefiner bool     `json:"security_definer"`
-	Config          []string `json:"config"`
+	Config          []string `json:"config"` // in schema.json, [SchemaMark] stands for the schema
+	Public          bool     `json:"public"` // everyone may call it
 	Owner           *Role    `json:"owner,omitempty"`
 }
+
+// SchemaMark stands for the quoted name of the schema in the settings of a function.
+const SchemaMark = "{schema}"
 
 // Role is the owner of an object.
 type Role struct {

@@ -216,6 +216,12 @@ SELECT pg_catalog.jsonb_build_object(
                 pg_catalog.replace(p.prosrc, E'\r\n', E'\n') AS source,
                 p.prosecdef AS security_definer,
                 p.proconfig AS config,
+                pg_catalog.pg_get_function_identity_arguments(p.oid) AS arguments,
+                EXISTS (
+                    SELECT
+                    FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS e
+                    WHERE e.grantee = 0 AND e.privilege_type = 'EXECUTE'
+                ) AS public,
                 (
                     SELECT pg_catalog.jsonb_build_object('name', pg_catalog.quote_ident(o.rolname), 'superuser', o.rolsuper)
                     FROM pg_catalog.pg_roles AS o
@@ -225,7 +231,6 @@ SELECT pg_catalog.jsonb_build_object(
             JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
             WHERE n.nspname = $1::text
                 AND p.proname = ANY ($3::text[])
-                AND p.pronargs = 0
         ) AS f
     )
 )::text

@@ -49,7 +49,7 @@ func Schema(ctx context.Context, conn *pgx.Conn) (catalog.Schema, error) {
 		return none, err
 	}
 	if len(s.Tables) != len(tables) || len(s.Functions) != len(functions) {
-		return none, fmt.Errorf("describing the schema: %d of %d tables and %d of %d functions can be described: catalog.sql knows functions without arguments alone",
+		return none, fmt.Errorf("describing the schema: %d of %d tables and %d of %d functions can be described: two may have one name",
 			len(s.Tables), len(tables), len(s.Functions), len(functions))
 	}
 	if s.Versions, err = catalog.Versions(ctx, tx, places[0].Quoted); err != nil {
@@ -68,6 +68,9 @@ func Schema(ctx context.Context, conn *pgx.Conn) (catalog.Schema, error) {
 	}
 	for i := range s.Functions {
 		s.Functions[i].Owner = nil
+		for j, setting := range s.Functions[i].Config {
+			s.Functions[i].Config[j] = strings.ReplaceAll(setting, ", "+places[0].Quoted+",", ", "+catalog.SchemaMark+",")
+		}
 	}
 	return s, nil
 }

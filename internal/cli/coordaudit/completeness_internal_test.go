@@ -96,7 +96,7 @@ func TestCompletenessJSON(t *testing.T) {
 	object := got.stdout[strings.Index(got.stdout, `"sources":[`)+len(`"sources":[`):]
 	mustHaveKeys(t, "a source", []byte(object), "source_id", "label", "opened_at", "last_statement_at", "closed", "imported",
 		"accepted_through", "reserved_through", "present", "dropped", "rejected", "already_persisted", "waiting", "last_block",
-		"unexplained_total", "unexplained", "findings")
+		"unexplained_total", "unexplained", "findings", "expired")
 	mustContain(t, got.stdout, `{"complete":false,`, `"window":{"since":null,"until":null},"unnumbered":1,`)
 }
 

@@ -44,6 +44,8 @@ type commandLine struct {
 	Seal         sealing.Seal          `cmd:"" help:"Seal the trail: append every row to a Merkle log, and export signed checkpoints."`
 	Verify       sealing.Verify        `cmd:"" help:"Find what was changed since it was sealed, by an exported checkpoint."`
 	Prove        sealing.Prove         `cmd:"" help:"Write a proof of one record that verifies without a database."`
+	Expire       sealing.Expire        `cmd:"" help:"Take old records out of the trail into an archive that proves them, on record."`
+	Erase        sealing.Erase         `cmd:"" help:"Replace a text of a sealed record by its digest, on record."`
 	Report       reporting.Report      `cmd:"" help:"Draw a window of the trail as one HTML file that needs no network."`
 	Demo         demo.Demo             `cmd:"" help:"Run a small coordinator and show its trail. It starts a PostgreSQL of its own, or makes a scratch database on the server of DATABASE_URL."`
 	Completion   cli.CompletionCommand `cmd:"" help:"Print a script that completes this program's command lines in bash, zsh or fish."`

@@ -15,6 +15,9 @@ type grantsCommand struct {
 	Sealer             []string `name:"sealer" placeholder:"ROLE" help:"A role that seals the trail. May be repeated."`
 	TenantReader       []string `name:"tenant-reader" placeholder:"ROLE=TENANT" sep:"none" help:"A role that reads the records of a tenant through a view, and nothing else. May be repeated, also for one role."`
 	NoTenantReader     []string `name:"no-tenant-reader" placeholder:"ROLE" sep:"none" help:"A role that reads the records with no tenant through that view. May be repeated."`
+	Expirer            []string `name:"expirer" placeholder:"ROLE" help:"A role that may take archived records out of the table. May be repeated. The first one creates the role coordaudit_retention, which cannot log in."`
+	Eraser             []string `name:"eraser" placeholder:"ROLE" help:"A role that may erase texts. May be repeated."`
+	Holder             []string `name:"holder" placeholder:"ROLE" help:"A role that may place and release legal holds. May be repeated."`
 	Apply              bool     `name:"apply" help:"Also execute the statements, in one transaction, as the owner of the tables."`
 	RevokePublicCreate bool     `name:"revoke-public-create" help:"Also revoke CREATE on the schema from PUBLIC. This affects every application in the schema."`
 }
@@ -28,7 +31,7 @@ func (c *grantsCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if len(c.Writer)+len(c.Reader)+len(c.Sealer)+len(tenants) == 0 {
+	if len(c.Writer)+len(c.Reader)+len(c.Sealer)+len(c.Expirer)+len(c.Eraser)+len(c.Holder)+len(tenants) == 0 {
 		return cli.Usage("reading the command line", errors.New("no role is given"), "pass --writer ROLE, --reader ROLE, --sealer ROLE or --tenant-reader ROLE=TENANT")
 	}
 	migrator, err := a.migrator(c.config())
@@ -40,7 +43,8 @@ func (c *grantsCommand) Run(a *app) error {
 		do = migrator.ApplyGrants
 	}
 	grants, err := do(a.ctx, auditmigrate.GrantConfig{
-		Writers: c.Writer, Readers: c.Reader, Sealers: c.Sealer, TenantReaders: tenants, RevokePublicCreate: c.RevokePublicCreate,
+		Writers: c.Writer, Readers: c.Reader, Sealers: c.Sealer, TenantReaders: tenants,
+		Expirers: c.Expirer, Erasers: c.Eraser, Holders: c.Holder, RevokePublicCreate: c.RevokePublicCreate,
 	})
 	if err != nil {
 		return err

@@ -93,7 +93,7 @@ func TestGrantsUsage(t *testing.T) {
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	got := migrate(t, "", "version")
-	if got.code != cli.ExitDone || got.stderr != "" || !strings.HasPrefix(got.stdout, "program schema   10\nprogram build    ") {
+	if got.code != cli.ExitDone || got.stderr != "" || !strings.HasPrefix(got.stdout, "program schema   11\nprogram build    ") {
 		t.Errorf("%+v", got)
 	}
 	got = migrate(t, "", "version", "--json")
@@ -161,8 +161,8 @@ func TestSchemaFlag(t *testing.T) {
 func TestVerbose(t *testing.T) {
 	t.Parallel()
 	got := migrate(t, testdb.NewEmpty(t).URL, "up", "--verbose", "--json")
-	if n := strings.Count(got.stderr, "\n"); got.code != cli.ExitDone || n != 10 || strings.Contains(got.stderr, "skipping") || strings.Count(got.stderr, `"duration_ms":`) != 10 {
-		t.Errorf("%+v, want ten lines", got)
+	if n := strings.Count(got.stderr, "\n"); got.code != cli.ExitDone || n != 11 || strings.Contains(got.stderr, "skipping") || strings.Count(got.stderr, `"duration_ms":`) != 11 {
+		t.Errorf("%+v, want eleven lines", got)
 	}
 }
 

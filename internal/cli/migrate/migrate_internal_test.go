@@ -67,6 +67,7 @@ const (
 	statements  = "00008_create_coordination_audit_statements"
 	order       = "00009_index_the_order"
 	seals       = "00010_create_coordination_audit_seals"
+	retention   = "00011_create_retention_functions"
 )
 
 const insertGap = `
@@ -109,7 +110,7 @@ func TestCommands(t *testing.T) {
 		execute(t, db, insertGap)
 		return db
 	}
-	downAbove := []string{"down " + seals, "down " + order, "down " + statements, "down " + links, "down " + withOrigin, "down " + withGaps, "down " + readSide, "down " + withContext, "down " + index}
+	downAbove := []string{"down " + retention, "down " + seals, "down " + order, "down " + statements, "down " + links, "down " + withOrigin, "down " + withGaps, "down " + readSide, "down " + withContext, "down " + index}
 	tests := map[string]struct {
 		database func(*testing.T) *testdb.DB
 		args     string
@@ -117,31 +118,31 @@ func TestCommands(t *testing.T) {
 		stdout   []string // in this order
 		stderr   []string
 	}{
-		"Up":                         {database: empty, args: "up", stdout: []string{"up   " + create + " (", " ms)\nup   " + index + " (", " ms)\nup   " + withContext + " (", " ms)\nup   " + readSide + " (", " ms)\nup   " + withGaps + " (", " ms)\nup   " + withOrigin + " (", " ms)\nup   " + links + " (", " ms)\nup   " + statements + " (", " ms)\nup   " + order + " (", " ms)\nup   " + seals + " ("}},
+		"Up":                         {database: empty, args: "up", stdout: []string{"up   " + create + " (", " ms)\nup   " + index + " (", " ms)\nup   " + withContext + " (", " ms)\nup   " + readSide + " (", " ms)\nup   " + withGaps + " (", " ms)\nup   " + withOrigin + " (", " ms)\nup   " + links + " (", " ms)\nup   " + statements + " (", " ms)\nup   " + order + " (", " ms)\nup   " + seals + " (", " ms)\nup   " + retention + " ("}},
 		"UpAgain":                    {database: migrated, args: "up", stdout: []string{"nothing to do\n"}},
-		"UpVerbose":                  {database: empty, args: "up -v", stdout: []string{"up "}, stderr: []string{"level=INFO msg=audit_migration_applied version=1", "version=2", "version=3", "version=4", "version=5", "version=6", "version=7", "version=8", "version=9", "version=10"}},
+		"UpVerbose":                  {database: empty, args: "up -v", stdout: []string{"up "}, stderr: []string{"level=INFO msg=audit_migration_applied version=1", "version=2", "version=3", "version=4", "version=5", "version=6", "version=7", "version=8", "version=9", "version=10", "version=11"}},
 		"UpTo":                       {database: empty, args: "up-to 1", stdout: []string{"up   " + create}},
-		"UpToUnknown":                {database: empty, args: "up-to 11", code: 2, stderr: []string{"migrate: migrating up: unknown version 11: this program knows versions 1 to 10\n"}},
-		"Down":                       {database: migrated, args: "down", stdout: []string{"down " + seals}},
+		"UpToUnknown":                {database: empty, args: "up-to 12", code: 2, stderr: []string{"migrate: migrating up: unknown version 12: this program knows versions 1 to 11\n"}},
+		"Down":                       {database: migrated, args: "down", stdout: []string{"down " + retention}},
 		"DownAtTwo":                  {database: atTwo, args: "down", stdout: []string{"down " + index}},
 		"DownTo":                     {database: migrated, args: "down-to 0", stdout: slices.Concat(downAbove, []string{"down " + create})},
 		"DownToWithRecords":          {database: withRecord, args: "down-to 0", code: 1, stderr: []string{"migrate: migrating down: reverting " + create + ": ERROR: ", ": to drop them all the same, pass --allow-data-loss"}},
 		"DownToAllowDataLoss":        {database: withRecord, args: "down-to 0 --allow-data-loss", stdout: slices.Concat(downAbove, []string{"down " + create})},
 		"DownToWithContext":          {database: withContextRecord, args: "down-to 0", code: 1, stderr: []string{"migrate: migrating down: reverting " + withContext + ": ERROR: ", "; reverting " + create + ": ERROR: ", ": to drop them all the same, pass --allow-data-loss"}},
-		"DownToContextAllowDataLoss": {database: withContextRecord, args: "down-to 2 --allow-data-loss", stdout: downAbove[:8]},
+		"DownToContextAllowDataLoss": {database: withContextRecord, args: "down-to 2 --allow-data-loss", stdout: downAbove[:9]},
 		"DownWithGap":                {database: withGap, args: "down-to 4", code: 1, stderr: []string{"migrate: migrating down: reverting " + withGaps + ": ", "holds gaps", ": to drop them all the same, pass --allow-data-loss"}},
-		"DownWithGapAllowDataLoss":   {database: withGap, args: "down-to 4 --allow-data-loss", stdout: downAbove[:6]},
-		"Redo":                       {database: withRecord, args: "redo", stdout: []string{"down " + seals, "up   " + seals}},
+		"DownWithGapAllowDataLoss":   {database: withGap, args: "down-to 4 --allow-data-loss", stdout: downAbove[:7]},
+		"Redo":                       {database: withRecord, args: "redo", stdout: []string{"down " + retention, "up   " + retention}},
 		"RedoAtTwo":                  {database: atTwo, args: "redo", stdout: []string{"down " + index, "up   " + index}},
-		"Status":                     {database: migrated, args: "status", stdout: []string{"Z  " + create, "Z  " + index, "Z  " + withContext, "Z  " + readSide, "Z  " + withGaps, "Z  " + withOrigin, "Z  " + links, "Z  " + statements, "Z  " + order, "Z  " + seals}},
-		"StatusAtTwo":                {database: atTwo, args: "status", stdout: []string{"Z  " + create, "Z  " + index, "pending               " + withContext, "pending               " + readSide, "pending               " + withGaps, "pending               " + withOrigin, "pending               " + links, "pending               " + statements, "pending               " + order, "pending               " + seals}},
-		"StatusPending":              {database: empty, args: "status", stdout: []string{"pending               " + create, "pending               " + index, "pending               " + withContext, "pending               " + readSide, "pending               " + withGaps, "pending               " + withOrigin, "pending               " + links, "pending               " + statements, "pending               " + order, "pending               " + seals}},
-		"Version":                    {database: migrated, args: "version", stdout: []string{"database schema  10\nprogram schema   10\nprogram build    "}},
+		"Status":                     {database: migrated, args: "status", stdout: []string{"Z  " + create, "Z  " + index, "Z  " + withContext, "Z  " + readSide, "Z  " + withGaps, "Z  " + withOrigin, "Z  " + links, "Z  " + statements, "Z  " + order, "Z  " + seals, "Z  " + retention}},
+		"StatusAtTwo":                {database: atTwo, args: "status", stdout: []string{"Z  " + create, "Z  " + index, "pending               " + withContext, "pending               " + readSide, "pending               " + withGaps, "pending               " + withOrigin, "pending               " + links, "pending               " + statements, "pending               " + order, "pending               " + seals, "pending               " + retention}},
+		"StatusPending":              {database: empty, args: "status", stdout: []string{"pending               " + create, "pending               " + index, "pending               " + withContext, "pending               " + readSide, "pending               " + withGaps, "pending               " + withOrigin, "pending               " + links, "pending               " + statements, "pending               " + order, "pending               " + seals, "pending               " + retention}},
+		"Version":                    {database: migrated, args: "version", stdout: []string{"database schema  11\nprogram schema   11\nprogram build    "}},
 		"Validate":                   {database: migrated, args: "validate", stdout: []string{"valid: "}},
-		"ValidatePending":            {database: empty, args: "validate", code: 3, stdout: []string{"not valid: pending 1 2 3 4 5 6 7 8 9 10\n"}, stderr: []string{"migrate: validating the schema: migrations are pending: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10: run the migrations (migrate up)\n"}},
+		"ValidatePending":            {database: empty, args: "validate", code: 3, stdout: []string{"not valid: pending 1 2 3 4 5 6 7 8 9 10 11\n"}, stderr: []string{"migrate: validating the schema: migrations are pending: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11: run the migrations (migrate up)\n"}},
 		"Wait":                       {database: empty, args: "wait", stdout: []string{"the database answers\n"}},
 		"WaitSchema":                 {database: migrated, args: "wait --schema", stdout: []string{"every migration\n"}},
-		"WaitSchemaPending":          {database: empty, args: "wait --schema --timeout 5s", code: 1, stderr: []string{"migrate: waiting for the schema: 5s have passed; the last try: validating the schema: migrations are pending: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10: run"}},
+		"WaitSchemaPending":          {database: empty, args: "wait --schema --timeout 5s", code: 1, stderr: []string{"migrate: waiting for the schema: 5s have passed; the last try: validating the schema: migrations are pending: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11: run"}},
 		"Help":                       {database: empty, args: "--help", stdout: []string{"Usage: migrate <command>", "DATABASE_URL"}},
 		"CommandHelp":                {database: empty, args: "down --help", stdout: []string{"--allow-data-loss"}},
 		"NoCommand":                  {database: empty, args: "", code: 2, stderr: []string{"migrate: reading the command line: expected one of", ": see migrate --help\n"}},
@@ -184,7 +185,7 @@ func TestJSONKeys(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	tests := []struct{ args, want string }{
-		{"validate", `{"pending":[1,2,3,4,5,6,7,8,9,10],"valid":false}`},
+		{"validate", `{"pending":[1,2,3,4,5,6,7,8,9,10,11],"valid":false}`},
 		{"status", `{"migrations":[{"applied_at":null,"name":"00001_create_coordination_audit_records","version":1},` +
 			`{"applied_at":null,"name":"00002_index_coordination_audit_records","version":2},` +
 			`{"applied_at":null,"name":"00003_add_decision_context","version":3},` +
@@ -194,12 +195,13 @@ func TestJSONKeys(t *testing.T) {
 			`{"applied_at":null,"name":"00007_index_the_links","version":7},` +
 			`{"applied_at":null,"name":"00008_create_coordination_audit_statements","version":8},` +
 			`{"applied_at":null,"name":"00009_index_the_order","version":9},` +
-			`{"applied_at":null,"name":"00010_create_coordination_audit_seals","version":10}]}`},
+			`{"applied_at":null,"name":"00010_create_coordination_audit_seals","version":10},` +
+			`{"applied_at":null,"name":"00011_create_retention_functions","version":11}]}`},
 		{"up-to 1", `{"changes":[{"direction":"up","duration_ms":"*","name":"00001_create_coordination_audit_records","version":1}]}`},
 		{"up-to 1", `{"changes":[]}`},
 		{"up-to 2", `{"changes":[{"direction":"up","duration_ms":"*","name":"00002_index_coordination_audit_records","version":2}]}`},
-		{"validate", `{"pending":[3,4,5,6,7,8,9,10],"valid":false}`},
-		{"version", `{"build":"*","database_version":2,"program_version":10}`},
+		{"validate", `{"pending":[3,4,5,6,7,8,9,10,11],"valid":false}`},
+		{"version", `{"build":"*","database_version":2,"program_version":11}`},
 		{"up", `{"changes":[{"direction":"up","duration_ms":"*","name":"00003_add_decision_context","version":3},` +
 			`{"direction":"up","duration_ms":"*","name":"00004_index_the_read_side","version":4},` +
 			`{"direction":"up","duration_ms":"*","name":"00005_create_coordination_audit_gaps","version":5},` +
@@ -207,7 +209,8 @@ func TestJSONKeys(t *testing.T) {
 			`{"direction":"up","duration_ms":"*","name":"00007_index_the_links","version":7},` +
 			`{"direction":"up","duration_ms":"*","name":"00008_create_coordination_audit_statements","version":8},` +
 			`{"direction":"up","duration_ms":"*","name":"00009_index_the_order","version":9},` +
-			`{"direction":"up","duration_ms":"*","name":"00010_create_coordination_audit_seals","version":10}]}`},
+			`{"direction":"up","duration_ms":"*","name":"00010_create_coordination_audit_seals","version":10},` +
+			`{"direction":"up","duration_ms":"*","name":"00011_create_retention_functions","version":11}]}`},
 		{"status", `{"migrations":[{"applied_at":"*","name":"00001_create_coordination_audit_records","version":1},` +
 			`{"applied_at":"*","name":"00002_index_coordination_audit_records","version":2},` +
 			`{"applied_at":"*","name":"00003_add_decision_context","version":3},` +
@@ -217,12 +220,14 @@ func TestJSONKeys(t *testing.T) {
 			`{"applied_at":"*","name":"00007_index_the_links","version":7},` +
 			`{"applied_at":"*","name":"00008_create_coordination_audit_statements","version":8},` +
 			`{"applied_at":"*","name":"00009_index_the_order","version":9},` +
-			`{"applied_at":"*","name":"00010_create_coordination_audit_seals","version":10}]}`},
-		{"version", `{"build":"*","database_version":10,"program_version":10}`},
+			`{"applied_at":"*","name":"00010_create_coordination_audit_seals","version":10},` +
+			`{"applied_at":"*","name":"00011_create_retention_functions","version":11}]}`},
+		{"version", `{"build":"*","database_version":11,"program_version":11}`},
 		{"validate", `{"pending":[],"valid":true}`},
 		{"wait --schema", `{"ready":true}`},
-		{"down", `{"changes":[{"direction":"down","duration_ms":"*","name":"00010_create_coordination_audit_seals","version":10}]}`},
-		{"down-to 1", `{"changes":[{"direction":"down","duration_ms":"*","name":"00009_index_the_order","version":9},` +
+		{"down", `{"changes":[{"direction":"down","duration_ms":"*","name":"00011_create_retention_functions","version":11}]}`},
+		{"down-to 1", `{"changes":[{"direction":"down","duration_ms":"*","name":"00010_create_coordination_audit_seals","version":10},` +
+			`{"direction":"down","duration_ms":"*","name":"00009_index_the_order","version":9},` +
 			`{"direction":"down","duration_ms":"*","name":"00008_create_coordination_audit_statements","version":8},` +
 			`{"direction":"down","duration_ms":"*","name":"00007_index_the_links","version":7},` +
 			`{"direction":"down","duration_ms":"*","name":"00006_add_decision_origin","version":6},` +
@@ -275,13 +280,13 @@ func TestSQL(t *testing.T) {
 		stdout []string
 		stderr []string
 	}{
-		"sql":                 {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 1, true", "SELECT 2, true", "SELECT 3, true", "SELECT 4, true", "SELECT 5, true", "SELECT 6, true", "SELECT 7, true", "SELECT 8, true", "SELECT 9, true", "SELECT 10, true"}},
-		"sql --from 1":        {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 2, true", "SELECT 3, true", "SELECT 4, true", "SELECT 5, true", "SELECT 6, true", "SELECT 7, true", "SELECT 8, true", "SELECT 9, true", "SELECT 10, true"}},
-		"sql --from 2":        {stdout: []string{"from version 2 to version 10.", "CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 3, true", "SELECT 4, true", "SELECT 5, true", "SELECT 6, true", "SELECT 7, true", "SELECT 8, true", "SELECT 9, true", "SELECT 10, true"}},
+		"sql":                 {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 1, true", "SELECT 2, true", "SELECT 3, true", "SELECT 4, true", "SELECT 5, true", "SELECT 6, true", "SELECT 7, true", "SELECT 8, true", "SELECT 9, true", "SELECT 10, true", "SELECT 11, true"}},
+		"sql --from 1":        {stdout: []string{"CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 2, true", "SELECT 3, true", "SELECT 4, true", "SELECT 5, true", "SELECT 6, true", "SELECT 7, true", "SELECT 8, true", "SELECT 9, true", "SELECT 10, true", "SELECT 11, true"}},
+		"sql --from 2":        {stdout: []string{"from version 2 to version 11.", "CREATE TABLE IF NOT EXISTS coordaudit_schema_version", "SELECT 3, true", "SELECT 4, true", "SELECT 5, true", "SELECT 6, true", "SELECT 7, true", "SELECT 8, true", "SELECT 9, true", "SELECT 10, true", "SELECT 11, true"}},
 		"sql --to 1":          {stdout: []string{"from version 0 to version 1.", "SELECT 1, true"}},
 		"sql --down":          {stdout: []string{"DROP TABLE coordination_audit_seal_events;", "DROP TABLE coordination_audit_seal_checkpoints;", "DROP TABLE coordination_audit_seal_tiles;", "WHERE version_id = 10;", "WHERE version_id = 9;", "DROP TABLE coordination_audit_statements;", "WHERE version_id = 8;", "WHERE version_id = 7;", "WHERE version_id = 6;", "DROP TABLE coordination_audit_gaps;", "WHERE version_id = 5;", "WHERE version_id = 4;", "WHERE version_id = 3;", "WHERE version_id = 2;", "DROP TABLE coordination_audit_records;", "WHERE version_id = 1;"}},
-		"sql --down --to 1":   {stdout: []string{"from version 10 to version 1.", "WHERE version_id = 10;", "WHERE version_id = 9;", "WHERE version_id = 8;", "WHERE version_id = 7;", "WHERE version_id = 6;", "WHERE version_id = 5;", "WHERE version_id = 4;", "WHERE version_id = 3;", "WHERE version_id = 2;"}},
-		"sql --to 11":         {code: 2, stderr: []string{"migrate: printing the SQL: unknown version 11: this program knows versions 1 to 10\n"}},
+		"sql --down --to 1":   {stdout: []string{"from version 11 to version 1.", "WHERE version_id = 11;", "WHERE version_id = 10;", "WHERE version_id = 9;", "WHERE version_id = 8;", "WHERE version_id = 7;", "WHERE version_id = 6;", "WHERE version_id = 5;", "WHERE version_id = 4;", "WHERE version_id = 3;", "WHERE version_id = 2;"}},
+		"sql --to 12":         {code: 2, stderr: []string{"migrate: printing the SQL: unknown version 12: this program knows versions 1 to 11\n"}},
 		"sql --from 2 --to 1": {code: 2, stderr: []string{"--from and --to contradict --down"}},
 	}
 	for args, test := range tests {
@@ -293,7 +298,7 @@ func TestSQL(t *testing.T) {
 		checkStream(t, "stderr", got.stderr, test.stderr)
 	}
 	for args, others := range map[string][]string{
-		"sql --to 1":          {"00002", "00003", "00004", "00005", "00006", "00007", "00008", "00009", "00010"},
+		"sql --to 1":          {"00002", "00003", "00004", "00005", "00006", "00007", "00008", "00009", "00010", "00011"},
 		"sql --from 2 --to 3": {create, index, readSide, withGaps},
 		"sql --down --to 3":   {create, index, withContext},
 	} {

@@ -93,6 +93,7 @@ type SourceAccountJSON struct {
 	UnexplainedTotal int64              `json:"unexplained_total"`
 	Unexplained      []OrdinalRangeJSON `json:"unexplained"`
 	Findings         []FindingJSON      `json:"findings"`
+	Expired          int64              `json:"expired"`
 }
 
 // OrdinalRangeJSON is a range of ordinals that share a fate.
@@ -144,6 +145,7 @@ func sourceAccountObject(source audit.SourceAccount) SourceAccountJSON {
 		UnexplainedTotal: source.UnexplainedTotal(),
 		Unexplained:      make([]OrdinalRangeJSON, len(source.Unexplained)),
 		Findings:         make([]FindingJSON, len(source.Findings)),
+		Expired:          source.Explained.Expired,
 	}
 	for i, r := range source.Unexplained {
 		object.Unexplained[i] = OrdinalRangeJSON{First: r.First, Last: r.Last, After: shared.TimeOrNull(r.After), Before: shared.TimeOrNull(r.Before)}

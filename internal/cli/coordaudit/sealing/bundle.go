@@ -2,6 +2,7 @@ package sealing
 
 import (
 	"bufio"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 )
 
 type verifyBundleCommand struct {
-	File string `arg:"" help:"A bundle, as coordaudit prove writes it, or the proofs of an export. - is the standard input."`
+	File string `arg:"" help:"A bundle, as coordaudit prove writes it, or the proofs of an export or an archive. - is the standard input."`
 	Key  string `required:"" placeholder:"KEY" help:"${key_help}"`
 	JSON bool   `name:"json" help:"Print each record as a JSON object."`
 }
@@ -42,6 +43,13 @@ func (c *verifyBundleCommand) Run(p *cli.Program) error {
 		from = file
 	}
 	in := bufio.NewReader(from)
+	if first, err := in.Peek(2); err == nil && string(first) == "\x1f\x8b" { // as an archive has it
+		unpacked, err := gzip.NewReader(in)
+		if err != nil {
+			return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("reading the bundle: %w", err)}
+		}
+		in = bufio.NewReader(unpacked)
+	}
 	verify := c.verifyOne
 	if first, err := in.Peek(1); err == nil && first[0] == '{' {
 		verify = c.verifyLines

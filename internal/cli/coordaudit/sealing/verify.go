@@ -193,6 +193,15 @@ func verificationText(v sealer.Verification) string {
 	if v.Skipped > 0 {
 		fmt.Fprintf(&text, "not read    %s, before the older checkpoint\n", format.Thousands(v.Skipped))
 	}
+	if v.Expired > 0 {
+		fmt.Fprintf(&text, "expired     %s, on record\n", format.Thousands(v.Expired))
+	}
+	for _, of := range v.Archives {
+		fmt.Fprintf(&text, "archive     %s, %s in %s%s\n", audit.Printable(of.Archive), format.Plural(of.Records, "record"), batches(of.Batches), unsealedBatches(of.Unsealed))
+	}
+	if v.Erased > 0 {
+		fmt.Fprintf(&text, "erased      a text of %s, on record\n", format.Plural(v.Erased, "record"))
+	}
 	fmt.Fprintf(&text, "not sealed  %s seqs after the last one that is covered, %s late records\n", format.Thousands(v.Unsealed), format.Thousands(v.Awaited))
 	for _, finding := range v.Findings {
 		fmt.Fprintf(&text, "%-10s  %s\n", strings.ToUpper(string(finding.Fault)), finding.Text)
@@ -204,10 +213,26 @@ func verificationText(v sealer.Verification) string {
 	switch {
 	case v.MoreFindings > 0:
 		fmt.Fprintf(&text, "and %s more findings\n", format.Thousands(v.MoreFindings))
+	case len(v.Findings) == 0 && v.Expired > 0:
+		fmt.Fprintf(&text, "every row that %s is as it was sealed, or on record as expired\n", read)
 	case len(v.Findings) == 0:
 		fmt.Fprintf(&text, "every row that %s is as it was sealed\n", read)
 	}
 	return text.String()
+}
+
+func batches(n int64) string {
+	if n == 1 {
+		return "1 batch"
+	}
+	return format.Thousands(n) + " batches"
+}
+
+func unsealedBatches(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return ", of which the checkpoint does not cover the events of " + batches(n)
 }
 
 // VerificationJSON is what scripts depend on. Keys are only added, at its end.
@@ -222,6 +247,16 @@ type VerificationJSON struct {
 	Findings     []sealFindingJSON `json:"findings"`
 	MoreFindings int64             `json:"more_findings"`
 	Skipped      int64             `json:"skipped"`
+	Expired      int64             `json:"expired"`
+	Erased       int64             `json:"erased"`
+	Archives     []archiveJSON     `json:"archives"`
+}
+
+type archiveJSON struct {
+	Archive  string `json:"archive"`
+	Records  int64  `json:"records"`
+	Batches  int64  `json:"batches"`
+	Unsealed int64  `json:"unsealed_batches"`
 }
 
 type sealFindingJSON struct {
@@ -236,7 +271,10 @@ func verificationObject(v sealer.Verification) VerificationJSON {
 	object := VerificationJSON{
 		Intact: len(v.Findings) == 0, Origin: v.Checkpoint.Origin, Epoch: v.Epoch, Size: v.Checkpoint.Size,
 		Verified: v.Verified, Awaited: v.Awaited, Unsealed: v.Unsealed, MoreFindings: v.MoreFindings, Skipped: v.Skipped,
-		Findings: make([]sealFindingJSON, len(v.Findings)),
+		Findings: make([]sealFindingJSON, len(v.Findings)), Expired: v.Expired, Erased: v.Erased, Archives: make([]archiveJSON, len(v.Archives)),
+	}
+	for i, of := range v.Archives {
+		object.Archives[i] = archiveJSON(of)
 	}
 	for i, finding := range v.Findings {
 		found := sealFindingJSON{Fault: strings.ReplaceAll(string(finding.Fault), " ", "_"), Text: finding.Text}

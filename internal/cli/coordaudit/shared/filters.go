@@ -38,8 +38,8 @@ func (f FilterFlags) Validate() error {
 func (f FilterFlags) Set(q *audit.Query) (err error) {
 	var classErr, decisionErr error
 	q.EnvelopeIDs = f.Envelope
-	q.EnvelopeClasses, classErr = parseWords("--class", f.Class, audit.ParseEnvelopeClass)
-	q.Decisions, decisionErr = parseWords("--decision", f.Decision, audit.ParseDecision)
+	q.EnvelopeClasses, classErr = ParseWords("--class", f.Class, audit.ParseEnvelopeClass)
+	q.Decisions, decisionErr = ParseWords("--decision", f.Decision, audit.ParseDecision)
 	q.ConflictingEnvelopeID, q.PreemptingEnvelopeID = textOf(f.Conflicting), textOf(f.Preempting)
 	q.TargetSubsystem, q.TargetParameter, q.ReasonContains = textOf(f.Subsystem), textOf(f.Parameter), textOf(f.Reason)
 	if err := Together(classErr, decisionErr, f.Context.filter(q)); err != nil {
@@ -55,8 +55,8 @@ func textOf(flag *string) string {
 	return *flag
 }
 
-// parseWords reads the values of a flag that may be repeated.
-func parseWords[T any](flag string, texts []string, parse func(text string) (T, error)) ([]T, error) {
+// ParseWords reads the values of a flag that may be repeated.
+func ParseWords[T any](flag string, texts []string, parse func(text string) (T, error)) ([]T, error) {
 	words := make([]T, len(texts))
 	for i, text := range texts {
 		word, err := parse(text)

@@ -54,7 +54,7 @@ func (f WindowFlags) pinned(window audit.Window) []string {
 
 // relative reports a bound that depends on the time at which it is read.
 func relative(text string) bool {
-	_, ago := parseAgo(text)
+	_, ago := ParseAgo(text)
 	_, day := parseDay(text, time.Time{})
 	return ago || day && !strings.Contains(text, "-")
 }
@@ -64,7 +64,7 @@ func ParseBound(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if ago, ok := parseAgo(text); ok {
+	if ago, ok := ParseAgo(text); ok {
 		return now.Add(-ago), nil
 	}
 	if day, ok := parseDay(text, now); ok {
@@ -105,9 +105,9 @@ func parseDay(text string, now time.Time) (time.Time, bool) {
 	return day, err == nil && !day.IsZero()
 }
 
-// parseAgo reads the durations of Go, and whole days and weeks. Go leaves those out because
+// ParseAgo reads the durations of Go, and whole days and weeks. Go leaves those out because
 // some days have 23 hours, but in UTC none has.
-func parseAgo(text string) (time.Duration, bool) {
+func ParseAgo(text string) (time.Duration, bool) {
 	const maxDays = 36_500
 	for unit, length := range map[string]uint64{"d": 1, "w": 7} {
 		if number, isUnit := strings.CutSuffix(text, unit); isUnit {

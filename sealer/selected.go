@@ -1,0 +1,292 @@
+package sealer
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+// SelectConfig says which records [ProveSelected] proves, and under which checkpoint.
+type SelectConfig struct {
+	// Checkpoint is a signed checkpoint of the last epoch, as it was exported. Required.
+	Checkpoint []byte
+
+	// Verifier is the public key of the log. Required.
+	Verifier note.Verifier
+
+	// Schema is the schema of the trail. Defaults to the first on the search_path that has
+	// one.
+	Schema string
+
+	// Scope says whose records. Its zero value is refused.
+	Scope audit.Scope
+
+	// Classes are the classes of envelopes. Defaults to all.
+	Classes []audit.EnvelopeClass
+
+	// Before bounds the records: the database stored them earlier. Required.
+	Before time.Time
+}
+
+func (c SelectConfig) selection() sealdriver.Selection {
+	s := sealdriver.Selection{EveryTenant: c.Scope.IsAllTenants(), TenantID: c.Scope.TenantID(), Before: c.Before}
+	for _, class := range c.Classes {
+		s.Classes = append(s.Classes, string(class))
+	}
+	return s
+}
+
+// Selected is a record as the table holds it, and its proof. In the proof, the digest of an
+// erased text takes its place.
+type Selected struct {
+	Record audit.Record
+	Proof  seal.Proof
+}
+
+// ProveSelected calls each with every record of a selection whose leaf is in a full tile of
+// the checkpoint, and that no hold names, in the order of the log. The error matches
+// [ErrTampered] if one of them is not as it was sealed, or one of package seal if the
+// checkpoint is not one of this log.
+func ProveSelected(ctx context.Context, pool *pgxpool.Pool, config SelectConfig, each func(Selected) error) error {
+	s := &selecting{config: config, each: each, above: map[tilePlace][]seal.Hash{}}
+	if err := s.run(ctx, pool); err != nil {
+		return fmt.Errorf("proving the selected records: %w", err)
+	}
+	return nil
+}
+
+type selecting struct {
+	config SelectConfig
+	each   func(Selected) error
+	conn   *sealdriver.Conn
+	at     *sealdriver.Checkpoint
+	signed []byte // the exported checkpoint
+	above  map[tilePlace][]seal.Hash
+}
+
+type tilePlace struct {
+	level int
+	index int64
+}
+
+func (s *selecting) run(ctx context.Context, pool *pgxpool.Pool) (err error) {
+	if s.conn, err = sealdriver.Open(ctx, pool, s.config.Schema); err != nil {
+		return err
+	}
+	defer s.conn.Close(ctx)
+	if s.at, err = storedAt(ctx, s.conn, s.config.Checkpoint, s.config.Verifier); err != nil {
+		return err
+	}
+	s.signed = s.config.Checkpoint
+	full := s.at.Size / tileWidth
+	for first := int64(0); first < full; first += tileWidth {
+		tiles, err := s.conn.Tiles(ctx, s.at.Epoch, first, min(first+tileWidth, full))
+		if err != nil {
+			return err
+		}
+		if int64(len(tiles)) != min(tileWidth, full-first) {
+			return fmt.Errorf("the tiles are %w: one of %d to %d is missing: run coordaudit verify", ErrTampered, first, first+tileWidth-1)
+		}
+		if err := s.part(ctx, tiles); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storedAt returns what the database has stored of an exported checkpoint. The error matches
+// [ErrForked] if that is another one or nothing, or one of package seal.
+func storedAt(ctx context.Context, conn *sealdriver.Conn, signed []byte, key note.Verifier) (*sealdriver.Checkpoint, error) {
+	epoch, checkpoint, err := openCheckpoint(signed, key)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := conn.CheckpointBefore(ctx, epoch, checkpoint.Size)
+	if err != nil {
+		return nil, err
+	}
+	if stored == nil || stored.Size != checkpoint.Size || stored.Root != checkpoint.Root {
+		return nil, fmt.Errorf("%w: the database has no such checkpoint of epoch %d and size %d: run coordaudit verify with the exported one", ErrForked, epoch, checkpoint.Size)
+	}
+	return stored, nil
+}
+
+// found is where a record's leaf is, and the row that has its hash.
+type found struct {
+	record audit.Record
+	row    seal.Row
+}
+
+// part proves the records of up to 256 tiles.
+func (s *selecting) part(ctx context.Context, tiles []sealdriver.Tile) error {
+	var seqs completeness.Set
+	places := map[int64][]int{} // by seq
+	for at, tile := range tiles {
+		leaves, err := leavesOf(tile)
+		if err != nil {
+			return fmt.Errorf("tile %d is %w: %w: run coordaudit verify", tile.Index, ErrTampered, err)
+		}
+		for i, of := range leaves {
+			if of.kind == seal.Record {
+				seqs.Add(of.seq, of.seq)
+				places[of.seq] = append(places[of.seq], at*tileWidth+i)
+			}
+		}
+	}
+	rows := map[int]found{}
+	err := s.conn.SelectedRows(ctx, s.config.selection(), seqs, func(values [][]byte) error {
+		return s.match(rows, tiles, places, values)
+	})
+	if err != nil {
+		return err
+	}
+	for at := range tiles {
+		if err := s.prove(ctx, tiles[at], at, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// match finds the leaf of a row.
+func (s *selecting) match(rows map[int]found, tiles []sealdriver.Tile, places map[int64][]int, values [][]byte) error {
+	row := copyRow(values)
+	seq, err := row.Seq()
+	if err != nil {
+		return err
+	}
+	record, err := row.Record()
+	if err != nil {
+		return err
+	}
+	for _, of := range append([]seal.Row{row}, withDigests(row)...) {
+		hash, err := of.Hash()
+		if err != nil {
+			return err
+		}
+		for _, place := range places[seq] {
+			if _, taken := rows[place]; !taken && tiles[place/tileWidth].Hashes[place%tileWidth] == hash {
+				rows[place] = found{record: record, row: of}
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("record %s, with seq %d, is %w: run coordaudit verify", record.AuditID, seq, ErrTampered)
+}
+
+// copyRow keeps values beyond the call that they are valid in, in one piece of memory.
+func copyRow(values [][]byte) seal.Row {
+	size := 0
+	for _, value := range values {
+		size += len(value)
+	}
+	row := seal.Row{Kind: seal.Record, Version: seal.LeafVersion, Values: make([][]byte, len(values))}
+	kept := make([]byte, 0, size)
+	for i, value := range values {
+		if value == nil {
+			continue
+		}
+		from := len(kept)
+		kept = append(kept, value...)
+		row.Values[i] = kept[from:len(kept):len(kept)]
+	}
+	return row
+}
+
+// prove proves the records of one tile. The path of a leaf has eight hashes of its own tile, and
+// then the same ones for all of them.
+func (s *selecting) prove(ctx context.Context, tile sealdriver.Tile, at int, rows map[int]found) error {
+	var upper []seal.Hash
+	var levels [][]seal.Hash
+	for i := range tileWidth {
+		of, ok := rows[at*tileWidth+i]
+		if !ok {
+			continue
+		}
+		if levels == nil {
+			levels = pyramid(tile.Hashes)
+			reader := cachedTiles{tiles: tiles{ctx: ctx, conn: s.conn, epoch: s.at.Epoch, size: s.at.Size}, known: s.above}
+			own := tilePlace{level: 0, index: tile.Index}
+			s.above[own] = tile.Hashes
+			path, err := seal.ProveInclusion(s.at.Size, tile.Index*tileWidth, s.at.Root, reader)
+			if errors.Is(err, errTileMissing) && s.at.Size%tileWidth != 0 {
+				path, err = s.proveWithTail(ctx, tile.Index*tileWidth, reader)
+			}
+			if err != nil {
+				return tilesFault(err)
+			}
+			delete(s.above, own)
+			upper = path[seal.TileHeight:]
+		}
+		path := make([]seal.Hash, 0, seal.TileHeight+len(upper))
+		for level, index := 0, i; level < seal.TileHeight; level, index = level+1, index/2 {
+			path = append(path, levels[level][index^1])
+		}
+		proof := seal.Proof{Row: of.row, Index: tile.Index*tileWidth + int64(i), Hashes: append(path, upper...), Checkpoint: s.signed}
+		if err := s.each(Selected{Record: of.record, Proof: proof}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// proveWithTail hashes the rows after the last full tile, which a proof also needs.
+func (s *selecting) proveWithTail(ctx context.Context, index int64, reader cachedTiles) ([]seal.Hash, error) {
+	tail, err := tailAt(ctx, s.conn, s.at)
+	if err != nil {
+		return nil, err
+	}
+	reader.known[tilePlace{level: 0, index: s.at.Size / tileWidth}] = tail
+	return seal.ProveInclusion(s.at.Size, index, s.at.Root, reader)
+}
+
+// pyramid returns the hashes of a full tile, and those of each level above them.
+func pyramid(hashes []seal.Hash) (levels [][]seal.Hash) {
+	for len(hashes) > 1 {
+		levels = append(levels, hashes)
+		next := make([]seal.Hash, len(hashes)/2)
+		for i := range next {
+			next[i] = nodeHash(&hashes[2*i], &hashes[2*i+1])
+		}
+		hashes = next
+	}
+	return levels
+}
+
+// nodeHash is tlog.NodeHash without allocating.
+func nodeHash(left, right *seal.Hash) seal.Hash {
+	const size = len(seal.Hash{})
+	node := [1 + 2*size]byte{1}
+	copy(node[1:], left[:])
+	copy(node[1+size:], right[:])
+	return sha256.Sum256(node[:])
+}
+
+// cachedTiles remembers the tiles of a log of one size above the lowest level.
+type cachedTiles struct {
+	tiles
+	known map[tilePlace][]seal.Hash
+}
+
+// ReadTile implements [seal.TileReader].
+func (c cachedTiles) ReadTile(level int, index int64, width int) ([]seal.Hash, error) {
+	place := tilePlace{level: level, index: index}
+	if hashes := c.known[place]; len(hashes) >= width {
+		return hashes[:width], nil
+	}
+	hashes, err := c.tiles.ReadTile(level, index, width)
+	if err == nil && level > 0 {
+		c.known[place] = hashes
+	}
+	return hashes, err
+}
