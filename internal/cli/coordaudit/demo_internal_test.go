@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
@@ -19,8 +20,8 @@ func TestDemo(t *testing.T) {
 		t.Errorf("%d lines, at most 45 are allowed:\n%s", len(all), got.stdout)
 	}
 	for _, text := range all {
-		if utf8.RuneCountInString(text) > 80 || strings.TrimRight(text, " ") != text {
-			t.Errorf("longer than %d characters, or blanks at its end: %q", 80, text)
+		if utf8.RuneCountInString(text) > term.DefaultColumns || strings.TrimRight(text, " ") != text {
+			t.Errorf("longer than %d characters, or blanks at its end: %q", term.DefaultColumns, text)
 		}
 	}
 	mustContain(t, got.stdout,

@@ -185,8 +185,8 @@ func TestNothingToShow(t *testing.T) {
 		if !strings.Contains(got.stdout, says) {
 			t.Errorf("%s: %q", command, got.stdout)
 		}
-		if command == "signals" && strings.Count(got.stdout, "none\n") != 5 {
-			t.Errorf("not five times none:\n%s", got.stdout)
+		if command == "signals" && strings.Count(got.stdout, "none\n") != 6 {
+			t.Errorf("not six times none:\n%s", got.stdout)
 		}
 	}
 }

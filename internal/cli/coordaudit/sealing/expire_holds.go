@@ -194,7 +194,7 @@ func (c *expireMinimumCommand) Validate() error {
 	case c.Set != nil && (*c.Set < 0 || *c.Set > expiry.MaxMinimumDays):
 		return fmt.Errorf("--set must be 0 to %d", expiry.MaxMinimumDays)
 	case (c.Set != nil) != (c.Why != ""):
-		return errors.New("give --set and --why shared.Together")
+		return errors.New("give --set and --why together")
 	}
 	return nil
 }
