@@ -65,12 +65,16 @@ func TestOwnerAndServiceRoles(t *testing.T) {
 		t.Error("a service has migrated down")
 	}
 	execute(t, db.Pool, insertSealEvent)
-	if _, err := as(db, owner).Redo(t.Context()); !errors.Is(err, auditmigrate.ErrDataLoss) {
-		t.Errorf("redo by the owner: %v, want ErrDataLoss", err)
+	const beforeSeals = 9
+	if _, err := as(db, owner).DownTo(t.Context(), beforeSeals); !errors.Is(err, auditmigrate.ErrDataLoss) {
+		t.Errorf("down by the owner: %v, want ErrDataLoss", err)
 	}
 	permitted := asWith(db, owner, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler), AllowDataLoss: true})
-	if _, err := permitted.Redo(t.Context()); err != nil {
-		t.Errorf("redo by the owner, permitted to drop the event: %v", err)
+	if _, err := permitted.DownTo(t.Context(), beforeSeals); err != nil {
+		t.Errorf("down by the owner, permitted to drop the event: %v", err)
+	}
+	if _, err := as(db, owner).Up(t.Context()); err != nil {
+		t.Errorf("up by the owner: %v", err)
 	}
 }
 

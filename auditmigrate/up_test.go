@@ -186,7 +186,7 @@ func TestConcurrentProcesses(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if diff := cmp.Diff(map[int64]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1, 9: 1, 10: 1}, applied); diff != "" {
+	if diff := cmp.Diff(map[int64]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1, 9: 1, 10: 1, 11: 1}, applied); diff != "" {
 		t.Errorf("how often each was applied (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(wantVersions(), versions(t, db.Pool)); diff != "" {
@@ -197,7 +197,7 @@ func TestConcurrentProcesses(t *testing.T) {
 func TestNewerDatabaseIsReady(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	execute(t, db.Pool, "INSERT INTO "+auditmigrate.VersionTable+" (version_id, is_applied) VALUES (11, true)")
+	execute(t, db.Pool, "INSERT INTO "+auditmigrate.VersionTable+" (version_id, is_applied) VALUES ($1, true)", newest+1)
 	migrator := open(t, db.URL, quiet())
 	if changes, err := migrator.Up(t.Context()); err != nil || len(changes) > 0 {
 		t.Errorf("up: changes %v, error %v; want neither", changes, err)
@@ -205,12 +205,12 @@ func TestNewerDatabaseIsReady(t *testing.T) {
 	if err := migrator.Validate(t.Context()); err != nil {
 		t.Errorf("validate: %v", err)
 	}
-	if current, target, err := migrator.Version(t.Context()); err != nil || current != 11 || target != newest {
-		t.Errorf("versions %d, %d, error %v; want 11, 10", current, target, err)
+	if current, target, err := migrator.Version(t.Context()); err != nil || current != newest+1 || target != newest {
+		t.Errorf("versions %d, %d, error %v; want %d, %d", current, target, err, newest+1, newest)
 	}
 	for name, do := range map[string]func(context.Context) ([]auditmigrate.Change, error){"down": migrator.Down, "redo": migrator.Redo} {
 		changes, err := do(t.Context())
-		if err == nil || len(changes) > 0 || !strings.Contains(err.Error(), "the database is at version 11, this program knows versions up to 10 only: revert with the newer program") {
+		if err == nil || len(changes) > 0 || !strings.Contains(err.Error(), "the database is at version 12, this program knows versions up to 11 only: revert with the newer program") {
 			t.Errorf("%s: changes %v, error %v", name, changes, err)
 		}
 	}
