@@ -58,7 +58,7 @@ type Selected struct {
 // [ErrTampered] if one of them is not as it was sealed, or one of package seal if the
 // checkpoint is not one of this log.
 func ProveSelected(ctx context.Context, pool *pgxpool.Pool, config SelectConfig, each func(Selected) error) error {
-	s := &selecting{config: config, each: each, above: map[tilePlace][]seal.Hash{}}
+	s := &selecting{config: config, each: each, kept: keptTiles{hashes: map[tileAt][]seal.Hash{}}}
 	if err := s.run(ctx, pool); err != nil {
 		return fmt.Errorf("proving the selected records: %w", err)
 	}
@@ -70,13 +70,8 @@ type selecting struct {
 	each   func(Selected) error
 	conn   *sealdriver.Conn
 	at     *sealdriver.Checkpoint
-	signed []byte // the exported checkpoint
-	above  map[tilePlace][]seal.Hash
-}
-
-type tilePlace struct {
-	level int
-	index int64
+	kept   keptTiles
+	tail   []seal.Hash // nil until a proof needs it
 }
 
 func (s *selecting) run(ctx context.Context, pool *pgxpool.Pool) (err error) {
@@ -87,7 +82,6 @@ func (s *selecting) run(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	if s.at, err = storedAt(ctx, s.conn, s.config.Checkpoint, s.config.Verifier); err != nil {
 		return err
 	}
-	s.signed = s.config.Checkpoint
 	full := s.at.Size / tileWidth
 	for first := int64(0); first < full; first += tileWidth {
 		tiles, err := s.conn.Tiles(ctx, s.at.Epoch, first, min(first+tileWidth, full))
@@ -160,7 +154,7 @@ func (s *selecting) part(ctx context.Context, tiles []sealdriver.Tile) error {
 
 // match finds the leaf of a row.
 func (s *selecting) match(rows map[int]found, tiles []sealdriver.Tile, places map[int64][]int, values [][]byte) error {
-	row := copyRow(values)
+	row := seal.Row{Kind: seal.Record, Version: seal.LeafVersion, Values: sealdriver.Copied(values)}
 	seq, err := row.Seq()
 	if err != nil {
 		return err
@@ -184,25 +178,6 @@ func (s *selecting) match(rows map[int]found, tiles []sealdriver.Tile, places ma
 	return fmt.Errorf("record %s, with seq %d, is %w: run coordaudit verify", record.AuditID, seq, ErrTampered)
 }
 
-// copyRow keeps values beyond the call that they are valid in, in one piece of memory.
-func copyRow(values [][]byte) seal.Row {
-	size := 0
-	for _, value := range values {
-		size += len(value)
-	}
-	row := seal.Row{Kind: seal.Record, Version: seal.LeafVersion, Values: make([][]byte, len(values))}
-	kept := make([]byte, 0, size)
-	for i, value := range values {
-		if value == nil {
-			continue
-		}
-		from := len(kept)
-		kept = append(kept, value...)
-		row.Values[i] = kept[from:len(kept):len(kept)]
-	}
-	return row
-}
-
 // prove proves the records of one tile. The path of a leaf has eight hashes of its own tile, and
 // then the same ones for all of them.
 func (s *selecting) prove(ctx context.Context, tile sealdriver.Tile, at int, rows map[int]found) error {
@@ -215,24 +190,17 @@ func (s *selecting) prove(ctx context.Context, tile sealdriver.Tile, at int, row
 		}
 		if levels == nil {
 			levels = pyramid(tile.Hashes)
-			reader := cachedTiles{tiles: tiles{ctx: ctx, conn: s.conn, epoch: s.at.Epoch, size: s.at.Size}, known: s.above}
-			own := tilePlace{level: 0, index: tile.Index}
-			s.above[own] = tile.Hashes
-			path, err := seal.ProveInclusion(s.at.Size, tile.Index*tileWidth, s.at.Root, reader)
-			if errors.Is(err, errTileMissing) && s.at.Size%tileWidth != 0 {
-				path, err = s.proveWithTail(ctx, tile.Index*tileWidth, reader)
-			}
+			path, err := s.path(ctx, tile)
 			if err != nil {
 				return tilesFault(err)
 			}
-			delete(s.above, own)
 			upper = path[seal.TileHeight:]
 		}
 		path := make([]seal.Hash, 0, seal.TileHeight+len(upper))
 		for level, index := 0, i; level < seal.TileHeight; level, index = level+1, index/2 {
 			path = append(path, levels[level][index^1])
 		}
-		proof := seal.Proof{Row: of.row, Index: tile.Index*tileWidth + int64(i), Hashes: append(path, upper...), Checkpoint: s.signed}
+		proof := seal.Proof{Row: of.row, Index: tile.Index*tileWidth + int64(i), Hashes: append(path, upper...), Checkpoint: s.config.Checkpoint}
 		if err := s.each(Selected{Record: of.record, Proof: proof}); err != nil {
 			return err
 		}
@@ -240,14 +208,22 @@ func (s *selecting) prove(ctx context.Context, tile sealdriver.Tile, at int, row
 	return nil
 }
 
-// proveWithTail hashes the rows after the last full tile, which a proof also needs.
-func (s *selecting) proveWithTail(ctx context.Context, index int64, reader cachedTiles) ([]seal.Hash, error) {
-	tail, err := tailAt(ctx, s.conn, s.at)
-	if err != nil {
+// path is the path of the first leaf of a tile.
+func (s *selecting) path(ctx context.Context, tile sealdriver.Tile) ([]seal.Hash, error) {
+	s.kept.put(tileAt{index: tile.Index}, tile.Hashes)
+	prove := func() ([]seal.Hash, error) {
+		reader := tiles{ctx: ctx, conn: s.conn, epoch: s.at.Epoch, size: s.at.Size, tail: s.tail, kept: &s.kept}
+		return seal.ProveInclusion(s.at.Size, tile.Index*tileWidth, s.at.Root, reader)
+	}
+	path, err := prove()
+	if s.tail != nil || !errors.Is(err, errTileMissing) || s.at.Size%tileWidth == 0 {
+		return path, err
+	}
+	// The rows after the last full tile are hashed once a proof needs them.
+	if s.tail, err = tailAt(ctx, s.conn, s.at); err != nil {
 		return nil, err
 	}
-	reader.known[tilePlace{level: 0, index: s.at.Size / tileWidth}] = tail
-	return seal.ProveInclusion(s.at.Size, index, s.at.Root, reader)
+	return prove()
 }
 
 // pyramid returns the hashes of a full tile, and those of each level above them.
@@ -270,23 +246,4 @@ func nodeHash(left, right *seal.Hash) seal.Hash {
 	copy(node[1:], left[:])
 	copy(node[1+size:], right[:])
 	return sha256.Sum256(node[:])
-}
-
-// cachedTiles remembers the tiles of a log of one size above the lowest level.
-type cachedTiles struct {
-	tiles
-	known map[tilePlace][]seal.Hash
-}
-
-// ReadTile implements [seal.TileReader].
-func (c cachedTiles) ReadTile(level int, index int64, width int) ([]seal.Hash, error) {
-	place := tilePlace{level: level, index: index}
-	if hashes := c.known[place]; len(hashes) >= width {
-		return hashes[:width], nil
-	}
-	hashes, err := c.tiles.ReadTile(level, index, width)
-	if err == nil && level > 0 {
-		c.known[place] = hashes
-	}
-	return hashes, err
 }

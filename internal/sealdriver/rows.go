@@ -1,7 +1,6 @@
 package sealdriver
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 
@@ -74,10 +73,7 @@ func (c *Conn) Record(ctx context.Context, id uuid.UUID) (copied [][]byte, err e
 		mode = pgx.QueryExecModeDescribeExec
 	}
 	err = c.streamIn(ctx, mode, dbgen.GetRecordToProve, func(values [][]byte) error {
-		copied = make([][]byte, len(values))
-		for i, value := range values {
-			copied[i] = bytes.Clone(value) // NULL stays nil, and the empty text is not nil
-		}
+		copied = Copied(values)
 		return nil
 	}, id.String())
 	if err == nil && copied == nil {
@@ -87,4 +83,23 @@ func (c *Conn) Record(ctx context.Context, id uuid.UUID) (copied [][]byte, err e
 		return nil, fmt.Errorf("looking for record %s: %w", id, err)
 	}
 	return copied, nil
+}
+
+// Copied keeps values beyond the call that they are valid in, in one piece of memory. NULL
+// stays nil, and the empty text is not nil.
+func Copied(values [][]byte) [][]byte {
+	size := 0
+	for _, value := range values {
+		size += len(value)
+	}
+	copied, memory := make([][]byte, len(values)), make([]byte, 0, size)
+	for i, value := range values {
+		if value == nil {
+			continue
+		}
+		from := len(memory)
+		memory = append(memory, value...)
+		copied[i] = memory[from:len(memory):len(memory)]
+	}
+	return copied
 }
