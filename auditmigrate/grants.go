@@ -105,7 +105,7 @@ func (m *Migrator) grants(ctx context.Context, doing string, config GrantConfig,
 
 func (s schema) checkGrants(schema string, config GrantConfig) error {
 	if len(config.named()) == 0 {
-		return errors.New("no role is given: name at least one writer, reader, sealer, expirer, eraser or holder")
+		return errors.New("no role is given: name at least one writer, reader, sealer, expirer, eraser, holder or tenant reader")
 	}
 	for _, reader := range config.TenantReaders {
 		if err := reader.check(); err != nil {
@@ -174,7 +174,17 @@ var ErrUnknownRole = errors.New("unknown role")
 
 // named returns the roles in the order of the lists.
 func (c GrantConfig) named() []string {
-	return unique(slices.Concat(c.Writers, c.Readers, c.Sealers, c.Expirers, c.Erasers, c.Holders, tenantRoles(c.TenantReaders)))
+	return unique(slices.Concat(c.readingAll(), tenantRoles(c.TenantReaders)))
+}
+
+// readingAll returns the roles that read every record.
+func (c GrantConfig) readingAll() []string {
+	return slices.Concat(c.Writers, c.Readers, c.Sealers, c.Expirers, c.Erasers, c.Holders)
+}
+
+// readers returns the roles with the rights of a reader.
+func (c GrantConfig) readers() []string {
+	return slices.Concat(c.Readers, c.Expirers, c.Erasers, c.Holders)
 }
 
 // unique keeps the order. Names are case-sensitive.

@@ -69,7 +69,7 @@ func newPlan(ctx context.Context, tx *sql.Tx, at location, config GrantConfig) (
 	for _, role := range named {
 		p.planRole(role, p.wanted(role, use{
 			writes: slices.Contains(config.Writers, role),
-			reads:  slices.Contains(slices.Concat(config.Readers, config.Expirers, config.Erasers, config.Holders), role),
+			reads:  slices.Contains(config.readers(), role),
 			seals:  slices.Contains(config.Sealers, role),
 			tenant: slices.Contains(tenants, role),
 		}))

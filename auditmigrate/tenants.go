@@ -108,11 +108,10 @@ func (p *plan) planTenants(ctx context.Context, tx *sql.Tx, config GrantConfig) 
 	if err := p.makeTenantView(ctx, tx, mapped); err != nil {
 		return err
 	}
-	named := unique(slices.Concat(config.Writers, config.Readers, config.Sealers, tenantRoles(config.TenantReaders)))
 	var held []TenantReader
 	if mapped {
 		var err error
-		if held, err = p.readTenants(ctx, tx, named); err != nil {
+		if held, err = p.readTenants(ctx, tx, config.named()); err != nil {
 			return err
 		}
 	}
@@ -190,8 +189,8 @@ func (p *plan) checkTenants(config GrantConfig, members [][2]string) error {
 	add := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	for _, role := range tenantRoles(config.TenantReaders) {
 		name, facts := quote(role), p.roles[role]
-		if slices.Contains(slices.Concat(config.Writers, config.Readers, config.Sealers), role) {
-			add("role %s is named as a writer, reader or sealer too, who read every record", name)
+		if slices.Contains(config.readingAll(), role) {
+			add("role %s is named as a writer, reader or sealer too, or as one who expires, erases or holds: they read every record", name)
 		}
 		if facts.superuser || facts.ownsTables || facts.ownsScope {
 			add("role %s is a superuser, or owns the trail or its schema, or is a member of that owner", name)

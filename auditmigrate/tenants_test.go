@@ -286,6 +286,8 @@ func TestRolesThatReadPastTheViewAreRefused(t *testing.T) {
 	role := newRole(t, db)
 	for want, config := range map[string]auditmigrate.GrantConfig{
 		"a writer, reader or sealer too": {Readers: []string{role}, TenantReaders: []auditmigrate.TenantReader{tenant(role, "acme")}},
+		// An expirer, an eraser and a holder read what readers read.
+		"or as one who expires, erases":  {Holders: []string{role}, TenantReaders: []auditmigrate.TenantReader{tenant(role, "acme")}},
 		"no tenant is given":             {TenantReaders: []auditmigrate.TenantReader{{Role: role}}},
 		"both a tenant and none":         {TenantReaders: []auditmigrate.TenantReader{{Role: role, Tenant: "acme", NoTenant: true}}},
 		"has no role":                    {TenantReaders: []auditmigrate.TenantReader{{Tenant: "acme"}}},
