@@ -101,7 +101,7 @@ func TestExplainJSON(t *testing.T) {
 	}
 	err := json.Unmarshal(e.Counterpart.Record, &found)
 	if err != nil || found.AuditID != guard.AuditID || e.Cause != audit.CausePreempted || e.Counterpart.FoundBy != audit.FoundByRule ||
-		string(e.Next) != "null" || len(e.Corrections) != 0 || e.Seal.State != reading.SealNot || !e.Losses.GapsRead {
+		string(e.Next) != "null" || len(e.Corrections) != 0 || e.Seal.State != "NOT_SEALED" || !e.Losses.GapsRead {
 		t.Errorf("%v: %s", err, got.stdout)
 	}
 	if strings.Contains(got.stdout, "secret") || strings.Contains(got.stdout, number(91).String()) {

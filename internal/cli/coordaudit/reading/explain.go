@@ -47,9 +47,9 @@ func (c *Explain) Validate() error {
 
 // Run is called by kong.
 func (c *Explain) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
-	id, err := audit.ParseAuditID(c.ID)
+	id, err := shared.ParseAuditID(c.ID)
 	if err != nil {
-		return cli.Usage("reading the audit id", errors.New(format.Faults(format.FaultsOf(err))), "give it as 01890a5d-ac96-774b-bcce-b302099a8057")
+		return err
 	}
 	scope := c.Scope.Scope()
 	tried := fmt.Sprintf("explaining audit record %s for %s", id, scope)
@@ -64,9 +64,6 @@ func (c *Explain) Run(ctx context.Context, p *cli.Program, db *shared.Database) 
 		e, err = store.Explain(ctx, scope, id)
 		return err
 	})
-	if errors.Is(err, audit.ErrNotFound) {
-		return &cli.ShownError{Tried: tried, Cause: audit.ErrNotFound, Next: "check the id and the scope"}
-	}
 	if err != nil {
 		return err
 	}
@@ -103,7 +100,7 @@ func (c *Explain) print(p *cli.Program, tried string, e audit.Explanation, seale
 // The states of a record in the sealed log.
 const (
 	sealSealed   = "SEALED"
-	SealNot      = "NOT_SEALED"
+	sealNot      = "NOT_SEALED"
 	sealTampered = "TAMPERED"
 	sealUnread   = "UNREAD"
 )
@@ -130,7 +127,7 @@ func (s sealedJSON) text(id uuid.UUID) string {
 			return text + ", proof verified"
 		}
 		return text + fmt.Sprintf(": coordaudit prove %s writes the proof", id)
-	case SealNot:
+	case sealNot:
 		return "not sealed yet"
 	case sealTampered:
 		return "NOT AS IT WAS SEALED: " + s.Detail
@@ -154,7 +151,7 @@ func (c *Explain) sealed(ctx context.Context, db *shared.Database, id uuid.UUID,
 	case ctx.Err() != nil:
 		return sealedJSON{}, &cli.ShownError{Tried: tried, Cause: cli.ErrInterrupted}
 	case errors.Is(err, sealer.ErrNotSealed):
-		return sealedJSON{State: SealNot}, nil
+		return sealedJSON{State: sealNot}, nil
 	case errors.Is(err, sealer.ErrTampered):
 		return sealedJSON{State: sealTampered, Detail: causeOf(err)}, nil
 	case err != nil:

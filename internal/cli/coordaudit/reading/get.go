@@ -2,11 +2,8 @@ package reading
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
@@ -30,9 +27,9 @@ func (c *Get) Validate() error { return c.Scope.Validate() }
 // Run is called by kong.
 func (c *Get) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
 	tried := "getting audit record " + c.ID
-	id, err := audit.ParseAuditID(c.ID)
+	id, err := shared.ParseAuditID(c.ID)
 	if err != nil {
-		return cli.Usage("reading the audit id", errors.New(format.Faults(format.FaultsOf(err))), "give it as 01890a5d-ac96-774b-bcce-b302099a8057")
+		return err
 	}
 	store, err := db.Open(ctx, tried, GetTimeout)
 	if err != nil {
@@ -43,7 +40,7 @@ func (c *Get) Run(ctx context.Context, p *cli.Program, db *shared.Database) erro
 	defer cancel()
 	rec, err := store.Get(ctx, c.Scope.Scope(), id)
 	if err != nil {
-		return c.failed(id, err)
+		return shared.ReadFailed(fmt.Sprintf("getting audit record %s for %s", id, c.Scope.Scope()), err)
 	}
 	if !c.JSON {
 		return p.Print(shared.RecordText(rec))
@@ -53,14 +50,6 @@ func (c *Get) Run(ctx context.Context, p *cli.Program, db *shared.Database) erro
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
 	return p.Print(text)
-}
-
-func (c *Get) failed(id uuid.UUID, err error) error {
-	tried := fmt.Sprintf("getting audit record %s for %s", id, c.Scope.Scope())
-	if errors.Is(err, audit.ErrNotFound) {
-		return &cli.ShownError{Tried: tried, Cause: audit.ErrNotFound, Next: "check the id and the scope"}
-	}
-	return shared.ReadFailed(tried, err)
 }
 
 // recordJSON is the JSON form of a record, with what the database added to it.

@@ -2,14 +2,12 @@ package sealing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditadmin/expiry"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
-	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // Erase is the command erase.
@@ -29,9 +27,9 @@ func (c *Erase) Help() string {
 // Run is called by kong.
 func (c *Erase) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
 	tried := "erasing the " + c.Text + " of audit record " + audit.Printable(c.ID)
-	id, err := audit.ParseAuditID(c.ID)
+	id, err := shared.ParseAuditID(c.ID)
 	if err != nil {
-		return cli.Usage("reading the audit id", errors.New(format.Faults(format.FaultsOf(err))), "give it as 01890a5d-ac96-774b-bcce-b302099a8057")
+		return err
 	}
 	config, pool, err := c.Log.open(ctx, db, tried)
 	if err != nil {

@@ -2,14 +2,12 @@ package sealing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
-	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
@@ -27,9 +25,9 @@ func (c *Prove) Help() string {
 // Run is called by kong.
 func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
 	tried := "proving audit record " + audit.Printable(c.ID)
-	id, err := audit.ParseAuditID(c.ID)
+	id, err := shared.ParseAuditID(c.ID)
 	if err != nil {
-		return cli.Usage("reading the audit id", errors.New(format.Faults(format.FaultsOf(err))), "give it as 01890a5d-ac96-774b-bcce-b302099a8057")
+		return err
 	}
 	pool, err := db.OpenPool(ctx, tried)
 	if err != nil {

@@ -99,6 +99,9 @@ func ReadFailed(tried string, err error) error {
 		shown.Code = cli.ExitUsage
 		return shown
 	}
+	if errors.Is(err, audit.ErrNotFound) {
+		return &cli.ShownError{Tried: tried, Cause: audit.ErrNotFound, Next: "check the id and the scope"}
+	}
 	shown.Next = nextAfter(err)
 	return shown
 }

@@ -1,6 +1,7 @@
 package shared
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
@@ -90,4 +92,13 @@ func ByClass(counts map[audit.EnvelopeClass]int64) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// ParseAuditID reads the audit id of the command line.
+func ParseAuditID(text string) (uuid.UUID, error) {
+	id, err := audit.ParseAuditID(text)
+	if err != nil {
+		return uuid.Nil, cli.Usage("reading the audit id", errors.New(format.Faults(format.FaultsOf(err))), "give it as 01890a5d-ac96-774b-bcce-b302099a8057")
+	}
+	return id, nil
 }
