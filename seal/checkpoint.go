@@ -85,6 +85,22 @@ func OpenCheckpoint(signed []byte, origin string, verifiers ...note.Verifier) (C
 	return openCheckpoint(signed, verifiers, func(c Checkpoint) bool { return c.Origin == origin }, origin)
 }
 
+// OpenLog is [OpenCheckpoint] for any epoch of the log of a key. It returns the epoch as well.
+// The error may also match [ErrName].
+func OpenLog(signed []byte, key note.Verifier) (epoch int64, c Checkpoint, err error) {
+	text, _, _ := strings.Cut(string(signed), "\n\n")
+	if c, err = ParseCheckpointText(text + "\n"); err != nil {
+		return 0, Checkpoint{}, err
+	}
+	if epoch, err = ParseOrigin(c.Origin, key.Name()); err != nil {
+		return 0, Checkpoint{}, err
+	}
+	if c, err = OpenCheckpoint(signed, c.Origin, key); err != nil {
+		return 0, Checkpoint{}, err
+	}
+	return epoch, c, nil
+}
+
 func openCheckpoint(signed []byte, verifiers []note.Verifier, wanted func(Checkpoint) bool, origin string) (Checkpoint, error) {
 	opened, err := openNote(signed, verifiers)
 	if err != nil {

@@ -11,7 +11,7 @@ func openAfter(config VerifyConfig, epoch int64, checkpoint seal.Checkpoint) (se
 	if config.After == nil {
 		return seal.Checkpoint{}, nil
 	}
-	of, after, err := openCheckpoint(config.After, config.Verifier)
+	of, after, err := seal.OpenLog(config.After, config.Verifier)
 	switch {
 	case err != nil:
 		return after, fmt.Errorf("the older checkpoint: %w", err)

@@ -25,20 +25,10 @@ func readText(signed string) (seal.Checkpoint, error) {
 	return seal.ParseCheckpointText(text + "\n")
 }
 
-// openCheckpoint also checks that the key of the log signed it.
-func openCheckpoint(signed []byte, key note.Verifier) (epoch int64, checkpoint seal.Checkpoint, err error) {
-	epoch, checkpoint, err = readCheckpoint(string(signed), key.Name())
-	if err != nil {
-		return 0, checkpoint, err
-	}
-	checkpoint, err = seal.OpenCheckpoint(signed, checkpoint.Origin, key)
-	return epoch, checkpoint, err
-}
-
 // OpenCheckpoint reads a checkpoint of any epoch of the log of a key, and checks that the key
 // signed it. The error matches one of package seal.
 func OpenCheckpoint(signed []byte, key note.Verifier) (seal.Checkpoint, error) {
-	_, checkpoint, err := openCheckpoint(signed, key)
+	_, checkpoint, err := seal.OpenLog(signed, key)
 	return checkpoint, err
 }
 

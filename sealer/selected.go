@@ -39,11 +39,7 @@ type SelectConfig struct {
 }
 
 func (c SelectConfig) selection() sealdriver.Selection {
-	s := sealdriver.Selection{EveryTenant: c.Scope.IsAllTenants(), TenantID: c.Scope.TenantID(), Before: c.Before}
-	for _, class := range c.Classes {
-		s.Classes = append(s.Classes, string(class))
-	}
-	return s
+	return sealdriver.Select(c.Scope, c.Classes, c.Before)
 }
 
 // Selected is a record as the table holds it, and its proof. In the proof, the digest of an
@@ -101,15 +97,15 @@ func (s *selecting) run(ctx context.Context, pool *pgxpool.Pool) (err error) {
 // storedAt returns what the database has stored of an exported checkpoint. The error matches
 // [ErrForked] if that is another one or nothing, or one of package seal.
 func storedAt(ctx context.Context, conn *sealdriver.Conn, signed []byte, key note.Verifier) (*sealdriver.Checkpoint, error) {
-	epoch, checkpoint, err := openCheckpoint(signed, key)
+	epoch, checkpoint, err := seal.OpenLog(signed, key)
 	if err != nil {
 		return nil, err
 	}
-	stored, err := conn.CheckpointBefore(ctx, epoch, checkpoint.Size)
+	stored, err := conn.CheckpointOf(ctx, epoch, checkpoint)
 	if err != nil {
 		return nil, err
 	}
-	if stored == nil || stored.Size != checkpoint.Size || stored.Root != checkpoint.Root {
+	if stored == nil {
 		return nil, fmt.Errorf("%w: the database has no such checkpoint of epoch %d and size %d: run coordaudit verify with the exported one", ErrForked, epoch, checkpoint.Size)
 	}
 	return stored, nil

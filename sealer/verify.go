@@ -55,7 +55,7 @@ func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (
 	if config.Verifier == nil {
 		return nil, errors.New("a verifier is missing: load the public key with seal.LoadVerifier")
 	}
-	epoch, checkpoint, err := openCheckpoint(config.Checkpoint, config.Verifier)
+	epoch, checkpoint, err := seal.OpenLog(config.Checkpoint, config.Verifier)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func (v *verifier) checkStored(stored sealdriver.Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	epoch, noted, err := openCheckpoint([]byte(stored.Note), v.config.Verifier)
+	epoch, noted, err := seal.OpenLog([]byte(stored.Note), v.config.Verifier)
 	switch {
 	case err != nil || epoch != stored.Epoch || noted.Size != stored.Size || noted.Root != stored.Root:
 		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the stored checkpoint of size %d is not as it was signed", stored.Size)})

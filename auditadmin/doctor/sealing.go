@@ -145,10 +145,10 @@ func (x *examination) compareExport(ctx context.Context, signed []byte) ([]Findi
 		f.Repair = "coordaudit seal --checkpoints DIR, on a disk that the administrator of the database cannot write"
 		return []Finding{f}, nil
 	}
-	exported, epoch, fault := x.open(signed)
-	if fault != "" {
-		f.Evidence, f.Repair = "it cannot be trusted: "+fault, "take another copy of it; if all copies are like this, treat it as an attack (docs/seal.md)"
-		return []Finding{f}, nil
+	epoch, exported, err := seal.OpenLog(signed, x.config.Key)
+	if err != nil {
+		f.Evidence, f.Repair = "it cannot be trusted: "+err.Error(), "take another copy of it; if all copies are like this, treat it as an attack (docs/seal.md)"
+		return []Finding{f}, nil //nolint:nilerr // the error is what the check found
 	}
 	state, err := x.storedState(ctx, epoch, exported.Size)
 	if err != nil {
@@ -175,22 +175,6 @@ func (x *examination) compareExport(ctx context.Context, signed []byte) ([]Findi
 type storedState struct {
 	Root   *string  `json:"root"`
 	Behind *float64 `json:"behind"` // the age in seconds of the first checkpoint after it
-}
-
-// open reads an exported checkpoint if the key of the log signed it. Else fault says why not.
-func (x *examination) open(signed []byte) (exported seal.Checkpoint, epoch int64, fault string) {
-	text, _, _ := strings.Cut(string(signed), "\n\n")
-	exported, err := seal.ParseCheckpointText(text + "\n")
-	if err == nil {
-		epoch, err = seal.ParseOrigin(exported.Origin, x.config.Key.Name())
-	}
-	if err == nil {
-		exported, err = seal.OpenCheckpoint(signed, exported.Origin, x.config.Key)
-	}
-	if err != nil {
-		return exported, 0, err.Error()
-	}
-	return exported, epoch, ""
 }
 
 func (x *examination) storedState(ctx context.Context, epoch, size int64) (state storedState, err error) {

@@ -107,8 +107,8 @@ func (s *session) prepare(ctx context.Context, c *checked) ([]sealdriver.Batch, 
 	if err != nil {
 		return nil, err
 	}
-	if !retention.Enabled {
-		return nil, fmt.Errorf("%w: no role owns the functions of the retention yet: let the owner of the trail run migrate grants --expirer ROLE --apply", ErrNotAllowed)
+	if err := enabled(retention, "expirer"); err != nil {
+		return nil, err
 	}
 	batches := make([]sealdriver.Batch, len(c.batches))
 	for i, seqs := range c.batches {
@@ -185,12 +185,11 @@ func OnRecord(ctx context.Context, config Config, m Manifest) (Recorded, error) 
 }
 
 func onRecord(ctx context.Context, config Config, m Manifest) (recorded Recorded, err error) {
-	conn, err := sealdriver.Open(ctx, config.Pool, config.Schema)
-	if err != nil {
-		return recorded, err
-	}
-	defer conn.Close(ctx)
-	expiries, err := conn.Expiries(ctx)
+	var expiries []sealdriver.Expiry
+	err = with(ctx, config.Pool, config.Schema, func(conn *sealdriver.Conn) (err error) {
+		expiries, err = conn.Expiries(ctx)
+		return err
+	})
 	if err != nil {
 		return recorded, err
 	}

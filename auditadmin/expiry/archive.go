@@ -46,12 +46,6 @@ type ArchiveConfig struct {
 	Progress func(done, planned int64)
 }
 
-// ProofLine is a line of the file of proofs, as coordaudit verify bundle reads it.
-type ProofLine struct {
-	ProofOf uuid.UUID `json:"proof_of"`
-	Bundle  string    `json:"bundle"`
-}
-
 // Archive writes the records of a filter that are in full tiles of the checkpoint, with their
 // proofs. It changes nothing in the database.
 func Archive(ctx context.Context, config Config, a ArchiveConfig) (Manifest, error) {

@@ -257,7 +257,7 @@ func (c *checked) prove(p *piece) {
 
 // proveOne returns the seq of a record that its proof proves.
 func (c *checked) proveOne(of pair) (seq int64, err error) {
-	var line ProofLine
+	var line sealer.ProofLine
 	if err := json.Unmarshal(of.proof, &line); err != nil {
 		return 0, damaged("its proof cannot be read")
 	}

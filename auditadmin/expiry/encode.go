@@ -123,7 +123,7 @@ func encodeLines(of *sealer.Selected) (made lines, err error) {
 	}
 	bundle, err := of.Proof.MarshalText()
 	if err == nil {
-		made.proof, err = json.Marshal(ProofLine{ProofOf: of.Record.AuditID, Bundle: string(bundle)})
+		made.proof, err = json.Marshal(sealer.ProofLine{ProofOf: of.Record.AuditID, Bundle: string(bundle)})
 	}
 	if err != nil {
 		return made, fmt.Errorf("record %s: %w", of.Record.AuditID, err)

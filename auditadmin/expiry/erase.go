@@ -51,8 +51,8 @@ func erase(ctx context.Context, config Config, id uuid.UUID, text Text, why stri
 	if err != nil {
 		return 0, err
 	}
-	if !retention.Enabled {
-		return 0, fmt.Errorf("%w: no role owns the functions of the retention yet: let the owner of the trail run migrate grants --eraser ROLE --apply", ErrNotAllowed)
+	if err := enabled(retention, "eraser"); err != nil {
+		return 0, err
 	}
 	proof, err := sealer.Prove(ctx, config.Pool, config.Schema, id) // what was tampered with stays as it is
 	if err != nil {

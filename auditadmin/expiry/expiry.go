@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -65,12 +64,7 @@ func (f Filter) validate() error {
 }
 
 func (f Filter) selection() sealdriver.Selection {
-	s := sealdriver.Selection{EveryTenant: f.Scope.IsAllTenants(), TenantID: f.Scope.TenantID(), Before: f.Before.UTC().Truncate(time.Microsecond)}
-	for _, class := range f.Classes {
-		s.Classes = append(s.Classes, string(class))
-	}
-	slices.Sort(s.Classes)
-	return s
+	return sealdriver.Select(f.Scope, f.Classes, f.Before)
 }
 
 // session is a connection, and the checkpoint that the caller holds against the database.
@@ -137,11 +131,11 @@ func (s *session) stored(ctx context.Context, checkpoint seal.Checkpoint) (*seal
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 	}
-	at, err := s.conn.CheckpointBefore(ctx, epoch, checkpoint.Size)
+	at, err := s.conn.CheckpointOf(ctx, epoch, checkpoint)
 	if err != nil {
 		return nil, err
 	}
-	if at == nil || at.Size != checkpoint.Size || at.Root != checkpoint.Root {
+	if at == nil {
 		return nil, fmt.Errorf("%w: the database has not stored the checkpoint of epoch %d and size %d, or has stored another one: run coordaudit verify with it", ErrCheckpoint, epoch, checkpoint.Size)
 	}
 	return at, nil
@@ -160,6 +154,14 @@ func (s *session) oldEnough(ctx context.Context, before time.Time) (sealdriver.R
 		return retention, fmt.Errorf("%w: %s is less than %d days ago, the minimum that the owner of the trail has set: coordaudit expire minimum shows it", ErrTooYoung, audit.FormatTime(before), retention.MinimumDays)
 	}
 	return retention, nil
+}
+
+// enabled refuses what the database cannot do yet, and says which role is missing.
+func enabled(retention sealdriver.Retention, role string) error {
+	if retention.Enabled {
+		return nil
+	}
+	return fmt.Errorf("%w: no role owns the functions of the retention yet: let the owner of the trail run migrate grants --%s ROLE --apply", ErrNotAllowed, role)
 }
 
 // Plan is what an expiry would do.

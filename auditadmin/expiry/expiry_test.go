@@ -18,6 +18,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 	"github.com/hoc-analytics/coordaudit/seal"
+	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
 // The way of a record: planned, archived, taken out, accounted for, and proved without the database.
@@ -80,7 +81,7 @@ func proveFromArchive(t *testing.T, tr *trail, dir string, want audit.Record) {
 	lines := bufio.NewScanner(zip)
 	lines.Buffer(nil, seal.MaxProofBytes)
 	for lines.Scan() {
-		var line expiry.ProofLine
+		var line sealer.ProofLine
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,8 @@ import (
 	"hash"
 	"io"
 	"os"
+
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 )
 
 // pieceSize is how much a stream compresses at a time.
@@ -70,6 +72,6 @@ func (s *stream) close() (digest string, err error) {
 		s.pieces <- s.piece
 	}
 	close(s.pieces)
-	err = errors.Join(<-s.done, s.file.Sync(), s.file.Close())
+	err = errors.Join(<-s.done, durable.SyncFile(s.file), s.file.Close())
 	return hex.EncodeToString(s.hash.Sum(nil)), err
 }

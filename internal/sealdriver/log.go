@@ -170,6 +170,16 @@ func (c *Conn) Checkpoints(ctx context.Context, epoch, after, through int64) ([]
 	return checkpoints, nil
 }
 
+// CheckpointOf returns what is stored of a checkpoint of an epoch, or nil if that is another
+// one or nothing.
+func (c *Conn) CheckpointOf(ctx context.Context, epoch int64, of seal.Checkpoint) (*Checkpoint, error) {
+	stored, err := c.CheckpointBefore(ctx, epoch, of.Size)
+	if err != nil || stored == nil || stored.Size != of.Size || stored.Root != of.Root {
+		return nil, err
+	}
+	return stored, nil
+}
+
 // TileRoots returns the stored roots of the tiles of a level from first to before-1. A tile
 // that is missing ends the list.
 func (c *Conn) TileRoots(ctx context.Context, epoch int64, level int, first, before int64) ([]seal.Hash, error) {

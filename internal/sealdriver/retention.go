@@ -5,6 +5,7 @@ import (
 	"crypto/md5" //nolint:gosec // it names an event, and proves nothing
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
@@ -73,6 +75,16 @@ type Selection struct {
 	TenantID    string // "" is no tenant
 	Classes     []string
 	Before      time.Time
+}
+
+// Select makes a Selection. The order of the classes makes no difference.
+func Select(scope audit.Scope, classes []audit.EnvelopeClass, before time.Time) Selection {
+	s := Selection{EveryTenant: scope.IsAllTenants(), TenantID: scope.TenantID(), Before: before.UTC().Truncate(time.Microsecond)}
+	for _, class := range classes {
+		s.Classes = append(s.Classes, string(class))
+	}
+	slices.Sort(s.Classes)
+	return s
 }
 
 func (s Selection) tenant() *string {

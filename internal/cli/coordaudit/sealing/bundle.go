@@ -14,10 +14,10 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
-	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/transfer"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/internal/jsonl"
 	"github.com/hoc-analytics/coordaudit/seal"
+	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
 type verifyBundleCommand struct {
@@ -88,7 +88,7 @@ func (c *verifyBundleCommand) verifyLines(p *cli.Program, in *bufio.Reader, key 
 		if err != nil {
 			return fmt.Errorf("reading the proofs: %w", err)
 		}
-		var of transfer.ProofLine
+		var of sealer.ProofLine
 		if line.TooLong() || json.Unmarshal(line.Text, &of) != nil {
 			return fmt.Errorf("line %d is no line of an export's proofs", line.Number)
 		}

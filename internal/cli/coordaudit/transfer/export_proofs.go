@@ -23,12 +23,6 @@ type exportProver struct {
 	unsealed int64 // records that no checkpoint covers yet
 }
 
-// ProofLine is a line of a file of proofs. Its first key tells what the file is.
-type ProofLine struct {
-	ProofOf uuid.UUID `json:"proof_of"`
-	Bundle  string    `json:"bundle"`
-}
-
 func openProver(ctx context.Context, db *shared.Database, out io.Writer, tried string) (*exportProver, error) {
 	pool, err := db.OpenPool(ctx, tried)
 	if err != nil {
@@ -60,7 +54,7 @@ func (p *exportProver) write(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return fmt.Errorf("proving record %s: %w", id, err)
 	}
-	line, err := json.Marshal(ProofLine{ProofOf: id, Bundle: string(bundle)})
+	line, err := json.Marshal(sealer.ProofLine{ProofOf: id, Bundle: string(bundle)})
 	if err != nil {
 		return fmt.Errorf("proving record %s: %w", id, err)
 	}
