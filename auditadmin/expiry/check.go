@@ -15,8 +15,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
-	"sync"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -136,13 +134,9 @@ type piece struct {
 	first int64 // the number of its first line
 	pairs []pair
 	seqs  []int64
-	err   error
-	done  chan struct{}
 }
 
 func (c *checked) readLines(ctx context.Context, dir string, progress func(done, records int64)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	records, err := unpack(dir, RecordsFile)
 	if err != nil {
 		return err
@@ -154,43 +148,22 @@ func (c *checked) readLines(ctx context.Context, dir string, progress func(done,
 	}
 	defer func() { _ = proofs.file.Close() }() // it was only read
 
-	workers := runtime.GOMAXPROCS(0)
-	todo, order := make(chan *piece), make(chan *piece, 2*workers)
-	var working sync.WaitGroup
-	for range workers {
-		working.Go(func() {
-			for p := range todo {
-				c.prove(p)
-				close(p.done)
-			}
-		})
+	pieces := newInOrder(c.prove, c.collector(progress))
+	readErr := c.feed(ctx, records, proofs, pieces)
+	if err := pieces.finish(); err != nil {
+		return err
 	}
-	var readErr error
-	working.Go(func() {
-		defer close(order)
-		defer close(todo)
-		readErr = c.feed(ctx, records, proofs, todo, order)
-	})
-	err = c.collect(ctx, order, progress)
-	cancel()
-	for range order {
-		continue // what is left is not looked at
+	if readErr != nil {
+		return readErr
 	}
-	working.Wait()
-	if err == nil {
-		err = readErr
-	}
-	if err == nil {
-		err = errors.Join(records.ends(c.manifest.RecordsSHA256), proofs.ends(c.manifest.ProofsSHA256))
-	}
-	return err
+	return errors.Join(records.ends(c.manifest.RecordsSHA256), proofs.ends(c.manifest.ProofsSHA256))
 }
 
 // feed cuts the lines into pieces.
-func (c *checked) feed(ctx context.Context, records, proofs *packed, todo, order chan<- *piece) error {
+func (c *checked) feed(ctx context.Context, records, proofs *packed, to *inOrder[*piece]) error {
 	const most = 512
 	for line := int64(0); line < c.manifest.Records; {
-		p := &piece{first: line + 1, done: make(chan struct{})}
+		p := &piece{first: line + 1}
 		for len(p.pairs) < most && line < c.manifest.Records {
 			record, recordErr := records.next()
 			proof, proofErr := proofs.next()
@@ -203,30 +176,21 @@ func (c *checked) feed(ctx context.Context, records, proofs *packed, todo, order
 			p.pairs = append(p.pairs, pair{record: bytes.Clone(record), proof: bytes.Clone(proof)})
 			line++
 		}
-		for _, to := range []chan<- *piece{order, todo} {
-			select {
-			case to <- p:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
+		if err := to.send(p); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 	}
 	return nil
 }
 
-// collect takes the pieces in order, and gathers the seqs of the batches.
-func (c *checked) collect(ctx context.Context, order <-chan *piece, progress func(done, records int64)) error {
+// collector gathers the seqs of the batches from the pieces.
+func (c *checked) collector(progress func(done, records int64)) func(*piece) error {
 	batch, left, done := 0, int64(0), int64(0)
 	c.batches = make([]completeness.Set, len(c.manifest.Batches))
-	for p := range order {
-		select {
-		case <-p.done:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if p.err != nil {
-			return p.err
-		}
+	return func(p *piece) error {
 		for _, seq := range p.seqs {
 			if left == 0 {
 				left = c.manifest.Batches[batch]
@@ -239,20 +203,20 @@ func (c *checked) collect(ctx context.Context, order <-chan *piece, progress fun
 		if progress != nil {
 			progress(done, c.manifest.Records)
 		}
+		return nil
 	}
-	return nil
 }
 
-func (c *checked) prove(p *piece) {
+func (c *checked) prove(p *piece) error {
 	for i := range p.pairs {
 		seq, err := c.proveOne(p.pairs[i])
 		if err != nil {
-			p.err = fmt.Errorf("line %d: %w", p.first+int64(i), err)
-			return
+			return fmt.Errorf("line %d: %w", p.first+int64(i), err)
 		}
 		p.seqs = append(p.seqs, seq)
 	}
 	p.pairs = nil
+	return nil
 }
 
 // proveOne returns the seq of a record that its proof proves.

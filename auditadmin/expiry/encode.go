@@ -3,118 +3,68 @@ package expiry
 import (
 	"encoding/json"
 	"fmt"
-	"runtime"
-	"sync"
 
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
 // encoding makes the lines of records on all cores, and passes them on in order.
 type encoding struct {
-	piece   *encoded
-	todo    chan *encoded
-	order   chan *encoded
-	working sync.WaitGroup
-	ended   chan struct{}
-
-	mu   sync.Mutex
-	err  error // the first
-	once sync.Once
+	piece *encoded
+	sent  *inOrder[*encoded]
 }
 
 // encoded is what a worker encodes at a time.
 type encoded struct {
 	selected []sealer.Selected
 	lines    []lines
-	err      error
-	done     chan struct{}
 }
 
 type lines struct{ record, proof []byte }
 
 func newEncoding(each func(*lines)) *encoding {
-	workers := runtime.GOMAXPROCS(0)
-	e := &encoding{todo: make(chan *encoded), order: make(chan *encoded, 2*workers), ended: make(chan struct{})}
-	for range workers {
-		e.working.Go(func() {
-			for piece := range e.todo {
-				piece.encode()
-				close(piece.done)
-			}
-		})
-	}
-	go func() {
-		defer close(e.ended)
-		for piece := range e.order {
-			<-piece.done
-			e.fail(piece.err)
-			for i := range piece.lines {
-				each(&piece.lines[i])
-			}
+	return &encoding{piece: &encoded{}, sent: newInOrder((*encoded).encode, func(p *encoded) error {
+		for i := range p.lines {
+			each(&p.lines[i])
 		}
-	}()
-	return e
-}
-
-func (e *encoding) fail(err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.err == nil {
-		e.err = err
-	}
-}
-
-func (e *encoding) failed() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.err
+		return nil
+	})}
 }
 
 // add returns the first error of the records before it.
 func (e *encoding) add(of sealer.Selected) error {
-	if e.piece == nil {
-		e.piece = &encoded{done: make(chan struct{})}
-	}
 	e.piece.selected = append(e.piece.selected, of)
 	const most = 256
 	if len(e.piece.selected) < most {
 		return nil
 	}
-	e.send()
-	return e.failed()
+	return e.send()
 }
 
-func (e *encoding) send() {
-	e.order <- e.piece
-	e.todo <- e.piece
-	e.piece = nil
+func (e *encoding) send() error {
+	piece := e.piece
+	e.piece = &encoded{}
+	return e.sent.send(piece)
 }
 
-// finish waits for what was added.
+// finish waits for what was added. Nothing can be added then.
 func (e *encoding) finish() error {
-	e.once.Do(func() {
-		if e.piece != nil {
-			e.send()
-		}
-		close(e.todo)
-		close(e.order)
-		e.working.Wait()
-		<-e.ended
-	})
-	return e.failed()
+	if len(e.piece.selected) > 0 {
+		_ = e.send() // finish returns the first error
+	}
+	return e.sent.finish()
 }
 
-func (p *encoded) encode() {
+func (p *encoded) encode() error {
 	p.lines = make([]lines, 0, len(p.selected))
 	for i := range p.selected {
 		made, err := encodeLines(&p.selected[i])
 		if err != nil {
-			p.err = err
-			return
+			return err
 		}
 		p.lines = append(p.lines, made)
 	}
 	p.selected = nil
+	return nil
 }
 
 func encodeLines(of *sealer.Selected) (made lines, err error) {
