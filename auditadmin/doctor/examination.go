@@ -168,3 +168,6 @@ const (
 	eventsTable     = "coordination_audit_seal_events"
 	checkpointTable = "coordination_audit_seal_checkpoints"
 )
+
+// seconds is an interval as the queries return it.
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }

@@ -68,7 +68,7 @@ func checkFence(ctx context.Context, x *examination) ([]Finding, error) {
 			list = append(list, f)
 			continue
 		}
-		age := time.Duration(*h.Seconds * float64(time.Second))
+		age := seconds(*h.Seconds)
 		if age < x.limits.fence {
 			continue
 		}

@@ -102,7 +102,7 @@ func checkSealKey(ctx context.Context, x *examination) ([]Finding, error) {
 		}
 		since = earlier
 	}
-	age := time.Duration(since.Age * float64(time.Second))
+	age := seconds(since.Age)
 	if age < x.limits.keyAge {
 		return nil, nil
 	}
@@ -162,9 +162,9 @@ func (x *examination) compareExport(ctx context.Context, signed []byte) ([]Findi
 	case *state.Root != hex.EncodeToString(exported.Root[:]):
 		f.Evidence = "the database has another root at that size: its history was rewritten"
 		f.Repair = "coordaudit verify --checkpoint DIR --key FILE says what differs; keep the database as it is"
-	case state.Behind != nil && time.Duration(*state.Behind*float64(time.Second)) >= x.limits.export:
+	case state.Behind != nil && seconds(*state.Behind) >= x.limits.export:
 		f.Severity = Warning
-		f.Evidence = fmt.Sprintf("the log has gone on for %s without an export: what was sealed since then can be rewritten by whoever has the key", format.Age(time.Duration(*state.Behind*float64(time.Second))))
+		f.Evidence = fmt.Sprintf("the log has gone on for %s without an export: what was sealed since then can be rewritten by whoever has the key", format.Age(seconds(*state.Behind)))
 		f.Repair = "fix the place of the exports (is it full, or read-only?) and start coordaudit seal again"
 	default:
 		return nil, nil

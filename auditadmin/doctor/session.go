@@ -94,7 +94,7 @@ func checkClock(ctx context.Context, x *examination) ([]Finding, error) {
 	if err != nil || ahead == nil {
 		return list, err
 	}
-	if lead := time.Duration(*ahead * float64(time.Second)); lead >= x.limits.skew {
+	if lead := seconds(*ahead); lead >= x.limits.skew {
 		list = append(list, Finding{
 			Severity: Warning, Object: "the clocks of services", Evidence: fmt.Sprintf("among the last 1,000 records, some were decided up to %s after they were stored", format.Age(lead)),
 			Repair: "synchronize the hosts that write with NTP; coordaudit list --json shows actor and times",
