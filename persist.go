@@ -108,8 +108,11 @@ func (s *Store) own(ctx context.Context, attempt func(context.Context) error) (a
 //
 // Doubt stays. If the commit of one attempt may have happened, a later attempt that
 // could not reach the database does not undo it.
+//
+// Batches that hold the same ids in different orders end each other by deadlocks, and
+// could do so for long. So of the calls that met a deadlock, one tries again at a time.
 func (s *Store) retry(ctx context.Context, attempt func() error) (attempts int, err error) {
-	inDoubt := false
+	inDoubt, alone := false, false
 	for {
 		attempts++
 		err = attempt()
@@ -119,6 +122,13 @@ func (s *Store) retry(ctx context.Context, attempt func() error) (attempts int, 
 		inDoubt = inDoubt || errors.Is(err, audit.ErrOutcomeUnknown)
 		if !retryable(err) || attempts > s.config.Retries || !sleep(ctx, s.config.RetryDelay) {
 			break
+		}
+		if !alone && deadlocked(err) {
+			if !s.deadlocked.take(ctx) {
+				break
+			}
+			defer s.deadlocked.leave()
+			alone = true
 		}
 	}
 	if inDoubt && !errors.Is(err, audit.ErrOutcomeUnknown) {
@@ -131,6 +141,26 @@ func retryable(err error) bool {
 	failure, ok := errors.AsType[*auditdriver.StatementError](err)
 	return ok && failure.Retryable
 }
+
+func deadlocked(err error) bool {
+	failure, ok := errors.AsType[*auditdriver.StatementError](err)
+	return ok && failure.Deadlock()
+}
+
+// turn is held by one call at a time. A channel, unlike a mutex, can be given up.
+type turn chan struct{}
+
+// take waits for the turn, and reports whether it came before ctx ended.
+func (t turn) take(ctx context.Context) bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (t turn) leave() { <-t }
 
 // sleep reports whether it slept for all of d. It does not start if ctx ends before that.
 func sleep(ctx context.Context, d time.Duration) bool {

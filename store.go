@@ -29,6 +29,7 @@ type core struct {
 	calls      calls
 	hooks      hooks.Guard
 	copyMemory copyMemory
+	deadlocked turn // of the calls that try again after a deadlock
 }
 
 // Open returns a store with a pool of its own. It takes a database URL
@@ -53,7 +54,7 @@ func Open(ctx context.Context, databaseURL string, config Config) (*Store, error
 // a transaction work, and the others return [audit.ErrNoPool].
 func New(pool *pgxpool.Pool, config Config) *Store {
 	driver := auditdriver.NewInSchema(pool, config.Schema)
-	store := &Store{driver: driver, core: &core{config: config.withDefaults(), driver: driver}}
+	store := &Store{driver: driver, core: &core{config: config.withDefaults(), driver: driver, deadlocked: make(turn, 1)}}
 	driver.Watch(store.events())
 	return store
 }

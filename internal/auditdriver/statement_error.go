@@ -52,6 +52,9 @@ func (e *StatementError) Unwrap() []error {
 	return []error{e.Kind, e.cause}
 }
 
+// Deadlock reports whether the server ended the transaction to break a deadlock.
+func (e *StatementError) Deadlock() bool { return e.SQLState == stateDeadlockDetected }
+
 // refusedRow is the refusal of one record for its own sake. Its id is taken by a row that
 // cannot be compared with it, or one of its values fits no column.
 func refusedRow(cause error) error {
