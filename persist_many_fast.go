@@ -3,6 +3,7 @@ package coordaudit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -32,13 +33,15 @@ func (s *Store) PersistManyFast(ctx context.Context, recs []audit.Record) (audit
 
 // persistFast is one attempt.
 func (s *Store) persistFast(ctx context.Context, recs []audit.Record) ([]auditdriver.Item, error) {
+	unclear := false
 	if s.copyMemory.usable() {
 		items, err := s.driver.CopyMany(ctx, recs)
 		s.copyMemory.copied(err)
 		if err == nil {
 			return items, nil
 		}
-		if !errors.Is(err, audit.ErrRefused) && !auditdriver.CopyRefused(err) {
+		unclear = auditdriver.CopyUnclear(err)
+		if !unclear && !errors.Is(err, audit.ErrRefused) && !auditdriver.CopyRefused(err) {
 			return nil, err
 		}
 	}
@@ -47,8 +50,11 @@ func (s *Store) persistFast(ctx context.Context, recs []audit.Record) ([]auditdr
 		persist = s.driver.PersistMissing
 	}
 	items, err := persist(ctx, recs)
-	if err == nil {
+	switch {
+	case err == nil:
 		s.copyMemory.persisted(items)
+	case unclear && !errors.Is(err, audit.ErrOutcomeUnknown):
+		err = fmt.Errorf("%w: the COPY's answer did not say whether it was committed, and the second attempt failed: %w", audit.ErrOutcomeUnknown, err)
 	}
 	return items, err
 }

@@ -43,6 +43,8 @@ type inspection struct {
 	database    catalog.Database
 	schema      string  // the trail's schema, quoted
 	described   []int64 // the versions that this program knows
+
+	distribution catalog.Distribution
 }
 
 // state is the schema's version, according to the version table.
@@ -122,6 +124,10 @@ func (i *inspection) look(ctx context.Context, tx pgx.Tx, described catalog.Sche
 		return err
 	}
 	list = append(list, positions...)
+	if i.distribution, err = catalog.ReadDistribution(ctx, tx, trail.Schema, described.TableNames()); err != nil {
+		return err
+	}
+	list = append(list, compareDistribution(i.distribution, trail.Quoted)...)
 	if i.versions == ahead {
 		for n := range list {
 			list[n].Automatic, list[n].steps = false, nil

@@ -16,9 +16,9 @@ import (
 
 const doingRepair = "repairing the schema and its guards"
 
-// ErrNoTrail means that there is no trail to repair, or that it lacks migrations.
+// ErrNoTrail means that there is no trail to work on, or that it lacks migrations.
 // Migrate up.
-var ErrNoTrail = errors.New("there is no complete trail to repair")
+var ErrNoTrail = errors.New("there is no complete trail")
 
 // RepairConfig sets how Repair works. The zero value is ready for use.
 type RepairConfig struct {
@@ -191,7 +191,8 @@ func versionStatements(schema string, versions []int64) []string {
 
 // setUp overrides what the role may have set for a service's short statements. Every
 // name in a step has its schema. The search_path keeps foreign objects from shadowing
-// PostgreSQL's.
+// PostgreSQL's. A distributed table takes our triggers only under the last setting, which
+// is a name without an effect where there is no Citus.
 func (r *repairer) setUp(ctx context.Context) error {
 	if r.config.DryRun {
 		return nil
@@ -206,7 +207,8 @@ func (r *repairer) setUp(ctx context.Context) error {
 		SET client_encoding = 'UTF8';
 		SET standard_conforming_strings = on;
 		SET check_function_bodies = on;
-		SET TimeZone = 'UTC'`, max(r.config.LockTimeout.Milliseconds(), 1)))
+		SET TimeZone = 'UTC';
+		SET citus.enable_unsafe_triggers = on`, max(r.config.LockTimeout.Milliseconds(), 1)))
 	if err != nil {
 		return fmt.Errorf("setting up the session: %w", err)
 	}

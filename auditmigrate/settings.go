@@ -59,6 +59,11 @@ func (m *Migrator) sessionSettings(at location, serverVersion int) []setting {
 		{"check_function_bodies", "on"},
 		{"transform_null_equals", "off"},
 		{"coordaudit.allow_data_loss", allowDataLoss},
+		// Without Citus, these two are names without an effect. A distributed table takes
+		// our triggers only under the first one, and under the second one it can be dropped
+		// after a statement of the same transaction has read it.
+		{"citus.enable_unsafe_triggers", "on"},
+		{"citus.multi_shard_modify_mode", "sequential"},
 	}
 	if serverVersion >= 14 {
 		settings = append(settings, setting{"idle_session_timeout", "0"})

@@ -46,6 +46,22 @@ SELECT
     coalesce((SELECT max(seq) FROM coordination_audit_statements), 0)::bigint AS last_statement,
     coalesce((SELECT max(seq) FROM coordination_audit_seal_events), 0)::bigint AS last_event;
 
+-- Reports whether the rows of the trail are on the workers of a Citus cluster: see
+-- DescribeRecordsTable.
+-- name: IsDistributed :one
+SELECT EXISTS (
+    SELECT 1
+    FROM pg_catalog.pg_trigger AS g
+    JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
+    WHERE g.tgrelid IN (
+            'coordination_audit_records'::regclass,
+            'coordination_audit_gaps'::regclass,
+            'coordination_audit_statements'::regclass
+        )
+        AND g.tgisinternal
+        AND p.proname = 'citus_truncate_trigger'
+)::boolean AS distributed;
+
 -- Reads how far each sequence has come. A row that is inserted from now on has a higher seq.
 -- name: GetSequencePositions :one
 SELECT

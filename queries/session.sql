@@ -13,8 +13,9 @@ SELECT row_security_active('coordination_audit_records')::boolean AS hides;
 -- from the one that was sent, and whether its rows survive a crash. It reads the whole tree of
 -- partitions, where triggers may sit as well. A trigger may change or discard a row if it is a row
 -- trigger (1) that fires before (2) an INSERT (4). None of ours does. A column may change a value if
--- its type is not ours, or narrower. The last column is the session's settings: see
--- PersistAuditRecord.
+-- its type is not ours, or narrower. A table whose rows are on the workers of a Citus cluster has a
+-- trigger of Citus', and no other sign that is there without the extension, too. The last column is
+-- the session's settings: see PersistAuditRecord.
 -- name: DescribeRecordsTable :one
 WITH RECURSIVE tree AS (
     SELECT c.oid AS relation
@@ -101,6 +102,12 @@ SELECT
         JOIN tree ON tree.relation = c.oid
         WHERE c.relpersistence = 'u'
     )::boolean AS records_unlogged,
+    EXISTS (
+        SELECT 1
+        FROM pg_catalog.pg_trigger AS g
+        JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
+        WHERE g.tgrelid = t.oid AND g.tgisinternal AND p.proname = 'citus_truncate_trigger'
+    )::boolean AS distributed,
     EXISTS (
         SELECT 1
         FROM pg_catalog.pg_class AS c

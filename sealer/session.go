@@ -84,6 +84,14 @@ func (n *session) lock(ctx context.Context) error {
 
 // checkFacts refuses what would let rows appear below the fence, or hide rows.
 func (n *session) checkFacts(ctx context.Context) error {
+	// Asked alone: on a cluster, the questions that follow may not be answered.
+	distributed, err := n.conn.Distributed(ctx)
+	if err != nil {
+		return fmt.Errorf("checking whether the trail can be sealed: %w", err)
+	}
+	if distributed {
+		return cannot("it is distributed over the workers of a Citus cluster, where a row may be committed below a seq that was sealed: seal a trail on one server (docs/citus.md)")
+	}
 	facts, err := n.conn.Describe(ctx)
 	if err != nil {
 		return fmt.Errorf("checking whether the trail can be sealed: %w", err)

@@ -79,6 +79,7 @@ func checks() []check {
 		{Check{"synchronous_commit", "that commits wait, on the server and by its overrides for roles and databases", Error, false}, checkSynchronousCommit},
 		{Check{"standbys", "whether the standbys that commits wait for are there, and what a failover may lose", Error, false}, checkStandbys},
 		{Check{"guards", "the tables, columns, CHECKs, keys and triggers, as `migrate validate` does", Error, false}, checkGuards},
+		{Check{"cluster", "on a Citus cluster: that every node answers, each shard has its triggers, no commit is left half done, and the settings fit", Error, false}, checkCluster},
 		{Check{"row_security", "that no row-level security is on", Error, false}, checkRowSecurity},
 		{Check{"grants", "the rights of roles on the trail, and the members of roles that may change it", Error, false}, checkGrants},
 		{Check{"tenant_readers", "the roles of tenant readers, and whether the server keeps its statistics from them", Warning, false}, checkTenantReaders},
@@ -105,6 +106,7 @@ func checks() []check {
 // limits are the bounds beyond which a check finds something.
 type limits struct {
 	fence, lag, export, spool, silence, keyAge, recentGap time.Duration
+	prepared                                              time.Duration
 	skew                                                  time.Duration
 	usedSequence, failSequence                            float64 // shares of a sequence that are used
 	bloatBytes                                            int64
@@ -120,6 +122,7 @@ func defaultLimits() limits {
 	const day = 24 * time.Hour
 	return limits{
 		fence: time.Minute, lag: time.Hour, export: time.Hour, spool: 10 * time.Minute, silence: day, keyAge: 400 * day, recentGap: 7 * day,
+		prepared:     2 * time.Minute, // Citus completes them once a minute
 		skew:         time.Second,
 		usedSequence: 0.5, failSequence: 0.9,
 		bloatBytes: 64 << 20, bloat: 1.7,

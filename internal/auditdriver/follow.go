@@ -81,6 +81,13 @@ func (f *Follower) planned() dbgen.DBTX {
 	return planned{DBTX: f.on, mode: f.driver.plannedMode}
 }
 
+// Distributed reports whether the rows of the trail are on the workers of a Citus cluster. The
+// usual call asks the server nothing.
+func (f *Follower) Distributed(ctx context.Context) (bool, error) {
+	distributed, err := f.driver.distributed(ctx, f.on)
+	return distributed, f.fail(err)
+}
+
 // Facts reads the facts for a follower at a place, and the rows at another seq.
 func (f *Follower) Facts(ctx context.Context, at SeqID, anchor int64) (FollowFacts, error) {
 	row, err := f.driver.queries.DescribeFollowing(ctx, f.on, dbgen.DescribeFollowingParams{

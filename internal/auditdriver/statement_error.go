@@ -94,6 +94,7 @@ func ownFailure(ctx context.Context, conn *pgx.Conn, err error) error {
 	}
 	pgErr := pgError(err)
 	_, unsendable := unencodable(err)
+	_, worker := errors.AsType[*workerError](err)
 	switch {
 	case pgErr == nil && unsendable:
 		return refusedRow(err)
@@ -104,6 +105,8 @@ func ownFailure(ctx context.Context, conn *pgx.Conn, err error) error {
 		return &StatementError{Kind: audit.ErrOutcomeUnknown, Retryable: true, cause: withEnd(ctx, err)}
 	case inDoubt(pgErr):
 		return &StatementError{Kind: audit.ErrOutcomeUnknown, SQLState: pgErr.Code, Retryable: retryable(pgErr.Code), cause: err}
+	case worker:
+		return &StatementError{Kind: audit.ErrOutcomeUnknown, SQLState: pgErr.Code, Retryable: retryable(pgErr.Code), cause: withEnd(ctx, err)}
 	default:
 		return answered(ctx, pgErr.Code, err)
 	}

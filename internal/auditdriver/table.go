@@ -18,6 +18,9 @@ type table struct {
 	// records back.
 	rewrites bool
 
+	// distributed: its rows are on the workers of a Citus cluster.
+	distributed bool
+
 	refusal  error // why nothing can be stored truthfully
 	unlogged []string
 	asked    time.Time
@@ -56,7 +59,7 @@ func (d *Driver) table(ctx context.Context, db located) (table, error) {
 // the table. A table that is missing or cannot be read is taken for one that rewrites.
 func (d *Driver) tableNow(ctx context.Context, db located) (found table, settings string, err error) {
 	row, err := d.queries.DescribeRecordsTable(ctx, located{DBTX: asking{db.on}, trail: db.trail})
-	found = table{asked: time.Now(), rewrites: row.Rewrites}
+	found = table{asked: time.Now(), rewrites: row.Rewrites, distributed: row.Distributed}
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return table{rewrites: true}, "", nil // the statement itself will fail
@@ -84,6 +87,17 @@ func (d *Driver) tableNow(ctx context.Context, db located) (found table, setting
 	}
 	s.tables[db.trail.schema] = found
 	return found, row.Session, nil
+}
+
+// distributed reports whether the rows of the trail are on the workers of a Citus cluster. The
+// usual call asks the server nothing.
+func (d *Driver) distributed(ctx context.Context, db located) (bool, error) {
+	found, known := sessionOf(db.on.conn.PgConn()).tables[db.trail.schema]
+	if known && time.Since(found.asked) <= lookAgain {
+		return found.distributed, nil
+	}
+	found, _, err := d.tableNow(ctx, db)
+	return found.distributed, err
 }
 
 // asking is a connection on which a question without arguments takes one message, and

@@ -625,6 +625,30 @@ func (q *Queries) HasSealTables(ctx context.Context, db DBTX) (bool, error) {
 	return has_tables, err
 }
 
+const IsDistributed = `-- name: IsDistributed :one
+SELECT EXISTS (
+    SELECT 1
+    FROM pg_catalog.pg_trigger AS g
+    JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
+    WHERE g.tgrelid IN (
+            'coordination_audit_records'::regclass,
+            'coordination_audit_gaps'::regclass,
+            'coordination_audit_statements'::regclass
+        )
+        AND g.tgisinternal
+        AND p.proname = 'citus_truncate_trigger'
+)::boolean AS distributed
+`
+
+// Reports whether the rows of the trail are on the workers of a Citus cluster: see
+// DescribeRecordsTable.
+func (q *Queries) IsDistributed(ctx context.Context, db DBTX) (bool, error) {
+	row := db.QueryRow(ctx, IsDistributed)
+	var distributed bool
+	err := row.Scan(&distributed)
+	return distributed, err
+}
+
 const ListCheckpoints = `-- name: ListCheckpoints :many
 SELECT
     size,

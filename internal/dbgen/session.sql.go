@@ -110,6 +110,12 @@ SELECT
     )::boolean AS records_unlogged,
     EXISTS (
         SELECT 1
+        FROM pg_catalog.pg_trigger AS g
+        JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
+        WHERE g.tgrelid = t.oid AND g.tgisinternal AND p.proname = 'citus_truncate_trigger'
+    )::boolean AS distributed,
+    EXISTS (
+        SELECT 1
         FROM pg_catalog.pg_class AS c
         WHERE c.oid = to_regclass('coordination_audit_gaps') AND c.relpersistence = 'u'
     )::boolean AS gaps_unlogged,
@@ -129,6 +135,7 @@ type DescribeRecordsTableRow struct {
 	HasRules           bool
 	Rewrites           bool
 	RecordsUnlogged    bool
+	Distributed        bool
 	GapsUnlogged       bool
 	StatementsUnlogged bool
 	Session            string
@@ -138,8 +145,9 @@ type DescribeRecordsTableRow struct {
 // from the one that was sent, and whether its rows survive a crash. It reads the whole tree of
 // partitions, where triggers may sit as well. A trigger may change or discard a row if it is a row
 // trigger (1) that fires before (2) an INSERT (4). None of ours does. A column may change a value if
-// its type is not ours, or narrower. The last column is the session's settings: see
-// PersistAuditRecord.
+// its type is not ours, or narrower. A table whose rows are on the workers of a Citus cluster has a
+// trigger of Citus', and no other sign that is there without the extension, too. The last column is
+// the session's settings: see PersistAuditRecord.
 func (q *Queries) DescribeRecordsTable(ctx context.Context, db DBTX) (DescribeRecordsTableRow, error) {
 	row := db.QueryRow(ctx, DescribeRecordsTable)
 	var i DescribeRecordsTableRow
@@ -149,6 +157,7 @@ func (q *Queries) DescribeRecordsTable(ctx context.Context, db DBTX) (DescribeRe
 		&i.HasRules,
 		&i.Rewrites,
 		&i.RecordsUnlogged,
+		&i.Distributed,
 		&i.GapsUnlogged,
 		&i.StatementsUnlogged,
 		&i.Session,

@@ -167,6 +167,12 @@ func (c *Conn) Describe(ctx context.Context) (Facts, error) {
 	}, nil
 }
 
+// Distributed reports whether rows of the trail are on the workers of a Citus cluster.
+func (c *Conn) Distributed(ctx context.Context) (bool, error) {
+	distributed, err := c.queries.IsDistributed(ctx, c.db)
+	return distributed, auditdriver.ReadFailure(ctx, err)
+}
+
 // TryLock takes the lock that one sealer at a time holds, until the connection is closed.
 func (c *Conn) TryLock(ctx context.Context) (bool, error) {
 	locked, err := c.queries.TryLockSealing(ctx, c.db)

@@ -25,7 +25,7 @@ func TestDoctorExitsByWhatItFinds(t *testing.T) {
 	}
 	checkStream(t, "stdout", got.stdout, []string{
 		"warning: roles: roles postgres\n  is      a superuser owns the trail", "\n  repair  CREATE ROLE coordaudit_owner",
-		"notice: seal_lag: the trail", "\nhealthy: 2 warnings, 1 notice of 28 checks\n",
+		"notice: seal_lag: the trail", "\nhealthy: 2 warnings, 1 notice of 29 checks\n",
 	})
 
 	execute(t, db, dropGuard)

@@ -114,7 +114,7 @@ func TestVersion(t *testing.T) {
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	got := migrate(t, "", "completion", "bash")
-	if got.code != cli.ExitDone || !strings.Contains(got.stdout, "'up up-to down down-to redo status version grants validate repair doctor sql completion wait'") {
+	if got.code != cli.ExitDone || !strings.Contains(got.stdout, "'up up-to down down-to redo status version grants validate repair distribute doctor sql completion wait'") {
 		t.Errorf("%+v", got)
 	}
 	if got := migrate(t, "", "completion", "tcsh"); got.code != cli.ExitUsage {

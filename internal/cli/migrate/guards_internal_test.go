@@ -87,7 +87,7 @@ func TestRepairNeedsATrail(t *testing.T) {
 	if got.code != exitPending {
 		t.Errorf("exit code %d, want %d", got.code, exitPending)
 	}
-	checkStream(t, "stderr", got.stderr, []string{"migrate: repairing the schema: there is no complete trail to repair: run migrate up"})
+	checkStream(t, "stderr", got.stderr, []string{"migrate: repairing the schema: there is no complete trail: run migrate up"})
 }
 
 func TestDifferencesJSON(t *testing.T) {

@@ -37,6 +37,7 @@ type grammar struct {
 	Grants     grantsCommand         `cmd:"" help:"Print or apply the grants that the roles of services and readers need."`
 	Validate   validateCommand       `cmd:"" help:"Check that no migration is pending, and compare the schema and its guards with what the migrations make. Exit with 3 if migrations are pending, 4 if something differs."`
 	Repair     repairCommand         `cmd:"" help:"Repair the schema and its guards without changing a row. Exit with 4 if something still differs."`
+	Distribute distributeCommand     `cmd:"" help:"Distribute the trail over the workers of a Citus cluster, and keep every row. Run it on the coordinator."`
 	Doctor     doctorCommand         `cmd:"" help:"Examine the trail as a whole: the server, standbys, guards, rights, indexes, what is missing, sealing, disk. Exit with 1 if there is an error."`
 	SQL        sqlCommand            `cmd:"" name:"sql" help:"Print the SQL, for people who migrate with other tools. Needs no database."`
 	Completion cli.CompletionCommand `cmd:"" help:"Print a script that completes this program's command lines in bash, zsh or fish."`

@@ -41,6 +41,9 @@ func (h *Host) makeTemplate(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if h.cluster {
+		name += "_distributed"
+	}
 	conn, err := pgx.ConnectConfig(ctx, h.address.admin)
 	if err != nil {
 		return "", err
@@ -64,22 +67,26 @@ func (h *Host) buildTemplate(ctx context.Context, conn *pgx.Conn, name string) (
 	if err != nil {
 		return err
 	}
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+building); err != nil {
+	if err := h.create(ctx, building, ""); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			_, dropErr := conn.Exec(context.WithoutCancel(ctx), "DROP DATABASE IF EXISTS "+building+" WITH (FORCE)")
-			err = errors.Join(err, dropErr)
+			h.drop(context.WithoutCancel(ctx), building)
 		}
 	}()
 	_, config, err := h.address.in(building)
 	if err != nil {
 		return err
 	}
-	migrator := auditmigrate.New(config.ConnConfig, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler)})
-	if _, err := migrator.Up(ctx); err != nil {
+	if err := migrateUp(ctx, config.ConnConfig); err != nil {
 		return err
+	}
+	if h.cluster {
+		if err := distribute(ctx, config.ConnConfig); err != nil {
+			return err
+		}
+		return h.keepAsTemplate(ctx, building, name)
 	}
 	err = whileInUse(ctx, conn, building, "ALTER DATABASE "+building+" RENAME TO "+name)
 	if sqlState(err) == stateDuplicateDatabase { // made from another database of the server, where our lock has no effect
@@ -89,6 +96,11 @@ func (h *Host) buildTemplate(ctx context.Context, conn *pgx.Conn, name string) (
 	if err == nil {
 		_, err = conn.Exec(ctx, "ALTER DATABASE "+name+" IS_TEMPLATE true") // so that no one drops it by mistake
 	}
+	return err
+}
+
+func migrateUp(ctx context.Context, config *pgx.ConnConfig) error {
+	_, err := auditmigrate.New(config, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler)}).Up(ctx)
 	return err
 }
 

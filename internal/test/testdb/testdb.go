@@ -2,7 +2,8 @@
 // run in parallel and leave nothing behind.
 //
 // The server is the one of COORDAUDIT_TEST_DATABASE_URL, whose role must be allowed to create
-// databases. Without it, each test process starts a private server from installed programs.
+// databases. Without it, each test process starts a private server from installed programs. With
+// COORDAUDIT_TEST_CITUS_URL it is a Citus cluster: see [ClusterVariable].
 package testdb
 
 import (
@@ -63,6 +64,9 @@ func ForExample(ctx context.Context) (db *DB, drop func(), err error) {
 // startShared starts the one server of this test process, which tests can share only in this way. The
 // server runs until the process ends, which pglocal's watchdog notices.
 var startShared = sync.OnceValues(func() (*Host, error) {
+	if url := os.Getenv(ClusterVariable); url != "" {
+		return &Host{url: url, cluster: true}, nil
+	}
 	if url := os.Getenv(urlVariable); url != "" {
 		return OnURL(url), nil
 	}
@@ -91,6 +95,8 @@ type Host struct {
 
 	// server is kept because its watchdog ends a server that nothing refers to.
 	server *pglocal.Server
+
+	cluster bool // a Citus cluster, of which url is the coordinator's
 
 	openOnce sync.Once
 	address  *address
@@ -159,7 +165,11 @@ func (h *Host) open(ctx context.Context) error {
 		h.owner = &owner{admin: h.address.admin}
 		_, now, err := h.owner.claim(ctx)
 		if err == nil { // else the caller gets the same error
-			sweep(ctx, h.address.admin, now)
+			if h.cluster {
+				h.sweepCluster(ctx, now)
+			} else {
+				sweep(ctx, h.address.admin, now)
+			}
 		}
 	})
 	return h.openErr
@@ -205,7 +215,7 @@ func (h *Host) clone(ctx context.Context, migrated bool) (db *DB, drop func() er
 			leak = closePool(pool, closeTimeout)
 		}
 		// The databases of a server that a test has killed are gone.
-		_ = h.exec(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+		h.drop(context.Background(), name)
 		return leak
 	}
 	if err != nil {
@@ -214,7 +224,18 @@ func (h *Host) clone(ctx context.Context, migrated bool) (db *DB, drop func() er
 	return &DB{URL: url, Pool: pool}, drop, nil
 }
 
+func (h *Host) drop(ctx context.Context, name string) {
+	if h.cluster {
+		h.dropOnCluster(ctx, name)
+		return
+	}
+	_ = h.exec(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+}
+
 func (h *Host) create(ctx context.Context, name, template string) error {
+	if h.cluster {
+		return h.createOnCluster(ctx, name, template)
+	}
 	if template == "" {
 		return h.exec(ctx, "CREATE DATABASE "+name)
 	}

@@ -1,0 +1,218 @@
+package auditadmin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hoc-analytics/coordaudit/auditadmin"
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
+)
+
+func TestDistributeNeedsACluster(t *testing.T) {
+	t.Parallel()
+	if onCitus(t) {
+		t.Skip("there is a cluster")
+	}
+	db := testdb.New(t)
+	_, err := auditadmin.Distribute(t.Context(), connect(t, db, ""), auditadmin.DistributeConfig{})
+	if !errors.Is(err, auditadmin.ErrNoCluster) || !strings.Contains(err.Error(), "CREATE EXTENSION citus") {
+		t.Errorf("Distribute() = %v, want ErrNoCluster and what to do", err)
+	}
+	empty := testdb.NewEmpty(t)
+	if _, err := auditadmin.Distribute(t.Context(), connect(t, empty, ""), auditadmin.DistributeConfig{}); !errors.Is(err, auditadmin.ErrNoTrail) {
+		t.Errorf("Distribute() without a trail = %v, want ErrNoTrail", err)
+	}
+	if list := check(t, connect(t, db, "")); len(list) > 0 {
+		t.Errorf("the schema differs afterwards: %v", list)
+	}
+}
+
+func onCitus(t *testing.T) bool {
+	t.Helper()
+	db := testdb.NewEmpty(t)
+	return text(t, db, "SELECT count(*)::text FROM pg_extension WHERE extname = 'citus'") == "1"
+}
+
+func text(t *testing.T, db *testdb.DB, sql string, args ...any) (value string) {
+	t.Helper()
+	if err := db.Pool.QueryRow(t.Context(), sql, args...).Scan(&value); err != nil {
+		t.Fatalf("%v in %s", err, sql)
+	}
+	return value
+}
+
+// wantDistributed are the tables whose rows go to the workers.
+func wantDistributed(moved int64, now bool) []auditadmin.DistributedTable {
+	return []auditadmin.DistributedTable{
+		{Name: "coordination_audit_records", Key: "audit_id", Shards: 6, Moved: 5 * moved, Now: now},
+		{Name: "coordination_audit_gaps", Key: "gap_id", Shards: 6, Moved: moved, Now: now},
+		{Name: "coordination_audit_statements", Key: "source_id", Shards: 6, Moved: moved, Now: now},
+	}
+}
+
+// everyRow is the content of a table, as a text.
+const everyRow = "SELECT coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '') FROM %s AS t"
+
+// As an ordinary role that owns the tables.
+func TestDistributeKeepsRows(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewOnCluster(t, false)
+	owner := newRole(t, db)
+	execute(t, db, "ALTER ROLE "+owner+" LOGIN") // the coordinator logs in to the workers as the same role
+	execute(t, db, insertRecord)
+	giveTo(t, db, owner)
+	before := map[string]string{}
+	for _, table := range trailTables() {
+		before[table] = text(t, db, fmt.Sprintf(everyRow, table))
+	}
+	conn := connectAs(t, db, owner)
+	for _, want := range [][]auditadmin.DistributedTable{wantDistributed(1, true), wantDistributed(0, false)} {
+		tables, err := auditadmin.Distribute(t.Context(), conn, auditadmin.DistributeConfig{Shards: 6})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, tables); diff != "" {
+			t.Errorf("Distribute() (-want +got):\n%s", diff)
+		}
+		for _, table := range trailTables() {
+			if diff := cmp.Diff(before[table], text(t, db, fmt.Sprintf(everyRow, table))); diff != "" {
+				t.Errorf("rows of %s (-before +after):\n%s", table, diff)
+			}
+		}
+		for _, table := range trailTables()[:3] {
+			if size := text(t, db, "SELECT pg_relation_size($1::text::regclass)::text", table); size != "0" {
+				t.Errorf("%s keeps %s bytes of copies on the coordinator", table, size)
+			}
+		}
+		if list := check(t, connect(t, db, "")); len(list) > 0 {
+			t.Errorf("the schema differs afterwards: %v", list)
+		}
+	}
+	for _, table := range trailTables()[:3] {
+		mustBeGuarded(t, db, table)
+	}
+}
+
+// connectAs logs in as a role, as the workers see it.
+func connectAs(t *testing.T, db *testdb.DB, role string) *pgx.Conn {
+	t.Helper()
+	config := db.Pool.Config().ConnConfig.Copy()
+	config.User = role
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// mustBeGuarded tries to change a distributed table, and each of its shards on its worker.
+func mustBeGuarded(t *testing.T, db *testdb.DB, table string) {
+	t.Helper()
+	column := map[string]string{"coordination_audit_records": "reason", "coordination_audit_gaps": "cause", "coordination_audit_statements": "label"}[table]
+	for _, sql := range []string{"UPDATE " + table + " SET " + column + " = 'another'", "DELETE FROM " + table, "TRUNCATE " + table} {
+		_, err := db.Pool.Exec(t.Context(), sql)
+		if pgErr, _ := errors.AsType[*pgconn.PgError](err); pgErr == nil || pgErr.Code != "23000" {
+			t.Errorf("%s: %v, want a refusal (23000)", sql, err)
+		}
+	}
+	unguarded := text(t, db, `
+		SELECT count(*)::text
+		FROM run_command_on_shards($1::text::regclass, $cmd$
+			SELECT count(*) FROM pg_trigger WHERE tgrelid = '%s'::regclass AND NOT tgisinternal AND tgenabled = 'A'
+		$cmd$)
+		WHERE result <> '2' OR NOT success`, table)
+	if unguarded != "0" {
+		t.Errorf("%s shards of %s lack a trigger", unguarded, table)
+	}
+}
+
+// migrate reverts the migrations above a version, and applies them again.
+func migrate(t *testing.T, db *testdb.DB, above int64) {
+	t.Helper()
+	migrator := auditmigrate.New(db.Pool.Config().ConnConfig, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	_, err := migrator.DownTo(t.Context(), above)
+	if err == nil {
+		_, err = migrator.Up(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every migration runs after the distribution, and what was dropped on the way is distributed again.
+func TestMigratingADistributedTrail(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewOnCluster(t, true)
+	migrate(t, db, 4)
+	list := check(t, connect(t, db, ""))
+	if len(list) != 2 || list[0].Severity != auditadmin.Notice || !strings.Contains(list[0].String(), "coordination_audit_gaps: on the coordinator only") ||
+		!strings.Contains(list[1].String(), "coordination_audit_statements: on the coordinator only") || list[0].Repair != "migrate distribute" {
+		t.Errorf("a trail that is partly distributed: %v, want two notices", list)
+	}
+	tables, err := auditadmin.Distribute(t.Context(), connect(t, db, ""), auditadmin.DistributeConfig{Shards: 6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tables[0].Now || !tables[1].Now || !tables[2].Now {
+		t.Errorf("Distribute() = %+v, want the tables that were created again", tables)
+	}
+	if list := check(t, connect(t, db, "")); len(list) > 0 {
+		t.Errorf("the schema differs afterwards: %v", list)
+	}
+	migrate(t, db, 0)
+	if list := check(t, connect(t, db, "")); len(list) > 0 {
+		t.Errorf("the schema differs afterwards: %v", list)
+	}
+}
+
+// asDistributor executes what Citus refuses for a table with triggers.
+func asDistributor(t *testing.T, db *testdb.DB, sql string) {
+	t.Helper()
+	if _, err := connect(t, db, "", "citus.enable_unsafe_triggers", "on").Exec(t.Context(), sql); err != nil {
+		t.Fatalf("%v in %s", err, sql)
+	}
+}
+
+// A table that another key distributes is named, and so is one that belongs on the coordinator.
+func TestAnotherDistributionIsNamed(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewOnCluster(t, false)
+	asDistributor(t, db, "SELECT create_distributed_table('coordination_audit_statements', 'statement_no')")
+	asDistributor(t, db, "SELECT create_reference_table('coordination_audit_seal_events')")
+	list := auditadmin.Errors(check(t, connect(t, db, "")))
+	if len(list) != 2 || !strings.Contains(list[0].String(), "coordination_audit_statements: distributed by a hash of statement_no, want distributed by a hash of source_id") ||
+		!strings.Contains(list[1].String(), "coordination_audit_seal_events: a reference table") {
+		t.Errorf("Check() = %v, want both tables", list)
+	}
+	if _, err := auditadmin.Distribute(t.Context(), connect(t, db, ""), auditadmin.DistributeConfig{}); err == nil {
+		t.Error("Distribute() accepted a schema that differs")
+	}
+}
+
+// A trigger that a person dropped from a distributed table is made again, on every shard.
+func TestRepairingADistributedTrail(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewOnCluster(t, true)
+	execute(t, db, insertRecord)
+	asDistributor(t, db, "DROP TRIGGER coordination_audit_refuse_update_delete ON coordination_audit_records")
+	execute(t, db, "ALTER TABLE coordination_audit_records DROP CONSTRAINT coordination_audit_reason_valid")
+	execute(t, db, "DROP INDEX coordination_audit_seq_idx")
+	if list := auditadmin.Errors(check(t, connect(t, db, ""))); len(list) == 0 {
+		t.Fatal("nothing differs")
+	}
+	left, err := auditadmin.Repair(t.Context(), connect(t, db, ""), auditadmin.RepairConfig{})
+	if err != nil || len(left) > 0 {
+		t.Fatalf("Repair() = %v, %v", left, err)
+	}
+	mustBeGuarded(t, db, "coordination_audit_records")
+}

@@ -1,0 +1,78 @@
+package doctor
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hoc-analytics/coordaudit/auditadmin/internal/catalog"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
+)
+
+// sound is a cluster with which nothing is wrong.
+func sound() cluster {
+	return cluster{
+		Distribution: catalog.Distribution{
+			Version: "13.2", Coordinator: true, Workers: 2, CachedConnections: 4,
+			Tables: []catalog.Distributed{{Name: recordsTable, Method: "h", Key: "audit_id", Shards: 8}},
+		},
+		RecoverEvery: 60_000,
+		Workers:      []answer{{Node: "a:5432", OK: true, Result: "0"}, {Node: "b:5432", OK: true, Result: "60"}},
+	}
+}
+
+func TestAClusterIsJudged(t *testing.T) {
+	t.Parallel()
+	if list := sound().judge(defaultLimits()); len(list) > 0 {
+		t.Errorf("a sound cluster: %v, want nothing", list)
+	}
+	for name, one := range map[string]struct {
+		change   func(*cluster)
+		severity Severity
+		texts    []string
+	}{
+		"OnAWorker":    {func(c *cluster) { c.Coordinator = false }, Error, []string{"it leads to a worker", "name the coordinator"}},
+		"Inactive":     {func(c *cluster) { c.Inactive = []string{"b:5432"} }, Error, []string{"node b:5432", "citus_activate_node"}},
+		"Silent":       {func(c *cluster) { c.Workers[1] = answer{Node: "b:5432", Result: "connection refused"} }, Error, []string{"worker b:5432", "connection refused"}},
+		"Prepared":     {func(c *cluster) { c.Workers[1].Result = "121" }, Warning, []string{"worker b:5432", "recover_prepared_transactions"}},
+		"NoRecovery":   {func(c *cluster) { c.RecoverEvery = -1 }, Error, []string{"citus.recover_2pc_interval", "RESET"}},
+		"Triggers":     {func(c *cluster) { c.UnsafeTriggers = true }, Notice, []string{"citus.enable_unsafe_triggers"}},
+		"OddShards":    {func(c *cluster) { c.Tables[0].Shards = 9 }, Warning, []string{"citus.max_cached_conns_per_worker = 5"}},
+		"OneCached":    {func(c *cluster) { c.CachedConnections = 1 }, Warning, []string{"citus.max_cached_conns_per_worker = 4"}},
+		"WithoutGuard": {func(c *cluster) { c.Unguarded = []guarded{{recordsTable, "guard", []string{"102008"}}} }, Error, []string{"102008", "guard"}},
+	} {
+		c := sound()
+		one.change(&c)
+		list := c.judge(defaultLimits())
+		if len(list) != 1 || list[0].Severity != one.severity || slices.ContainsFunc(one.texts, func(text string) bool { return !strings.Contains(list[0].String(), text) }) {
+			t.Errorf("%s: %v, want %s with %q", name, list, one.severity, one.texts)
+		}
+	}
+}
+
+// Without Citus, and where nothing is distributed, there is nothing to say.
+func TestNoClusterIsQuiet(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	examine(t, db.Pool, nil).mustBeQuiet(t, "cluster")
+	migrated := testdb.New(t)
+	examine(t, migrated.Pool, nil).mustBeQuiet(t, "cluster")
+}
+
+func TestADistributedTrailIsExamined(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewOnCluster(t, true)
+	x := examine(t, db.Pool, nil)
+	before := x.run(t, "cluster")
+	for _, f := range before {
+		if f.Severity == Error || f.Severity == Unchecked {
+			t.Errorf("a new cluster: %v", f)
+		}
+	}
+	// On the worker, as one does who wants to change a row there.
+	fixture.MustExec(t, db.Pool, "SELECT run_command_on_shards('coordination_audit_gaps', 'ALTER TABLE %s DISABLE TRIGGER USER')")
+	x.mustFind(t, "cluster", Error, "shards of coordination_audit_gaps", "8 shards", "coordination_audit_gaps_refuse_update_delete")
+	x.mustFind(t, "cluster", Error, "shards of coordination_audit_gaps", "8 shards", "coordination_audit_gaps_refuse_truncate", "undistribute_table")
+	x.mustBeQuiet(t, "guards")
+}
