@@ -13,6 +13,9 @@ func TestConformance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute or two, and -short was given")
 	}
+	if raceDetector {
+		t.Skip("it tests the databases: the root module runs the same suite with the race detector")
+	}
 	conformance.Run(t, func(t *testing.T) conformance.Database {
 		t.Helper()
 		db := audittest.New(t)
