@@ -87,6 +87,12 @@ func Select(scope audit.Scope, classes []audit.EnvelopeClass, before time.Time) 
 	return s
 }
 
+// Fits reports whether a record is one of the selection, as the database decides it.
+func (s Selection) Fits(rec audit.Record) bool {
+	return rec.CreatedAt.Before(s.Before) && (s.EveryTenant || rec.TenantID == s.TenantID) &&
+		(len(s.Classes) == 0 || slices.Contains(s.Classes, string(rec.EnvelopeClass)))
+}
+
 func (s Selection) tenant() *string {
 	if s.EveryTenant || s.TenantID == "" {
 		return nil
