@@ -56,6 +56,29 @@ ALTER TABLE coordination_audit_seal_events DROP CONSTRAINT IF EXISTS coordinatio
 ALTER TABLE coordination_audit_seal_events ADD CONSTRAINT coordination_audit_seal_events_kind_valid
     CHECK (kind IN ('epoch opened', 'expired', 'erased', 'hold placed', 'hold released', 'retention set'));
 
+-- Events stay forever, and those below are read by expiry, verify and completeness. One that
+-- cannot be read would stop them forever, so it is refused, also to a sealer.
+ALTER TABLE coordination_audit_seal_events DROP CONSTRAINT IF EXISTS coordination_audit_seal_events_body_readable;
+ALTER TABLE coordination_audit_seal_events ADD CONSTRAINT coordination_audit_seal_events_body_readable
+    CHECK (
+        CASE
+            WHEN kind = 'expired' THEN
+                body::jsonb ->> 'archive' ~ '^[0-9a-f]{64}$'
+                AND body::jsonb ->> 'seqs' ~ '^\{\[[0-9]+,[0-9]+\)(,\[[0-9]+,[0-9]+\))*\}$'
+                AND (body::jsonb ->> 'first_seq')::bigint <= (body::jsonb ->> 'last_seq')::bigint
+                AND (body::jsonb ->> 'seqs')::int8multirange <@ int8range((body::jsonb ->> 'first_seq')::bigint, (body::jsonb ->> 'last_seq')::bigint, '[]')
+                AND (body::jsonb ->> 'records')::bigint > 0
+                AND (body::jsonb -> 'sources')::text ~ '^\{("[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}": "\{(\[[0-9]{1,18},[0-9]{1,18}\),?)*\}"(, )?)*\}$'
+            WHEN kind = 'hold placed' THEN
+                jsonb_typeof(body::jsonb) = 'object'
+                AND coalesce((body::jsonb ->> 'since')::timestamptz BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 00:00:00+00', true)
+                AND coalesce((body::jsonb ->> 'until')::timestamptz BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 00:00:00+00', true)
+            WHEN kind = 'hold released' THEN (body::jsonb ->> 'hold_id')::uuid IS NOT NULL
+            WHEN kind = 'retention set' THEN (body::jsonb ->> 'minimum_days')::integer BETWEEN 0 AND 100000
+            ELSE true
+        END IS TRUE
+    );
+
 -- Checks that records of the last epoch may leave: they are in full tiles up to a signed size,
 -- and none of them waits for an open transaction. It returns the highest seq that may.
 -- +goose StatementBegin
@@ -293,8 +316,10 @@ BEGIN
         OR NOT coalesce(pg_catalog.length(of_envelope) BETWEEN 1 AND 100, true)
         OR NOT coalesce(pg_catalog.length(of_class) BETWEEN 1 AND 20, true)
         OR NOT coalesce(since < until, true)
+        OR NOT coalesce(since BETWEEN '0001-01-01 00:00:00+00'::timestamptz AND '9999-12-31 00:00:00+00'::timestamptz, true)
+        OR NOT coalesce(until BETWEEN '0001-01-01 00:00:00+00'::timestamptz AND '9999-12-31 00:00:00+00'::timestamptz, true)
     THEN
-        RAISE EXCEPTION 'no record can have what the hold names: an empty text or one that is too long, or times of which the first is not the earlier one' USING ERRCODE = 'UA005';
+        RAISE EXCEPTION 'no record can have what the hold names: an empty text or one that is too long, or times of which the first is not the earlier one, or that no calendar has' USING ERRCODE = 'UA005';
     END IF;
     PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
     INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
@@ -362,6 +387,7 @@ DROP FUNCTION coordination_audit_expire(text, integer, integer, bigint, bigint, 
 DROP FUNCTION coordination_audit_sealed_through(bigint, bigint, bytea, int8multirange);
 
 -- Events of kinds that the older release does not know stay on record.
+ALTER TABLE coordination_audit_seal_events DROP CONSTRAINT coordination_audit_seal_events_body_readable;
 ALTER TABLE coordination_audit_seal_events DROP CONSTRAINT coordination_audit_seal_events_kind_valid;
 ALTER TABLE coordination_audit_seal_events ADD CONSTRAINT coordination_audit_seal_events_kind_valid
     CHECK (kind IN ('epoch opened', 'expired', 'erased')) NOT VALID;

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/hoc-analytics/coordaudit/auditadmin/expiry"
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
 )
 
 // lastCheckpoint is the stored one, as the functions take it.
@@ -127,5 +128,49 @@ func TestHoldThatNothingFitsIsRefused(t *testing.T) {
 	holds, err := expiry.Holds(t.Context(), tr.keeper, "")
 	if err != nil || len(holds) != 1 || holds[0].Class != "SAFETY" {
 		t.Errorf("in lower case: %+v, %v", holds, err)
+	}
+}
+
+// Events cannot be removed, so one that cannot be read would stop verification, completeness and
+// expiry forever. No sealer can store one, nor a role that places holds.
+func TestEventThatCannotBeReadIsRefused(t *testing.T) {
+	t.Parallel()
+	tr := newTrail(t)
+	tr.fill(t, 600)
+	tr.seal(t)
+	role := newRole(t, tr.db)
+	tr.grant(t, auditmigrate.GrantConfig{Sealers: []string{role}})
+	pool := tr.as(t, role)
+	archive := strings.Repeat("a", 64)
+	expired := func(change string) string {
+		return `{"archive": "` + archive + `", "first_seq": 5, "last_seq": 6, "records": 2, "seqs": "{[5,7)}", "sources": {}` + change + `}`
+	}
+	for kind, bodies := range map[string][]string{
+		"expired": {
+			"", "x", "{}", "[]", expired(`, "archive": null`), expired(`, "archive": "b"`), expired(`, "first_seq": null`), expired(`, "last_seq": "x"`),
+			expired(`, "last_seq": 5`), expired(`, "records": null`), expired(`, "records": 0`), expired(`, "seqs": null`), expired(`, "seqs": "{}"`),
+			expired(`, "seqs": "{[5,)}"`), expired(`, "seqs": "{[6,5)}"`), expired(`, "seqs": "{[5,99999999999999999999)}"`), expired(`, "sources": null`), expired(`, "sources": 1`),
+			expired(`, "sources": {"x": "{[1,2)}"}`), expired(`, "sources": {"01a22592-1643-70aa-bd36-922a76dfc914": 1}`), expired(`, "sources": {"01a22592-1643-70aa-bd36-922a76dfc914": "x"}`),
+		},
+		"hold placed":   {"", "x", "[]", `{"since": "x"}`, `{"until": "infinity"}`, `{"since": "0044-03-15 BC"}`},
+		"hold released": {"", "{}", `{"hold_id": "x"}`},
+		"retention set": {"", "{}", `{"minimum_days": null}`, `{"minimum_days": "x"}`, `{"minimum_days": -1}`},
+	} {
+		for _, body := range bodies {
+			if _, err := pool.Exec(t.Context(), "INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body) VALUES (gen_random_uuid(), $1, 1, $2)", kind, body); err == nil {
+				t.Errorf("%s %s: it was stored", kind, body)
+			}
+		}
+	}
+	for _, at := range []string{"infinity", "-infinity", "0044-03-15 BC"} {
+		if _, err := tr.keeper.Exec(t.Context(), "SELECT coordination_audit_place_hold('acme', NULL, NULL, NULL, $1::timestamptz, 'a test')", at); stateOf(err) != "UA005" {
+			t.Errorf("until %s: %v", at, err)
+		}
+	}
+	// The sealer can still lie, which is sealed, and found.
+	execute(t, pool, "INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body) VALUES (gen_random_uuid(), 'expired', 1, $1)",
+		expired(`, "sources": {"01a22592-1643-70aa-bd36-922a76dfc914": "{[1,2),[4,5)}"}`))
+	if found := tr.verify(t).Findings; len(found) != 2 {
+		t.Errorf("%+v", found)
 	}
 }
