@@ -238,7 +238,7 @@ $$;
 CREATE OR REPLACE FUNCTION coordination_audit_erase(of_record uuid, which text, log_epoch bigint, log_size bigint, log_root bytea, why text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET timezone = 'UTC' AS $$
 DECLARE
-    id uuid := pg_catalog.md5('coordaudit erased ' || which || ' ' || of_record::text)::uuid;
+    id uuid;
     event bigint;
     stored record;
     original text;
@@ -252,14 +252,19 @@ BEGIN
         RAISE EXCEPTION 'a hold may be missed in a transaction that is %: begin one that is READ COMMITTED', pg_catalog.current_setting('transaction_isolation') USING ERRCODE = 'UA005';
     END IF;
     PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
-    SELECT e.seq INTO event FROM coordination_audit_seal_events AS e WHERE e.event_id = id;
-    IF event IS NOT NULL THEN
-        RETURN event;
-    END IF;
     SELECT r.* INTO stored FROM coordination_audit_records AS r WHERE r.audit_id = of_record;
     original := CASE which WHEN 'reason' THEN stored.reason ELSE stored.details::text END;
     IF original IS NULL THEN
         RAISE EXCEPTION 'there is no such text' USING ERRCODE = 'UA006';
+    END IF;
+    -- With its seq, as a record that expired may be stored again, with its text.
+    id := pg_catalog.md5('coordaudit erased ' || which || ' ' || of_record::text || ' ' || stored.seq::text)::uuid;
+    SELECT e.seq INTO event FROM coordination_audit_seal_events AS e WHERE e.event_id = id;
+    IF event IS NOT NULL THEN
+        IF original !~ '^(\[erased sha256:[0-9a-f]{64}\]|\{"erased": "sha256:[0-9a-f]{64}"\})$' THEN
+            RAISE EXCEPTION 'event % says that the text is erased, and it is there: someone forged the event: run coordaudit verify', event USING ERRCODE = 'UA005';
+        END IF;
+        RETURN event;
     END IF;
     PERFORM coordination_audit_sealed_through(log_epoch, log_size, log_root, pg_catalog.int8multirange(pg_catalog.int8range(stored.seq, stored.seq, '[]')));
     IF EXISTS (
