@@ -45,7 +45,7 @@ func TestSequencePassesExpiredRows(t *testing.T) {
 	}
 }
 
-// A role that may not read the log, such as a writer, is told what the rows tell.
+// A role that may not read the log, such as a writer, gets what the rows say.
 func TestSequenceWithoutTheLog(t *testing.T) {
 	t.Parallel()
 	db, _ := owned(t)
