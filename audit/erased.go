@@ -27,7 +27,7 @@ func ErasedDetails(digest []byte) Details {
 
 // ErasedReason returns the digest in the place of an erased reason, or nil. A record may only
 // claim to have been erased: an event on record says whether it was, and coordaudit verify
-// compares them.
+// compares them, and counts the claims.
 func (r Record) ErasedReason() (digest []byte) {
 	return digestBetween(r.Reason, erasedReasonBegins, erasedReasonEnds)
 }

@@ -80,6 +80,9 @@ func compareFunction(want catalog.Function, got *catalog.Function, schema string
 		d.Got = "missing"
 		return []Difference{d.repairedBy(create)}
 	}
+	if ownedByRetention(want, got) { // which cannot log in
+		create.rights = "run it as a superuser: " + auditmigrate.RetentionRole + " owns the function"
+	}
 	var list []Difference
 	var faults []string
 	if got.Source != want.Source {

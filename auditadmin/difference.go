@@ -93,6 +93,7 @@ type step struct {
 	concurrent bool      // each statement on its own, outside a transaction
 	index      halfBuilt // what a failure leaves behind
 	rows       string    // the explanation if rows prevent the step
+	rights     string    // the explanation if the role may not, where the owner of the tables may not either
 }
 
 // halfBuilt is the index of a concurrent step, and its table.

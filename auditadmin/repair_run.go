@@ -1,6 +1,7 @@
 package auditadmin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func explain(s step, err error) error {
 	case "23502", "23505", "23514":
 		next = s.rows
 	case "42501":
-		next = "run it as the owner of the tables and functions"
+		next = cmp.Or(s.rights, "run it as the owner of the tables and functions")
 	case "55P03":
 		next = "let the transactions on this table end, or wait longer by --lock-timeout (RepairConfig.LockTimeout), and run it again"
 		err = fmt.Errorf("%w: %w", auditmigrate.ErrLocked, err)

@@ -120,6 +120,13 @@ func compareMembers(members []catalog.Member, owner *catalog.Role, schema string
 	var list []Difference
 	for _, member := range members {
 		d := Difference{Object: "role " + member.Role, Severity: Notice, Got: "a member of " + member.Of}
+		if member.Role == member.Of {
+			d.Want = "a role that cannot log in"
+			d.Got = "it may log in, and the guards pass its DELETE: whoever does can remove records, and no event says so"
+			d.Repair = "ALTER ROLE " + member.Of + " NOLOGIN;"
+			list = append(list, d)
+			continue
+		}
 		if member.Of == auditmigrate.RetentionRole {
 			d.Got += ", whose DELETE the guards pass: it can remove records, and no event says so"
 		} else if owner != nil && member.Of == owner.Name {

@@ -24,6 +24,7 @@ const (
 // retention is what there is of it.
 type retention struct {
 	exists, usage bool // the role; and its USAGE on the schema
+	login         bool // the role may log in, as one may that was there before
 	superuser     bool // this session's role
 	functions     []retentionFunction
 }
@@ -72,6 +73,9 @@ func (p *plan) planRetention(ctx context.Context, tx *sql.Tx, config GrantConfig
 func (p *plan) planRetentionRole(r retention) {
 	if !r.exists {
 		p.statements = append(p.statements, "DO $$ BEGIN CREATE ROLE "+quote(RetentionRole)+" NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$")
+	}
+	if r.login {
+		p.statements = append(p.statements, "ALTER ROLE "+quote(RetentionRole)+" NOLOGIN")
 	}
 	if !r.usage {
 		p.statements = append(p.statements, fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", quote(p.trail.schema), quote(RetentionRole)))
@@ -134,9 +138,10 @@ func (p *plan) readRetention(ctx context.Context, tx *sql.Tx) (r retention, err 
 		SELECT
 			EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS r WHERE r.rolname = $1),
 			coalesce((SELECT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') FROM pg_catalog.pg_roles AS r WHERE r.rolname = $1), false),
+			EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS r WHERE r.rolname = $1 AND r.rolcanlogin),
 			(SELECT u.rolsuper FROM pg_catalog.pg_roles AS u WHERE u.rolname = current_user)
 		FROM pg_catalog.pg_namespace AS n
-		WHERE n.nspname = $2`, RetentionRole, p.acl.at.schema).Scan(&r.exists, &r.usage, &r.superuser)
+		WHERE n.nspname = $2`, RetentionRole, p.acl.at.schema).Scan(&r.exists, &r.usage, &r.login, &r.superuser)
 	if err != nil {
 		return r, fmt.Errorf("reading about role %q: %w", RetentionRole, err)
 	}

@@ -2,11 +2,18 @@
 # Runs once, in the database's container, when its volume is empty: the roles of the trail, and
 # a database that none of them owns. migrate grants gives them their rights.
 set -eu
-password() { cut -d: -f5- "${SECRETS:-/run/secrets}/$1"; }
+export SECRETS="${SECRETS:-/run/secrets}"
 
-psql --set=ON_ERROR_STOP=1 --username postgres --dbname postgres \
-	--set=owner="$(password coordaudit_owner)" --set=service="$(password coordaudit_service)" \
-	--set=reader="$(password coordaudit_reader)" --set=sealer="$(password coordaudit_sealer)" <<-'SQL'
+# psql reads the passwords itself, as `ps` shows its arguments.
+psql --set=ON_ERROR_STOP=1 --username postgres --dbname postgres <<-'SQL'
+	\set owner `cut -d: -f5- "$SECRETS/coordaudit_owner"`
+	\set service `cut -d: -f5- "$SECRETS/coordaudit_service"`
+	\set reader `cut -d: -f5- "$SECRETS/coordaudit_reader"`
+	\set sealer `cut -d: -f5- "$SECRETS/coordaudit_sealer"`
+	SELECT '' IN (:'owner', :'service', :'reader', :'sealer') AS missing \gset
+	\if :missing
+	DO $$ BEGIN RAISE EXCEPTION 'a secret is missing: run deploy/secrets.sh'; END $$;
+	\endif
 	CREATE ROLE coordaudit_owner LOGIN PASSWORD :'owner';
 	CREATE ROLE coordaudit_service LOGIN PASSWORD :'service';
 	CREATE ROLE coordaudit_reader LOGIN PASSWORD :'reader';

@@ -56,6 +56,29 @@ ALTER TABLE coordination_audit_seal_events DROP CONSTRAINT IF EXISTS coordinatio
 ALTER TABLE coordination_audit_seal_events ADD CONSTRAINT coordination_audit_seal_events_kind_valid
     CHECK (kind IN ('epoch opened', 'expired', 'erased', 'hold placed', 'hold released', 'retention set'));
 
+-- Events stay forever, and those below are read by expiry, verify and completeness. One that
+-- cannot be read would stop them forever, so it is refused, also to a sealer.
+ALTER TABLE coordination_audit_seal_events DROP CONSTRAINT IF EXISTS coordination_audit_seal_events_body_readable;
+ALTER TABLE coordination_audit_seal_events ADD CONSTRAINT coordination_audit_seal_events_body_readable
+    CHECK (
+        CASE
+            WHEN kind = 'expired' THEN
+                body::jsonb ->> 'archive' ~ '^[0-9a-f]{64}$'
+                AND body::jsonb ->> 'seqs' ~ '^\{\[[0-9]+,[0-9]+\)(,\[[0-9]+,[0-9]+\))*\}$'
+                AND (body::jsonb ->> 'first_seq')::bigint <= (body::jsonb ->> 'last_seq')::bigint
+                AND (body::jsonb ->> 'seqs')::int8multirange <@ int8range((body::jsonb ->> 'first_seq')::bigint, (body::jsonb ->> 'last_seq')::bigint, '[]')
+                AND (body::jsonb ->> 'records')::bigint > 0
+                AND (body::jsonb -> 'sources')::text ~ '^\{("[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}": "\{(\[[0-9]{1,18},[0-9]{1,18}\),?)*\}"(, )?)*\}$'
+            WHEN kind = 'hold placed' THEN
+                jsonb_typeof(body::jsonb) = 'object'
+                AND coalesce((body::jsonb ->> 'since')::timestamptz BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 00:00:00+00', true)
+                AND coalesce((body::jsonb ->> 'until')::timestamptz BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 00:00:00+00', true)
+            WHEN kind = 'hold released' THEN (body::jsonb ->> 'hold_id')::uuid IS NOT NULL
+            WHEN kind = 'retention set' THEN (body::jsonb ->> 'minimum_days')::integer BETWEEN 0 AND 100000
+            ELSE true
+        END IS TRUE
+    );
+
 -- Checks that records of the last epoch may leave: they are in full tiles up to a signed size,
 -- and none of them waits for an open transaction. It returns the highest seq that may.
 -- +goose StatementBegin
@@ -106,6 +129,7 @@ DECLARE
     numbers bigint[];
     held bigint;
     removed bigint;
+    named bigint;
     sources json;
     event bigint;
 BEGIN
@@ -115,6 +139,10 @@ BEGIN
     ) IS NOT FALSE THEN
         RAISE EXCEPTION 'the arguments are not those of coordaudit expire' USING ERRCODE = 'UA005';
     END IF;
+    -- A snapshot from before the lock would miss a hold that was placed since.
+    IF pg_catalog.current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'a hold may be missed in a transaction that is %: begin one that is READ COMMITTED', pg_catalog.current_setting('transaction_isolation') USING ERRCODE = 'UA005';
+    END IF;
     -- One at a time, also with those who place holds.
     PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
     SELECT e.seq INTO event FROM coordination_audit_seal_events AS e WHERE e.event_id = id;
@@ -123,7 +151,7 @@ BEGIN
     END IF;
 
     SELECT coalesce((
-        SELECT (e.body::jsonb ->> 'minimum_days')::integer
+        SELECT (e.body::jsonb ->> 'minimum_days'::text)::integer
         FROM coordination_audit_seal_events AS e
         WHERE e.kind::text = 'retention set'
         ORDER BY e.seq DESC
@@ -140,17 +168,17 @@ BEGIN
     FROM pg_catalog.unnest(seqs) AS span, pg_catalog.generate_series(pg_catalog.lower(span), pg_catalog.upper(span) - 1) AS n;
     WITH holds AS MATERIALIZED (
         SELECT
-            placed.body::jsonb ->> 'tenant_id' AS tenant_id,
-            placed.body::jsonb ->> 'envelope_id' AS envelope_id,
-            placed.body::jsonb ->> 'envelope_class' AS envelope_class,
-            (placed.body::jsonb ->> 'since')::timestamptz AS since,
-            (placed.body::jsonb ->> 'until')::timestamptz AS until
+            placed.body::jsonb ->> 'tenant_id'::text AS tenant_id,
+            placed.body::jsonb ->> 'envelope_id'::text AS envelope_id,
+            placed.body::jsonb ->> 'envelope_class'::text AS envelope_class,
+            (placed.body::jsonb ->> 'since'::text)::timestamptz AS since,
+            (placed.body::jsonb ->> 'until'::text)::timestamptz AS until
         FROM coordination_audit_seal_events AS placed
         WHERE placed.kind::text = 'hold placed'
             AND NOT EXISTS (
                 SELECT 1
                 FROM coordination_audit_seal_events AS released
-                WHERE released.kind::text = 'hold released' AND released.body::jsonb ->> 'hold_id' = placed.event_id::text
+                WHERE released.kind::text = 'hold released' AND released.body::jsonb ->> 'hold_id'::text = placed.event_id::text
             )
     ), gone AS (
         DELETE FROM coordination_audit_records AS r
@@ -158,7 +186,7 @@ BEGIN
             AND r.created_at < horizon
             AND (every_tenant OR r.tenant_id::text IS NOT DISTINCT FROM only_tenant)
             AND (pg_catalog.cardinality(only_classes) = 0 OR r.envelope_class::text = ANY (only_classes))
-        RETURNING r.tenant_id, r.envelope_id, r.envelope_class, r.created_at, r.source_id, r.source_seq
+        RETURNING r.seq, r.tenant_id, r.envelope_id, r.envelope_class, r.created_at, r.source_id, r.source_seq
     ), ordinals AS (
         SELECT gone.source_id, pg_catalog.range_agg(pg_catalog.int8range(gone.source_seq, gone.source_seq, '[]'))::text AS list
         FROM gone
@@ -167,6 +195,7 @@ BEGIN
     )
     SELECT
         (SELECT pg_catalog.count(*) FROM gone),
+        (SELECT pg_catalog.count(DISTINCT gone.seq) FROM gone),
         (
             SELECT pg_catalog.count(*)
             FROM gone
@@ -181,11 +210,12 @@ BEGIN
             )
         ),
         (SELECT coalesce(pg_catalog.json_object_agg(ordinals.source_id, ordinals.list), '{}') FROM ordinals)
-    INTO removed, held, sources;
+    INTO removed, named, held, sources;
     IF held > 0 THEN
         RAISE EXCEPTION '% of the records are held', held USING ERRCODE = 'UA002';
     END IF;
-    IF removed IS DISTINCT FROM expected THEN
+    -- The event names each seq, so one whose record stays is a difference too.
+    IF removed IS DISTINCT FROM expected OR named IS DISTINCT FROM pg_catalog.cardinality(numbers)::bigint THEN
         RAISE EXCEPTION 'archive holds %, the table held %: nothing is dropped', expected, removed USING ERRCODE = 'UA003';
     END IF;
 
@@ -208,7 +238,7 @@ $$;
 CREATE OR REPLACE FUNCTION coordination_audit_erase(of_record uuid, which text, log_epoch bigint, log_size bigint, log_root bytea, why text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET timezone = 'UTC' AS $$
 DECLARE
-    id uuid := pg_catalog.md5('coordaudit erased ' || which || ' ' || of_record::text)::uuid;
+    id uuid;
     event bigint;
     stored record;
     original text;
@@ -217,15 +247,24 @@ BEGIN
     IF coalesce(which NOT IN ('reason', 'details'), true) OR coalesce(pg_catalog.btrim(why), '') = '' THEN
         RAISE EXCEPTION 'the arguments are not those of coordaudit erase' USING ERRCODE = 'UA005';
     END IF;
-    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
-    SELECT e.seq INTO event FROM coordination_audit_seal_events AS e WHERE e.event_id = id;
-    IF event IS NOT NULL THEN
-        RETURN event;
+    -- A snapshot from before the lock would miss a hold that was placed since.
+    IF pg_catalog.current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'a hold may be missed in a transaction that is %: begin one that is READ COMMITTED', pg_catalog.current_setting('transaction_isolation') USING ERRCODE = 'UA005';
     END IF;
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
     SELECT r.* INTO stored FROM coordination_audit_records AS r WHERE r.audit_id = of_record;
     original := CASE which WHEN 'reason' THEN stored.reason ELSE stored.details::text END;
     IF original IS NULL THEN
         RAISE EXCEPTION 'there is no such text' USING ERRCODE = 'UA006';
+    END IF;
+    -- With its seq, as a record that expired may be stored again, with its text.
+    id := pg_catalog.md5('coordaudit erased ' || which || ' ' || of_record::text || ' ' || stored.seq::text)::uuid;
+    SELECT e.seq INTO event FROM coordination_audit_seal_events AS e WHERE e.event_id = id;
+    IF event IS NOT NULL THEN
+        IF original !~ '^(\[erased sha256:[0-9a-f]{64}\]|\{"erased": "sha256:[0-9a-f]{64}"\})$' THEN
+            RAISE EXCEPTION 'event % says that the text is erased, and it is there: someone forged the event: run coordaudit verify', event USING ERRCODE = 'UA005';
+        END IF;
+        RETURN event;
     END IF;
     PERFORM coordination_audit_sealed_through(log_epoch, log_size, log_root, pg_catalog.int8multirange(pg_catalog.int8range(stored.seq, stored.seq, '[]')));
     IF EXISTS (
@@ -235,13 +274,13 @@ BEGIN
             AND NOT EXISTS (
                 SELECT 1
                 FROM coordination_audit_seal_events AS released
-                WHERE released.kind::text = 'hold released' AND released.body::jsonb ->> 'hold_id' = placed.event_id::text
+                WHERE released.kind::text = 'hold released' AND released.body::jsonb ->> 'hold_id'::text = placed.event_id::text
             )
-            AND coalesce(placed.body::jsonb ->> 'tenant_id' = stored.tenant_id::text, placed.body::jsonb ->> 'tenant_id' IS NULL)
-            AND coalesce(placed.body::jsonb ->> 'envelope_id' = stored.envelope_id::text, placed.body::jsonb ->> 'envelope_id' IS NULL)
-            AND coalesce(placed.body::jsonb ->> 'envelope_class' = stored.envelope_class::text, placed.body::jsonb ->> 'envelope_class' IS NULL)
-            AND coalesce((placed.body::jsonb ->> 'since')::timestamptz <= stored.created_at, true)
-            AND coalesce((placed.body::jsonb ->> 'until')::timestamptz > stored.created_at, true)
+            AND coalesce(placed.body::jsonb ->> 'tenant_id'::text = stored.tenant_id::text, placed.body::jsonb ->> 'tenant_id'::text IS NULL)
+            AND coalesce(placed.body::jsonb ->> 'envelope_id'::text = stored.envelope_id::text, placed.body::jsonb ->> 'envelope_id'::text IS NULL)
+            AND coalesce(placed.body::jsonb ->> 'envelope_class'::text = stored.envelope_class::text, placed.body::jsonb ->> 'envelope_class'::text IS NULL)
+            AND coalesce((placed.body::jsonb ->> 'since'::text)::timestamptz <= stored.created_at, true)
+            AND coalesce((placed.body::jsonb ->> 'until'::text)::timestamptz > stored.created_at, true)
     ) THEN
         RAISE EXCEPTION 'the record is held' USING ERRCODE = 'UA002';
     END IF;
@@ -276,6 +315,16 @@ DECLARE
 BEGIN
     IF coalesce(of_tenant, of_envelope, of_class, since::text, until::text) IS NULL OR coalesce(pg_catalog.btrim(why), '') = '' THEN
         RAISE EXCEPTION 'a hold names a tenant, an envelope, a class or a time, and why' USING ERRCODE = 'UA005';
+    END IF;
+    -- What no record can fit would stop nothing, and no one would know.
+    IF NOT coalesce(pg_catalog.length(of_tenant) BETWEEN 1 AND 100, true)
+        OR NOT coalesce(pg_catalog.length(of_envelope) BETWEEN 1 AND 100, true)
+        OR NOT coalesce(pg_catalog.length(of_class) BETWEEN 1 AND 20, true)
+        OR NOT coalesce(since < until, true)
+        OR NOT coalesce(since BETWEEN '0001-01-01 00:00:00+00'::timestamptz AND '9999-12-31 00:00:00+00'::timestamptz, true)
+        OR NOT coalesce(until BETWEEN '0001-01-01 00:00:00+00'::timestamptz AND '9999-12-31 00:00:00+00'::timestamptz, true)
+    THEN
+        RAISE EXCEPTION 'no record can have what the hold names: an empty text or one that is too long, or times of which the first is not the earlier one, or that no calendar has' USING ERRCODE = 'UA005';
     END IF;
     PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
     INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
@@ -343,6 +392,7 @@ DROP FUNCTION coordination_audit_expire(text, integer, integer, bigint, bigint, 
 DROP FUNCTION coordination_audit_sealed_through(bigint, bigint, bytea, int8multirange);
 
 -- Events of kinds that the older release does not know stay on record.
+ALTER TABLE coordination_audit_seal_events DROP CONSTRAINT coordination_audit_seal_events_body_readable;
 ALTER TABLE coordination_audit_seal_events DROP CONSTRAINT coordination_audit_seal_events_kind_valid;
 ALTER TABLE coordination_audit_seal_events ADD CONSTRAINT coordination_audit_seal_events_kind_valid
     CHECK (kind IN ('epoch opened', 'expired', 'erased')) NOT VALID;

@@ -100,7 +100,11 @@ type erasure struct {
 
 // resolve takes for a row what it was before an erasure, if that is what fits the leaf.
 func (p *part) resolve(i int, row hashedRow) hashedRow {
-	if len(row.variants) == 0 || p.fits(i, row.hash) {
+	if len(row.variants) == 0 {
+		return row
+	}
+	if p.fits(i, row.hash) {
+		p.claims[i] = row.id
 		return row
 	}
 	for _, before := range row.variants {
@@ -122,7 +126,7 @@ func (p *part) judgeErasures(ctx context.Context) error {
 		}
 		judged[of.leaf] = true
 		for _, text := range of.texts {
-			known, err := p.conn.ErasedOnRecord(ctx, of.id, text)
+			known, err := p.conn.ErasedOnRecord(ctx, of.id, p.leaves[of.leaf].seq, text)
 			if err != nil {
 				return fmt.Errorf("looking for the erasure of a %s: %w", text, err)
 			}
@@ -132,6 +136,11 @@ func (p *part) judgeErasures(ctx context.Context) error {
 		}
 		if p.unrecorded[of.leaf] == "" {
 			p.result.erased++
+		}
+	}
+	for leaf, id := range p.claims {
+		if p.present[leaf] && p.ids[leaf] == id {
+			p.result.claimed++
 		}
 	}
 	return nil

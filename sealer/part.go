@@ -42,7 +42,8 @@ type part struct {
 	expired    completeness.Set  // on record when the rows were read
 	expiredNow *completeness.Set // on record when a row was missed; nil if none was
 	erasures   []erasure
-	unrecorded map[int]string // texts that were replaced by digests, and no event says so
+	unrecorded map[int]string    // texts that were replaced by digests, and no event says so
+	claims     map[int]uuid.UUID // records that were sealed with a text that reads as erased
 }
 
 type partResult struct {
@@ -53,6 +54,7 @@ type partResult struct {
 	verified, awaited int64
 	skipped           int64
 	expired, erased   int64
+	claimed           int64
 	through           int64
 	unsure            bool // the hash of a leaf is not known
 	err               error
@@ -60,7 +62,7 @@ type partResult struct {
 
 func (p *part) verify(ctx context.Context) partResult {
 	p.result.index = p.index
-	p.unrecorded = map[int]string{}
+	p.unrecorded, p.claims = map[int]string{}, map[int]uuid.UUID{}
 	steps := []func(context.Context) error{p.readTiles, p.readExpired, p.readRecords, p.readLate, p.readOthers, p.judgeErasures, p.compare}
 	if (p.index+1)*partLeaves <= p.verifier.after.Size {
 		steps = []func(context.Context) error{p.readTiles, p.skip}

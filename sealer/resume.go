@@ -31,6 +31,7 @@ type progress struct {
 	Awaited  int64                `json:"awaited"`
 	Expired  int64                `json:"expired"`
 	Erased   int64                `json:"erased"`
+	Claimed  int64                `json:"claimed"`
 	Findings []Finding            `json:"findings"`
 	More     int64                `json:"more_findings"`
 }
@@ -48,7 +49,7 @@ func (v *verifier) save() error {
 	p := progress{
 		Version: progressVersion, Of: v.progressOf(), Covered: v.size, Size: v.tree.Size(), Sealed: map[seal.Kind]string{},
 		Through: v.through, ForkedAt: v.forkedAt, Unsure: v.unsure,
-		Verified: v.result.Verified, Skipped: v.result.Skipped, Awaited: v.result.Awaited, Expired: v.result.Expired, Erased: v.result.Erased, Findings: v.result.Findings, More: v.result.MoreFindings,
+		Verified: v.result.Verified, Skipped: v.result.Skipped, Awaited: v.result.Awaited, Expired: v.result.Expired, Erased: v.result.Erased, Claimed: v.result.Claimed, Findings: v.result.Findings, More: v.result.MoreFindings,
 	}
 	for _, hashes := range v.tree.Edge() {
 		level := make([][]byte, len(hashes))
@@ -131,7 +132,7 @@ func (v *verifier) restore(p progress) error {
 	}
 	v.tree, v.through, v.forkedAt, v.unsure = *tree, p.Through, p.ForkedAt, p.Unsure
 	v.result.Verified, v.result.Skipped, v.result.Awaited = p.Verified, p.Skipped, p.Awaited
-	v.result.Expired, v.result.Erased = p.Expired, p.Erased
+	v.result.Expired, v.result.Erased, v.result.Claimed = p.Expired, p.Erased, p.Claimed
 	v.result.Findings, v.result.MoreFindings = p.Findings, p.More
 	return nil
 }

@@ -75,6 +75,7 @@ type Verification struct {
 	Verified   int64 // leaves whose rows are as they were sealed
 	Skipped    int64 // leaves before [VerifyConfig.After] whose rows were not read
 	Erased     int64 // of the verified ones, those with a text that was erased, on record
+	Claimed    int64 // of the verified ones, those that were sealed with a text that reads as erased: a writer or an import stored it so
 	Expired    int64 // leaves whose records are not there, and an event says that they expired
 	Awaited    int64 // rows that are committed and not sealed yet, below the last sealed one
 	Unsealed   int64 // seqs of records that were given after the last one that is covered

@@ -205,6 +205,7 @@ func (v *verifier) count(result partResult) {
 	v.result.Awaited += result.awaited
 	v.result.Expired += result.expired
 	v.result.Erased += result.erased
+	v.result.Claimed += result.claimed
 	v.through = max(v.through, result.through)
 	v.unsure = v.unsure || result.unsure
 	for _, of := range result.others {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoc-analytics/coordaudit/auditadmin"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // Config says what a doctor may look at besides the database. The zero value works.
@@ -108,7 +109,8 @@ type limits struct {
 	fence, lag, export, spool, silence, keyAge, recentGap time.Duration
 	prepared                                              time.Duration
 	skew                                                  time.Duration
-	usedSequence, failSequence                            float64 // shares of a sequence that are used
+	answer, slowAnswer                                    time.Duration // of a check, and of one that reads every record
+	usedSequence, failSequence                            float64       // shares of a sequence that are used
 	bloatBytes                                            int64
 	bloat                                                 float64 // size by expected size
 	changedRows                                           int64
@@ -124,6 +126,7 @@ func defaultLimits() limits {
 		fence: time.Minute, lag: time.Hour, export: time.Hour, spool: 10 * time.Minute, silence: day, keyAge: 400 * day, recentGap: 7 * day,
 		prepared:     2 * time.Minute, // Citus completes them once a minute
 		skew:         time.Second,
+		answer: 5 * time.Minute, slowAnswer: time.Hour,
 		usedSequence: 0.5, failSequence: 0.9,
 		bloatBytes: 64 << 20, bloat: 1.7,
 		changedRows: 10_000, changedShare: 0.5,
@@ -139,7 +142,9 @@ func Diagnose(ctx context.Context, pool *pgxpool.Pool, config Config) ([]Finding
 		return nil, errors.New(doing + ": the exported checkpoints and the key of the log are needed together: set Config.LastExported and Config.Key")
 	}
 	x := &examination{pool: pool, config: config, limits: defaultLimits(), now: time.Now}
-	if err := x.begin(ctx); err != nil {
+	begin, cancel := context.WithTimeout(ctx, x.limits.answer)
+	defer cancel()
+	if err := x.begin(begin); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	return x.diagnose(ctx, checks())
@@ -153,7 +158,7 @@ func (x *examination) diagnose(ctx context.Context, list []check) ([]Finding, er
 		if c.Slow && x.config.Quick {
 			continue
 		}
-		found, err := c.run(ctx, x)
+		found, err := x.perform(ctx, c)
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%s: %w", doing, context.Cause(ctx))
 		}
@@ -169,6 +174,21 @@ func (x *examination) diagnose(ctx context.Context, list []check) ([]Finding, er
 		return cmp.Compare(slices.Index(Severities(), a.Severity), slices.Index(Severities(), b.Severity))
 	})
 	return findings, nil
+}
+
+// perform bounds a check: a server that answers no more would keep it waiting forever.
+func (x *examination) perform(ctx context.Context, c check) ([]Finding, error) {
+	patience := x.limits.answer
+	if c.Slow {
+		patience = x.limits.slowAnswer
+	}
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	found, err := c.run(bounded, x)
+	if err != nil && bounded.Err() != nil {
+		err = fmt.Errorf("no answer for %s", format.Age(patience))
+	}
+	return found, err
 }
 
 // unchecked is the finding of a check that could not be done.

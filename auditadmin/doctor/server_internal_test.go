@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,6 +133,28 @@ func TestStandbysAreCountedByTheSetting(t *testing.T) {
 	} {
 		if got := neededStandbys(names); got != want {
 			t.Errorf("%q makes commits wait for %d, want %d", names, got, want)
+		}
+	}
+}
+
+// A server that stops answering ends neither the examination nor the checks after.
+func TestCheckWithoutAnAnswerEnds(t *testing.T) {
+	t.Parallel()
+	x := &examination{limits: limits{answer: time.Millisecond, slowAnswer: time.Millisecond}}
+	silent := func(ctx context.Context, _ *examination) ([]Finding, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	after := func(context.Context, *examination) ([]Finding, error) {
+		return []Finding{{Severity: Notice, Object: "the next one"}}, nil
+	}
+	found, err := x.diagnose(t.Context(), []check{{Check{Name: "silent"}, silent}, {Check{Name: "slow", Slow: true}, silent}, {Check{Name: "after"}, after}})
+	if err != nil || len(found) != 3 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	for i, name := range []string{"silent", "slow"} {
+		if f := found[i]; f.Check != name || f.Severity != Unchecked || !strings.Contains(f.Evidence, "no answer for ") {
+			t.Errorf("%+v", f)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/jsonl"
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
@@ -41,6 +42,7 @@ type checked struct {
 	manifest   *Manifest
 	signed     []byte
 	checkpoint seal.Checkpoint
+	selection  sealdriver.Selection
 	batches    []completeness.Set // the seqs of each batch
 }
 
@@ -50,6 +52,9 @@ func checkArchive(ctx context.Context, dir string, key note.Verifier, progress f
 		return nil, err
 	}
 	c := &checked{manifest: m}
+	if c.selection, err = m.selection(); err != nil {
+		return nil, err
+	}
 	const maxCheckpoint = 64 << 10
 	if c.signed, err = readBounded(filepath.Join(dir, CheckpointFile), maxCheckpoint); err != nil {
 		return nil, fmt.Errorf("%w: reading its checkpoint: %w", ErrArchive, err)
@@ -65,6 +70,9 @@ func checkArchive(ctx context.Context, dir string, key note.Verifier, progress f
 	}
 	if err := c.readLines(ctx, dir, progress); err != nil {
 		return nil, err
+	}
+	if seqs := completeness.Union(c.batches...); seqs[0].First != m.FirstSeq || seqs.Max() != m.LastSeq {
+		return nil, damaged("its manifest names other seqs than its records have")
 	}
 	return c, nil
 }
@@ -242,6 +250,9 @@ func (c *checked) proveOne(of pair) (seq int64, err error) {
 	proved, err := proof.Row.Record()
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	if !c.selection.Fits(proved) {
+		return 0, damaged(fmt.Sprintf("record %s is not one that the filter of its manifest selects", line.ProofOf))
 	}
 	if same, err := recordLine(proved); err == nil && bytes.Equal(same, of.record) && proved.AuditID == line.ProofOf {
 		return proved.Seq, nil

@@ -2,12 +2,15 @@ package expiry_test
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditadmin/expiry"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
@@ -161,5 +164,79 @@ func TestErasedRecordExpires(t *testing.T) {
 	}
 	if _, err := expiry.CheckArchive(t.Context(), dir, tr.verifier, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// A record whose text was erased expires, and somebody stores it again, with its text. That can be
+// erased again, with an event of its own.
+func TestRecordThatIsStoredAgainIsErasedAgain(t *testing.T) {
+	t.Parallel()
+	tr := newTrail(t)
+	recs := tr.fill(t, 600)
+	tr.seal(t)
+	first, err := expiry.Erase(t.Context(), tr.config(t), recs[0].AuditID, expiry.Reason, "article 17")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, _ := tr.archive(t, all())
+	tr.mustApply(t, dir)
+	if _, err := tr.store.PersistMany(t.Context(), recs[:256]); err != nil {
+		t.Fatal(err)
+	}
+	tr.fill(t, 256)
+	tr.seal(t)
+	tr.mustVerify(t)
+	second, err := expiry.Erase(t.Context(), tr.config(t), recs[0].AuditID, expiry.Reason, "article 17")
+	if err != nil || second == first {
+		t.Fatalf("event %d, then %d, %v", first, second, err)
+	}
+	got, err := tr.store.Get(t.Context(), audit.AllTenants(), recs[0].AuditID)
+	if err != nil || got.ErasedReason() == nil {
+		t.Errorf("it reads %q, %v", got.Reason, err)
+	}
+	tr.seal(t)
+	if result := tr.mustVerify(t); result.Erased != 1 || result.Claimed != 0 {
+		t.Errorf("%+v", result)
+	}
+}
+
+// An event that someone forged does not make a text count as erased that is there.
+func TestForgedErasureIsNoErasure(t *testing.T) {
+	t.Parallel()
+	tr := newTrail(t)
+	recs := tr.fill(t, 600)
+	tr.seal(t)
+	id := recs[0].AuditID
+	execute(t, tr.db.Pool, `INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
+		VALUES (md5('coordaudit erased reason ' || $1::text || ' ' || $2::text)::uuid, 'erased', 1, '{}')`, id.String(), strconv.FormatInt(seqOf(t, tr, id), 10))
+	if _, err := expiry.Erase(t.Context(), tr.config(t), id, expiry.Reason, "article 17"); err == nil || !strings.Contains(err.Error(), "run coordaudit verify") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A writer may store a text that reads as erased. It is as it was sealed, so it is no finding, but no
+// erasure either.
+func TestTextThatReadsAsErasedIsAClaim(t *testing.T) {
+	t.Parallel()
+	tr := newTrail(t)
+	tr.fill(t, 300)
+	rec := fixture.NewRecord()
+	rec.Reason = audit.ErasedReason(make([]byte, 32))
+	rec.Details = audit.ErasedDetails(make([]byte, 32))
+	if _, err := tr.store.Persist(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	tr.seal(t)
+	if result := tr.mustVerify(t); result.Erased != 0 || result.Claimed != 1 {
+		t.Errorf("%+v", result)
+	}
+	tr.fill(t, 300)
+	tr.seal(t)
+	if _, err := expiry.Erase(t.Context(), tr.config(t), rec.AuditID, expiry.Reason, "article 17"); err != nil {
+		t.Fatal(err)
+	}
+	tr.seal(t)
+	if result := tr.mustVerify(t); result.Erased != 1 || result.Claimed != 0 {
+		t.Errorf("once it is erased: %+v", result)
 	}
 }

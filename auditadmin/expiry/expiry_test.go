@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -183,7 +184,7 @@ func TestEventWithoutDeletionIsFound(t *testing.T) {
 	tr := newTrail(t)
 	recs := tr.fill(t, 600)
 	execute(t, tr.db.Pool, `INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body) VALUES ($1, 'expired', 1,
-		'{"archive":"00","first_seq":1,"last_seq":9,"records":9,"seqs":"{[1,10)}","sources":{}}')`, uuid.New())
+		'{"archive":"`+strings.Repeat("0", 64)+`","first_seq":1,"last_seq":9,"records":9,"seqs":"{[1,10)}","sources":{}}')`, uuid.New())
 	tr.seal(t)
 	result := tr.verify(t)
 	if len(result.Findings) != 9 || result.Findings[0].Fault != "not expired" || result.Findings[0].ID != recs[0].AuditID {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 )
 
@@ -90,6 +91,13 @@ func readHold(stored sealdriver.Hold) (Hold, error) {
 // PlaceHold puts a hold on record and returns its id. It takes what the hold names and Why,
 // which says for what. An expiry that is at work then ends with its current batch.
 func PlaceHold(ctx context.Context, pool *pgxpool.Pool, schema string, hold Hold) (id uuid.UUID, err error) {
+	if hold.Class != "" { // one of no record would stop nothing
+		class, err := audit.ParseEnvelopeClass(hold.Class)
+		if err != nil {
+			return uuid.Nil, fmt.Errorf("placing the hold: %w", err)
+		}
+		hold.Class = string(class)
+	}
 	err = with(ctx, pool, schema, func(conn *sealdriver.Conn) (err error) {
 		id, err = conn.PlaceHold(ctx, sealdriver.HoldParams{
 			TenantID: hold.TenantID, EnvelopeID: hold.EnvelopeID, Class: hold.Class, Since: hold.Since, Until: hold.Until, Why: hold.Why,

@@ -254,6 +254,22 @@ func TestAlteredArchiveIsRefused(t *testing.T) {
 			t.Helper()
 			alterManifest(t, dir, func(m map[string]any) { m["before"] = "soon" })
 		},
+		"another class": func(t *testing.T, dir string) {
+			t.Helper()
+			alterManifest(t, dir, func(m map[string]any) { m["classes"] = []string{"SAFETY"} })
+		},
+		"another tenant": func(t *testing.T, dir string) {
+			t.Helper()
+			alterManifest(t, dir, func(m map[string]any) { m["every_tenant"], m["tenant_id"] = false, "globex" })
+		},
+		"an earlier horizon": func(t *testing.T, dir string) {
+			t.Helper()
+			alterManifest(t, dir, func(m map[string]any) { m["before"] = audit.FormatTime(time.Unix(1_500_000_000, 0)) })
+		},
+		"other seqs": func(t *testing.T, dir string) {
+			t.Helper()
+			alterManifest(t, dir, func(m map[string]any) { m["last_seq"] = 1_000_000 })
+		},
 		"batches that do not add up": func(t *testing.T, dir string) {
 			t.Helper()
 			alterManifest(t, dir, func(m map[string]any) { m["batches"] = []int{1} })

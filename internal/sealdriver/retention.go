@@ -87,6 +87,12 @@ func Select(scope audit.Scope, classes []audit.EnvelopeClass, before time.Time) 
 	return s
 }
 
+// Fits reports whether a record is one of the selection, as the database decides it.
+func (s Selection) Fits(rec audit.Record) bool {
+	return rec.CreatedAt.Before(s.Before) && (s.EveryTenant || rec.TenantID == s.TenantID) &&
+		(len(s.Classes) == 0 || slices.Contains(s.Classes, string(rec.EnvelopeClass)))
+}
+
 func (s Selection) tenant() *string {
 	if s.EveryTenant || s.TenantID == "" {
 		return nil
@@ -297,14 +303,15 @@ func (c *Conn) Erase(ctx context.Context, id uuid.UUID, which string, at Checkpo
 }
 
 // erasureID names the event of an erasure, as the function does.
-func erasureID(id uuid.UUID, which string) uuid.UUID {
-	return md5.Sum(fmt.Appendf(nil, "coordaudit erased %s %s", which, id)) //nolint:gosec // see the import
+func erasureID(id uuid.UUID, seq int64, which string) uuid.UUID {
+	return md5.Sum(fmt.Appendf(nil, "coordaudit erased %s %s %d", which, id, seq)) //nolint:gosec // see the import
 }
 
-// ErasedOnRecord reports whether an event says that a text of a record was erased.
-func (c *Conn) ErasedOnRecord(ctx context.Context, id uuid.UUID, which string) (bool, error) {
+// ErasedOnRecord reports whether an event says that a text of a record was erased. The seq tells it
+// from the same record that was stored again once it had expired.
+func (c *Conn) ErasedOnRecord(ctx context.Context, id uuid.UUID, seq int64, which string) (bool, error) {
 	known, err := c.queries.ListKnownEvents(ctx, c.db, dbgen.ListKnownEventsParams{
-		EventIDs: []pgtype.UUID{{Bytes: erasureID(id, which), Valid: true}},
+		EventIDs: []pgtype.UUID{{Bytes: erasureID(id, seq, which), Valid: true}},
 	})
 	return len(known) > 0, auditdriver.ReadFailure(ctx, err)
 }

@@ -59,7 +59,8 @@ func ReadTaken(ctx context.Context, tx pgx.Tx, schema string, tables, names []st
 }
 
 // ReadMembers lists the roles that are members of the owner of a table, of the role of the
-// retention, or of a role of PostgreSQL that may write to every table. Superusers are left out: no grant binds them.
+// retention, or of a role of PostgreSQL that may write to every table. The role of the retention is listed itself if it may log in.
+// Superusers are left out: no grant binds them.
 func ReadMembers(ctx context.Context, tx pgx.Tx, schema, table string) ([]Member, error) {
 	var members []Member
 	return members, Query(ctx, tx, "reading the catalogs", &members, `
@@ -70,7 +71,8 @@ func ReadMembers(ctx context.Context, tx pgx.Tx, schema, table string) ([]Member
 				pg_catalog.quote_ident(o.rolname) AS of,
 				EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m WHERE m.roleid = o.oid AND m.member = r.oid) AS direct
 			FROM pg_catalog.pg_roles AS o
-			JOIN pg_catalog.pg_roles AS r ON r.oid <> o.oid AND NOT r.rolsuper AND r.rolname !~ '^pg_' AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER')
+			JOIN pg_catalog.pg_roles AS r ON NOT r.rolsuper AND r.rolname !~ '^pg_' AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER')
+				AND (r.oid <> o.oid OR o.rolname = '`+auditmigrate.RetentionRole+`' AND o.rolcanlogin)
 			WHERE NOT o.rolsuper
 				AND (
 					o.rolname IN ('pg_write_all_data', 'pg_maintain')

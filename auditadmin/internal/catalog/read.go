@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -124,7 +125,7 @@ func Versions(ctx context.Context, tx pgx.Tx, quotedSchema string) ([]int64, err
 }
 
 // Position compares an identity column's sequence with its table. Highest is the
-// highest number in the table.
+// highest number that a row has or had.
 type Position struct {
 	Last    int64 `json:"last"` // 0: it has given none
 	Highest int64 `json:"highest"`
@@ -132,8 +133,8 @@ type Position struct {
 }
 
 // ReadPosition reads the table before the sequence, so that concurrent inserts cannot
-// make the sequence look late.
-func ReadPosition(ctx context.Context, tx pgx.Tx, quotedTable, column string, sequence int64) (p Position, err error) {
+// make the sequence look late. The log knows of rows that have expired since.
+func ReadPosition(ctx context.Context, tx pgx.Tx, quotedTable, column string, sequence int64, sealed Sealed) (p Position, err error) {
 	const doing = "comparing the sequence with its table"
 	if err := Query(ctx, tx, doing, &p.Known, "SELECT pg_catalog.has_sequence_privilege($1::bigint::oid, 'USAGE, SELECT')::text", sequence); err != nil || !p.Known {
 		return p, err
@@ -141,7 +142,48 @@ func ReadPosition(ctx context.Context, tx pgx.Tx, quotedTable, column string, se
 	if err := Query(ctx, tx, doing, &p.Highest, "SELECT coalesce(pg_catalog.max(t."+column+"), 0)::text FROM ONLY "+quotedTable+" AS t"); err != nil {
 		return p, err
 	}
+	through, err := sealed.read(ctx, tx, doing)
+	if err != nil {
+		return p, err
+	}
+	p.Highest = max(p.Highest, through)
 	return p, Query(ctx, tx, doing, &p.Last, "SELECT coalesce(pg_catalog.pg_sequence_last_value($1::bigint::oid), 0)::text", sequence)
+}
+
+// Sealed is where the log says how far a table is sealed: the quoted table of its checkpoints,
+// and the column. It may be empty.
+type Sealed struct{ Checkpoints, Column string }
+
+// Through is the expression of the highest number that was ever sealed, or NULL. It takes the
+// last checkpoint of each epoch by its key, as there may be one for each second of the trail.
+func (s Sealed) Through() string {
+	if s.Checkpoints == "" {
+		return "NULL"
+	}
+	names := strings.NewReplacer("$checkpoints", s.Checkpoints, "$column", s.Column)
+	return names.Replace(strings.Join(strings.Fields(`(
+		WITH RECURSIVE epochs AS (
+			(SELECT c.epoch FROM ONLY $checkpoints AS c ORDER BY c.epoch DESC LIMIT 1)
+			UNION ALL
+			SELECT (SELECT c.epoch FROM ONLY $checkpoints AS c WHERE c.epoch < e.epoch ORDER BY c.epoch DESC LIMIT 1)
+			FROM epochs AS e
+			WHERE e.epoch IS NOT NULL
+		)
+		SELECT pg_catalog.max((SELECT c.$column FROM ONLY $checkpoints AS c WHERE c.epoch = e.epoch ORDER BY c.size DESC LIMIT 1))
+		FROM epochs AS e
+	)`), " "))
+}
+
+// read returns 0 to a role that may not read the checkpoints, such as a writer.
+func (s Sealed) read(ctx context.Context, tx pgx.Tx, doing string) (through int64, err error) {
+	var may bool
+	if s.Checkpoints == "" {
+		return 0, nil
+	}
+	if err := Query(ctx, tx, doing, &may, "SELECT pg_catalog.has_table_privilege($1::text, 'SELECT')::text", s.Checkpoints); err != nil || !may {
+		return 0, err
+	}
+	return through, Query(ctx, tx, doing, &through, "SELECT coalesce("+s.Through()+", 0)::text")
 }
 
 // Query reads one JSON value. QueryExecModeExec also works behind poolers.

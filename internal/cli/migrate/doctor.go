@@ -1,9 +1,11 @@
 package migrate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,8 +76,20 @@ func (c *doctorCommand) config(a *app) (doctor.Config, error) {
 	if config.Key, err = seal.LoadVerifier(c.Key); err != nil {
 		return config, usageError(err)
 	}
-	config.LastExported = sealer.Directory(c.Checkpoints).Last
+	config.LastExported = lastIn(c.Checkpoints)
 	return config, nil
+}
+
+// lastIn tells a directory without checkpoints from one that is not there, as one that is not
+// mounted: what it holds is not known then.
+func lastIn(dir string) func(context.Context) ([]byte, error) {
+	exported := sealer.Directory(dir)
+	return func(ctx context.Context) ([]byte, error) {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, fmt.Errorf("looking at the directory of checkpoints: %w", err)
+		}
+		return exported.Last(ctx)
+	}
 }
 
 // byteSize is a number of bytes, with a unit or without.

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -52,7 +53,25 @@ func TestScriptsMakeRolesThatDeployATrail(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(bin, "psql")); err != nil {
 		t.Skip("psql is not installed")
 	}
-	mustRun(t, []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "PGHOST=" + config.Host, "SECRETS=" + filepath.Join(dir, "secrets")}, "/bin/sh", filepath.Join(dir, "roles.sh"))
+	watched := watch(t, filepath.Join(bin, "psql"))
+	roles := func(secrets string) error {
+		return runProgram(t, []string{"PATH=" + watched + ":" + os.Getenv("PATH"), "PGHOST=" + config.Host, "SECRETS=" + secrets}, "/bin/sh", filepath.Join(dir, "roles.sh"))
+	}
+	if err := roles(filepath.Join(dir, "nowhere")); err == nil {
+		t.Error("without secrets, roles with no password were made")
+	}
+	if err := roles(filepath.Join(dir, "secrets")); err != nil {
+		t.Fatal(err)
+	}
+	arguments, err := os.ReadFile(filepath.Join(watched, "arguments"))
+	if err != nil || len(arguments) == 0 {
+		t.Fatalf("psql was not called: %v", err)
+	}
+	for _, role := range []string{"coordaudit_owner", "coordaudit_service", "coordaudit_reader", "coordaudit_sealer"} {
+		if fields := strings.Split(strings.TrimSpace(secret(t, dir, role)), ":"); strings.Contains(string(arguments), fields[4]) {
+			t.Errorf("ps shows the password of %s", role)
+		}
+	}
 
 	as := func(role string) string {
 		return strings.Replace(server.DatabaseURL("audit"), "user=postgres", "user="+role, 1) + "&application_name=coordaudit-test"
@@ -93,13 +112,32 @@ func secret(t *testing.T, dir, name string) string {
 	return string(text)
 }
 
+// watch returns a folder with a program that writes down its arguments, and calls the given one.
+func watch(t *testing.T, program string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	script := "#!/bin/sh\necho \"$@\" >>'" + dir + "/arguments'\nexec '" + program + "' \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(dir, filepath.Base(program)), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func mustRun(t *testing.T, env []string, program string, args ...string) {
+	t.Helper()
+	if err := runProgram(t, env, program, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func runProgram(t *testing.T, env []string, program string, args ...string) error {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	if env != nil {
 		cmd.Env = env
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		return fmt.Errorf("%w\n%s", err, out)
 	}
+	return nil
 }

@@ -202,6 +202,9 @@ func verificationText(v sealer.Verification) string {
 	if v.Erased > 0 {
 		fmt.Fprintf(&text, "erased      a text of %s, on record\n", format.Plural(v.Erased, "record"))
 	}
+	if v.Claimed > 0 {
+		fmt.Fprintf(&text, "claimed     a text of %s reads as erased, and was so when it was stored: by its writer, or by an import\n", format.Plural(v.Claimed, "record"))
+	}
 	fmt.Fprintf(&text, "not sealed  %s seqs after the last one that is covered, %s late records\n", format.Thousands(v.Unsealed), format.Thousands(v.Awaited))
 	for _, finding := range v.Findings {
 		fmt.Fprintf(&text, "%-10s  %s\n", strings.ToUpper(string(finding.Fault)), finding.Text)
@@ -250,6 +253,7 @@ type VerificationJSON struct {
 	Expired      int64             `json:"expired"`
 	Erased       int64             `json:"erased"`
 	Archives     []archiveJSON     `json:"archives"`
+	Claimed      int64             `json:"claimed_erased"`
 }
 
 type archiveJSON struct {
@@ -271,7 +275,7 @@ func verificationObject(v sealer.Verification) VerificationJSON {
 	object := VerificationJSON{
 		Intact: len(v.Findings) == 0, Origin: v.Checkpoint.Origin, Epoch: v.Epoch, Size: v.Checkpoint.Size,
 		Verified: v.Verified, Awaited: v.Awaited, Unsealed: v.Unsealed, MoreFindings: v.MoreFindings, Skipped: v.Skipped,
-		Findings: make([]sealFindingJSON, len(v.Findings)), Expired: v.Expired, Erased: v.Erased, Archives: make([]archiveJSON, len(v.Archives)),
+		Findings: make([]sealFindingJSON, len(v.Findings)), Expired: v.Expired, Erased: v.Erased, Claimed: v.Claimed, Archives: make([]archiveJSON, len(v.Archives)),
 	}
 	for i, of := range v.Archives {
 		object.Archives[i] = archiveJSON(of)

@@ -1,0 +1,60 @@
+package auditadmin_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hoc-analytics/coordaudit/auditadmin"
+)
+
+// withoutRows is what is left once the rows with the highest numbers have expired: the log
+// still has them.
+const withoutRows = `
+	INSERT INTO coordination_audit_seal_checkpoints (epoch, size, previous_size, root, leaves, marks, records_through, gaps_through, statements_through, events_through, awaited, note)
+	SELECT epoch, size, size - 10, decode(repeat('1f', 32), 'hex'), '', '', through, 0, 0, 0, '{}', 'a note'
+	FROM (VALUES (1, 10, 700), (1, 20, 900), (2, 10, 300)) AS made (epoch, size, through);
+	ALTER TABLE coordination_audit_records DISABLE TRIGGER USER;
+	DELETE FROM coordination_audit_records;
+	ALTER TABLE coordination_audit_records ENABLE ALWAYS TRIGGER coordination_audit_refuse_update_delete;
+	ALTER TABLE coordination_audit_records ENABLE ALWAYS TRIGGER coordination_audit_refuse_truncate`
+
+// Rows are restored alone, and those with the highest numbers have expired. No new record gets the
+// number of one of them, which an event calls expired. The log of each epoch counts.
+func TestSequencePassesExpiredRows(t *testing.T) {
+	t.Parallel()
+	db, owner := owned(t)
+	execute(t, db, withoutRows)
+	conn := connect(t, db, owner)
+	execute(t, db, "SELECT setval('coordination_audit_records_seq_seq', 900)")
+	if found := check(t, conn); len(auditadmin.Errors(found)) > 0 {
+		t.Errorf("at the last sealed number: %v", found)
+	}
+	execute(t, db, "SELECT setval('coordination_audit_records_seq_seq', 899)")
+	const sequence = "sequence public.coordination_audit_records_seq_seq"
+	d := find(check(t, conn), sequence, auditadmin.Error)
+	if d == nil || !strings.Contains(d.Got, "at 899, and rows go or went up to 900") {
+		t.Errorf("before it: %+v", d)
+	}
+	if left, _ := repair(t, conn); len(auditadmin.Errors(left)) > 0 {
+		t.Error(left)
+	}
+	execute(t, db, insertRecord)
+	var lowest int64
+	if err := db.Pool.QueryRow(t.Context(), "SELECT min(seq) FROM coordination_audit_records").Scan(&lowest); err != nil || lowest != 901 {
+		t.Errorf("the next record has seq %d, %v", lowest, err)
+	}
+}
+
+// A role that may not read the log, such as a writer, gets what the rows say.
+func TestSequenceWithoutTheLog(t *testing.T) {
+	t.Parallel()
+	db, _ := owned(t)
+	execute(t, db, withoutRows)
+	role := newRole(t, db)
+	execute(t, db, "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO "+role+"; GRANT SELECT ON coordination_audit_records, coordination_audit_gaps, coordination_audit_statements, coordination_audit_seal_events, coordaudit_schema_version TO "+role)
+	for _, d := range check(t, connect(t, db, role)) {
+		if strings.HasPrefix(d.Object, "sequence") {
+			t.Errorf("%+v", d)
+		}
+	}
+}
