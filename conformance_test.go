@@ -13,7 +13,7 @@ func TestConformance(t *testing.T) {
 	conformance.Run(t, func(t *testing.T) conformance.Database {
 		t.Helper()
 		db := testdb.New(t)
-		return conformance.Database{URL: db.URL, Pool: db.Pool}
+		return conformance.Database{URL: db.URL, Pool: db.Pool, Distributed: db.Distributed}
 	})
 }
 
@@ -23,6 +23,6 @@ func TestConformanceInHostileDatabases(t *testing.T) {
 	conformance.RunHostile(t, func(t *testing.T) conformance.Database {
 		t.Helper()
 		db := testdb.New(t)
-		return conformance.Database{URL: db.URL, Pool: db.Pool}
+		return conformance.Database{URL: db.URL, Pool: db.Pool, Distributed: db.Distributed}
 	})
 }
