@@ -13,6 +13,18 @@ func TestConformance(t *testing.T) {
 	conformance.Run(t, func(t *testing.T) conformance.Database {
 		t.Helper()
 		db := testdb.New(t)
+		return conformance.Database{URL: db.URL, Pool: db.Pool}
+	})
+}
+
+// TestConformanceOnACluster states them on a trail that is distributed, where
+// COORDAUDIT_TEST_CITUS_URL names a cluster.
+func TestConformanceOnACluster(t *testing.T) {
+	t.Parallel()
+	testdb.NeedsCluster(t)
+	conformance.RunDistributed(t, func(t *testing.T) conformance.Database {
+		t.Helper()
+		db := testdb.New(t)
 		return conformance.Database{URL: db.URL, Pool: db.Pool, Distributed: db.Distributed}
 	})
 }
@@ -23,6 +35,6 @@ func TestConformanceInHostileDatabases(t *testing.T) {
 	conformance.RunHostile(t, func(t *testing.T) conformance.Database {
 		t.Helper()
 		db := testdb.New(t)
-		return conformance.Database{URL: db.URL, Pool: db.Pool, Distributed: db.Distributed}
+		return conformance.Database{URL: db.URL, Pool: db.Pool}
 	})
 }

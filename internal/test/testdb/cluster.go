@@ -21,8 +21,8 @@ import (
 // a migrated one is distributed.
 const ClusterVariable = "COORDAUDIT_TEST_CITUS_URL"
 
-// onCluster skips a test that needs a cluster where there is none.
-func onCluster(tb testing.TB) {
+// NeedsCluster skips a test that needs a cluster where there is none.
+func NeedsCluster(tb testing.TB) {
 	tb.Helper()
 	if os.Getenv(ClusterVariable) == "" {
 		tb.Skip("needs a Citus cluster: " + ClusterVariable + " (make test-citus)")
@@ -33,7 +33,7 @@ func onCluster(tb testing.TB) {
 // asked. The test is skipped where there is none.
 func NewOnCluster(tb testing.TB, distributed bool) *DB {
 	tb.Helper()
-	onCluster(tb)
+	NeedsCluster(tb)
 	if distributed {
 		return New(tb)
 	}

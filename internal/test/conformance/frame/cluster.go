@@ -60,3 +60,12 @@ func OnWorkers(t *testing.T, db Database, sql string) {
 		fixture.MustExec(t, db.Pool, "SELECT run_command_on_workers($1)", sql)
 	}
 }
+
+// Patience is a time for one statement that is short and passes where nothing holds it up. A
+// batch on a cluster is a commit on each shard.
+func (db Database) Patience(milliseconds int) int {
+	if db.Distributed {
+		return 10 * milliseconds
+	}
+	return milliseconds
+}

@@ -54,6 +54,9 @@ const (
 	// LocalTable means that the fault which the guarantee is about can be made on a local
 	// table alone: Citus refuses the statement that makes it.
 	LocalTable
+
+	// Cluster means that the trail is distributed.
+	Cluster
 )
 
 // Database is a migrated database of one test's own.
