@@ -32,7 +32,7 @@ test-matrix: postgres ## run the guarantees on every available PostgreSQL; POSTG
 CITUS := . ./auditadmin/... ./internal/cli/migrate ./sealer
 test-citus: ## run the guarantees on the Citus cluster of COORDAUDIT_TEST_CITUS_URL (docs/citus.md)
 	@test -n "$$COORDAUDIT_TEST_CITUS_URL" || { echo "set COORDAUDIT_TEST_CITUS_URL to the URL of a database on the coordinator, with the extension and its workers: docs/citus.md" >&2; exit 2; }
-	go test $(TESTFLAGS) -count=1 -p 1 -parallel 8 -timeout 40m -run 'Cluster|Distribut' $(CITUS)
+	go test $(TESTFLAGS) -count=1 -p 1 -parallel 4 -timeout 40m -run 'Cluster|Distribut' $(CITUS)
 
 SOAK ?= 10m
 soak: postgres ## run the Recorder through random faults and check its counts; SOAK=10m

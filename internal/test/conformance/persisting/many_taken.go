@@ -3,6 +3,7 @@ package persisting
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -42,7 +43,9 @@ func unreadableIDFailsAlone(t *testing.T, db frame.Database) {
 			fixture.MustExec(t, db.Pool, "ALTER TABLE coordination_audit_records ENABLE ROW LEVEL SECURITY")
 			fixture.MustExec(t, db.Pool, "CREATE POLICY readable ON coordination_audit_records USING (readable(tenant_id)) WITH CHECK (true)")
 			pool, _ := frame.PoolAsPlainRole(t, db, "INSERT, SELECT ON coordination_audit_records", "CREATE ON SCHEMA public")
-			store := coordaudit.New(pool, frame.Impatient())
+			config := frame.Impatient()
+			config.Timeout = time.Duration(db.Patience(int(config.Timeout.Milliseconds()))) * time.Millisecond
+			store := coordaudit.New(pool, config)
 			taken.TenantID = "acme"
 
 			results, err := store.PersistMany(t.Context(), []audit.Record{fixture.NewRecord(), taken, fixture.NewRecord()})
