@@ -21,6 +21,7 @@ const rowsVariable = "COORDAUDIT_TEST_CITUS_ROWS"
 // Distributing a trail that is in use makes its writers wait. A Recorder accepts meanwhile, and
 // what it accepted is stored afterwards.
 func TestDistributingUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
 	db := testdb.NewOnCluster(t, false)
 	rows := 20_000
 	if text := os.Getenv(rowsVariable); text != "" {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,12 +29,13 @@ const (
 	killsVariable = "COORDAUDIT_TEST_CITUS_KILLS"
 )
 
+//nolint:paralleltest // it kills the nodes that other tests use
 func TestKilledWorkerOfAClusterLosesNothing(t *testing.T) { killNodes(t, "groupid > 0") }
 
+//nolint:paralleltest // it kills the nodes that other tests use
 func TestKilledCoordinatorOfAClusterLosesNothing(t *testing.T) { killNodes(t, "groupid = 0") }
 
-// killNodes kills nodes one after the other while every way of writing is in use. It is not
-// parallel: no other test may use the cluster.
+// killNodes kills nodes one after the other while every way of writing is in use.
 func killNodes(t *testing.T, which string) {
 	t.Helper()
 	testdb.NeedsCluster(t)
@@ -182,7 +184,7 @@ func (w *clusterWriters) awaitMore(t *testing.T) {
 	time.Sleep(randomMoment())
 }
 
-// finish holds what was told against the rows: what is acknowledged is there once after the
+// finish checks the answers against the rows: what is acknowledged is there once after the
 // recovery, and so is what failed after it was sent again.
 func (w *clusterWriters) finish(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
@@ -194,14 +196,14 @@ func (w *clusterWriters) finish(t *testing.T, pool *pgxpool.Pool) {
 		t.Errorf("closing the recorder: %v", err)
 	}
 	var all []uuid.UUID
-	told := ""
+	var told strings.Builder
 	for way, ids := range w.acknowledged {
 		all = append(all, ids...)
-		told += fmt.Sprintf(" %s %d,", way, len(ids))
+		fmt.Fprintf(&told, " %s %d,", way, len(ids))
 	}
 	before := missing(t, pool, all)
 	recovered := fixture.QueryInt(t, pool, "SELECT recover_prepared_transactions()")
-	t.Logf("acknowledged:%s failed %d; %d of the acknowledged were missing before %d prepared transactions were recovered", told, len(w.failed), before, recovered)
+	t.Logf("acknowledged:%s failed %d; %d of the acknowledged were missing before %d prepared transactions were recovered", told.String(), len(w.failed), before, recovered)
 	if n := missing(t, pool, all); n != 0 {
 		t.Errorf("%d acknowledged records are missing", n)
 	}

@@ -37,7 +37,7 @@ func (d *Driver) CopyMany(ctx context.Context, recs []audit.Record) ([]Item, err
 			return &StatementError{Kind: audit.ErrRefused, SQLState: stateProtocolViolation, cause: err}
 		}
 		if table.distributed && sqlState(err) == stateInternalError {
-			return &unclearCopy{err}
+			return &unclearCopyError{err}
 		}
 		if err != nil {
 			return err

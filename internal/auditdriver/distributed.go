@@ -85,19 +85,19 @@ func onWorker(err error) error {
 	return err
 }
 
-// unclearCopy is a COPY on a cluster that failed and does not say why: a taken id, which refuses
+// unclearCopyError is a COPY on a cluster that failed and does not say why: a taken id, which refuses
 // all of them, comes as the same SQLSTATE as a worker that is lost during the commit.
-type unclearCopy struct{ cause error }
+type unclearCopyError struct{ cause error }
 
 // Error is the cause's.
-func (e *unclearCopy) Error() string { return e.cause.Error() }
+func (e *unclearCopyError) Error() string { return e.cause.Error() }
 
 // Unwrap returns the cause.
-func (e *unclearCopy) Unwrap() error { return e.cause }
+func (e *unclearCopyError) Unwrap() error { return e.cause }
 
 // CopyUnclear reports whether a COPY's answer does not say why it failed. To send the records
 // again by INSERT is safe, and its answer says which of them are stored.
 func CopyUnclear(err error) bool {
-	_, unclear := errors.AsType[*unclearCopy](err)
+	_, unclear := errors.AsType[*unclearCopyError](err)
 	return unclear
 }

@@ -50,7 +50,7 @@ func unfit(conn *pgx.Conn) []setting {
 
 // unfitForShards returns the settings that a call must change where the rows are on workers. A
 // coordinator passes values on as texts in its session's style, and a worker reads them in its
-// own: a day would become a month without a word. The server reports these settings unasked.
+// own: a day would silently become a month. The server reports these settings unasked.
 func unfitForShards(conn *pgx.Conn) []setting {
 	reported := conn.PgConn().ParameterStatus
 	var found []setting

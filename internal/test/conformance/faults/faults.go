@@ -112,7 +112,7 @@ func wantDoubtThenOutcome(t *testing.T, store *coordaudit.Store, db frame.Databa
 	}
 }
 
-// wantDoubtThenEither is for a cut after which nobody can tell. One row remains in either case.
+// wantDoubtThenEither is for a cut after which the row may be stored or not. One row remains in either case.
 func wantDoubtThenEither(t *testing.T, store *coordaudit.Store, db frame.Database) {
 	t.Helper()
 	rec := fixture.NewRecord()

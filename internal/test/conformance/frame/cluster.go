@@ -12,7 +12,7 @@ import (
 )
 
 // Stopped is the error of a call that commits by itself and whose statement was stopped before
-// it stored anything. On a cluster the worker may have committed, so nobody can tell.
+// it stored anything. On a cluster the worker may have committed, so no one can tell.
 func (db Database) Stopped() error {
 	if db.Distributed {
 		return audit.ErrOutcomeUnknown
