@@ -1,6 +1,6 @@
 # The targets of a contributor. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix soak seal-soak suppression generate api verify lint fmt release-test bench bench-compare bench-sealing bench-check profile mutate seed postgres clean
+.PHONY: help demo test test-matrix test-citus soak seal-soak suppression generate api verify lint fmt release-test bench bench-compare bench-sealing bench-check profile mutate seed postgres clean
 
 # Modules of their own, so that their dependencies stay out of the module graphs of importers.
 MODULES := $(patsubst %/go.mod,%,$(wildcard audittest/go.mod auditotel/go.mod auditwitness/go.mod bench/go.mod examples/*/go.mod internal/report/browsertest/go.mod))
@@ -27,6 +27,12 @@ test: postgres ## run all tests on a real PostgreSQL; TESTFLAGS=-race adds the r
 
 test-matrix: postgres ## run the guarantees on every available PostgreSQL; POSTGRES_VERSIONS="15 17" names images
 	@scripts/test-matrix.sh
+
+# Their tests have Cluster or Distribut in their names. One package at a time: those of the root kill nodes.
+CITUS := . ./auditadmin/... ./internal/cli/migrate ./sealer
+test-citus: ## run the guarantees on the Citus cluster of COORDAUDIT_TEST_CITUS_URL (docs/citus.md)
+	@test -n "$$COORDAUDIT_TEST_CITUS_URL" || { echo "set COORDAUDIT_TEST_CITUS_URL to the URL of a database on the coordinator, with the extension and its workers: docs/citus.md" >&2; exit 2; }
+	go test $(TESTFLAGS) -count=1 -p 1 -parallel 4 -timeout 40m -run 'Cluster|Distribut' $(CITUS)
 
 SOAK ?= 10m
 soak: postgres ## run the Recorder through random faults and check its counts; SOAK=10m

@@ -17,6 +17,18 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// TestConformanceOnACluster states them on a trail that is distributed, where
+// COORDAUDIT_TEST_CITUS_URL names a cluster.
+func TestConformanceOnACluster(t *testing.T) {
+	t.Parallel()
+	testdb.NeedsCluster(t)
+	conformance.RunDistributed(t, func(t *testing.T) conformance.Database {
+		t.Helper()
+		db := testdb.New(t)
+		return conformance.Database{URL: db.URL, Pool: db.Pool, Distributed: db.Distributed}
+	})
+}
+
 // TestConformanceInHostileDatabases states them again where sessions have foreign settings.
 func TestConformanceInHostileDatabases(t *testing.T) {
 	t.Parallel()

@@ -45,6 +45,7 @@ type inspection struct {
 	described   []int64 // the versions that this program knows
 
 	distribution catalog.Distribution
+	trail        catalog.Schema // as it was found
 }
 
 // state is the schema's version, according to the version table.
@@ -118,6 +119,7 @@ func (i *inspection) look(ctx context.Context, tx pgx.Tx, described catalog.Sche
 	if i.versions == unversioned && !i.ours {
 		return nil // the predecessor's table, which migrate up adopts
 	}
+	i.trail = found
 	list := compare(described, found, trail.Quoted)
 	positions, err := comparePositions(ctx, tx, found, trail.Quoted)
 	if err != nil {

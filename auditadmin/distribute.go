@@ -149,6 +149,9 @@ func place(ctx context.Context, tx pgx.Tx, found *inspection, p placement, shard
 	}
 	_, err := tx.Exec(ctx, "SELECT pg_catalog.create_distributed_table($1::text::regclass, $2, shard_count => $3, colocate_with => 'none')",
 		pgx.QueryExecModeExec, name, p.key, shards)
+	if err == nil {
+		err = grantOnShards(ctx, tx, found, p.table)
+	}
 	if err != nil || table.Moved == 0 {
 		return table, err
 	}
@@ -163,6 +166,28 @@ func place(ctx context.Context, tx pgx.Tx, found *inspection, p placement, shard
 		}
 	}
 	return table, nil
+}
+
+// grantOnShards lets the roles that may insert some columns store rows on the shards, which
+// create_distributed_table does not: see [auditmigrate.ShardGrants].
+func grantOnShards(ctx context.Context, tx pgx.Tx, found *inspection, table string) error {
+	for _, grant := range found.trail.Table(table).Grants {
+		var columns []string
+		for _, privilege := range grant.Privileges {
+			if column, is := strings.CutPrefix(privilege, "INSERT ("); is {
+				columns = append(columns, strings.TrimSuffix(column, ")"))
+			}
+		}
+		if len(columns) == 0 {
+			continue
+		}
+		for _, sql := range auditmigrate.ShardGrants(found.schema+"."+table, grant.Role, strings.Join(columns, ", ")) {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("%s: %w", sql, err)
+			}
+		}
+	}
+	return nil
 }
 
 func truncateTrigger(table string) string {

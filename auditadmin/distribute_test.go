@@ -216,3 +216,42 @@ func TestRepairingADistributedTrail(t *testing.T) {
 	}
 	mustBeGuarded(t, db, "coordination_audit_records")
 }
+
+// A role that could write before can write afterwards, and it still sets neither seq nor the time.
+func TestDistributeKeepsTheRightsOfWriters(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewOnCluster(t, false)
+	early, late := newRole(t, db), newRole(t, db)
+	migrator := auditmigrate.New(db.Pool.Config().ConnConfig, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	grant := func(role string) {
+		execute(t, db, "ALTER ROLE "+role+" LOGIN")
+		grants, err := migrator.ApplyGrants(t.Context(), auditmigrate.GrantConfig{Writers: []string{role}})
+		if err != nil || len(grants.Statements) == 0 {
+			t.Fatalf("%v, %v", grants, err)
+		}
+	}
+	grant(early)
+	if _, err := auditadmin.Distribute(t.Context(), connect(t, db, ""), auditadmin.DistributeConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	grant(late)
+	for _, role := range []string{early, late} {
+		conn := connectAs(t, db, role)
+		const columns = "INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp"
+		const values = "gen_random_uuid(), 'e', 'COST', 'APPLIED', 'r', now()"
+		for range 8 { // on several shards
+			if _, err := conn.Exec(t.Context(), columns+") VALUES ("+values+") ON CONFLICT (audit_id) DO NOTHING RETURNING seq"); err != nil {
+				t.Fatalf("%s cannot write: %v", role, err)
+			}
+		}
+		for _, forged := range []string{", seq) OVERRIDING SYSTEM VALUE VALUES (" + values + ", 7)", ", created_at) VALUES (" + values + ", '2020-01-01')"} {
+			_, err := conn.Exec(t.Context(), columns+forged)
+			if pgErr, _ := errors.AsType[*pgconn.PgError](err); pgErr == nil || pgErr.Code != "42501" {
+				t.Errorf("%s set what is the database's: %v", forged, err)
+			}
+		}
+	}
+	if list := check(t, connect(t, db, "")); len(list) > 0 {
+		t.Errorf("the schema differs afterwards: %v", list)
+	}
+}

@@ -139,7 +139,12 @@ func grantIn(ctx context.Context, conn *sql.Conn, at location, config GrantConfi
 		return Grants{}, err
 	}
 	grants := Grants{Schema: at.schema, Statements: plan.statements, Warnings: plan.warnings}
-	if !apply || len(plan.statements) == 0 {
+	shards, err := shardStatements(ctx, tx, plan.acl, config.Writers)
+	if err != nil {
+		return Grants{}, err
+	}
+	if !apply || len(plan.statements)+len(shards) == 0 {
+		grants.Statements = append(grants.Statements, shards...)
 		return grants, nil
 	}
 	after, err := execute(ctx, tx, at, config, plan)
@@ -156,6 +161,12 @@ func grantIn(ctx context.Context, conn *sql.Conn, at location, config GrantConfi
 		return Grants{}, fmt.Errorf("this role cannot change what %s has granted, nothing was changed: run this as that role, and the same command again: %s",
 			strings.Join(after.grantors(), ", "), strings.Join(after.statements, "; "))
 	}
+	for _, statement := range shards {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return Grants{}, fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	grants.Statements = append(grants.Statements, shards...)
 	return grants, tx.Commit()
 }
 

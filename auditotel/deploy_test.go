@@ -263,3 +263,30 @@ func TestDeployedCommandLinesAreValid(t *testing.T) {
 		t.Errorf("%d command lines were tried, want all", tried)
 	}
 }
+
+// The cluster to try a distributed trail on: every node, what makes a cluster of them, and the
+// commands that docs/citus.md names.
+func TestClusterFileIsComplete(t *testing.T) {
+	t.Parallel()
+	file := readYAML[compose](t, "../deploy/citus/compose.yaml")
+	for name, command := range map[string]string{
+		"coordinator": "shared_preload_libraries=citus", "worker-1": "shared_preload_libraries=citus", "worker-2": "shared_preload_libraries=citus",
+		"register": "citus_add_node('worker-2', 5432)", "migrate": "up", "distribute": "distribute", "test": "test-citus",
+	} {
+		service, ok := file.Services[name]
+		if !ok || !strings.Contains(strings.Join(service.Command, " "), command) {
+			t.Errorf("service %s does not run %q: %v", name, command, service.Command)
+		}
+		for on := range service.DependsOn {
+			if _, ok := file.Services[on]; !ok {
+				t.Errorf("service %s depends on %s, which is not there", name, on)
+			}
+		}
+		for _, volume := range service.Volumes {
+			source, _, _ := strings.Cut(volume, ":")
+			if _, declared := file.Volumes[source]; !declared && !strings.HasPrefix(source, ".") {
+				t.Errorf("service %s uses volume %s, which is not declared", name, source)
+			}
+		}
+	}
+}

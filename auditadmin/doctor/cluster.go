@@ -185,7 +185,7 @@ func (c cluster) judgeSettings() []Finding {
 	if c.CachedConnections < each {
 		list = append(list, Finding{
 			Severity: Warning, Object: "setting citus.max_cached_conns_per_worker",
-			Evidence: fmt.Sprintf("%d, and each worker has %s of %s: every batch opens the other connections anew", c.CachedConnections, format.Plural(int64(each), "shard"), recordsTable),
+			Evidence: fmt.Sprintf("%d, and each worker has %s of %s: every batch opens the other connections again", c.CachedConnections, format.Plural(int64(each), "shard"), recordsTable),
 			Repair:   fmt.Sprintf("ALTER SYSTEM SET citus.max_cached_conns_per_worker = %d; SELECT pg_reload_conf(); if the workers' max_connections allows that many for each session", each),
 		})
 	}

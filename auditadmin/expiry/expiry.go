@@ -85,7 +85,11 @@ func open(ctx context.Context, config Config) (*session, error) {
 		return nil, err
 	}
 	s := &session{config: config, conn: conn}
-	if err := s.findCheckpoint(ctx); err != nil {
+	err = s.onOneServer(ctx)
+	if err == nil {
+		err = s.findCheckpoint(ctx)
+	}
+	if err != nil {
 		conn.Close(ctx)
 		return nil, err
 	}
@@ -93,6 +97,15 @@ func open(ctx context.Context, config Config) (*session, error) {
 }
 
 func (s *session) close(ctx context.Context) { s.conn.Close(ctx) }
+
+// onOneServer refuses a cluster, whose workers do not let the role of the retention in.
+func (s *session) onOneServer(ctx context.Context) error {
+	distributed, err := s.conn.Distributed(ctx)
+	if err == nil && distributed {
+		err = fmt.Errorf("%w: the trail is distributed over the workers of a Citus cluster, where the role that may change records cannot log in: keep what must expire or be erased in a trail on one server (docs/citus.md)", ErrNotAllowed)
+	}
+	return err
+}
 
 // findCheckpoint requires that the exported checkpoint is one of the log that the database has.
 func (s *session) findCheckpoint(ctx context.Context) error {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"iter"
 	"slices"
@@ -38,7 +37,7 @@ func (d *Driver) CopyMany(ctx context.Context, recs []audit.Record) ([]Item, err
 			return &StatementError{Kind: audit.ErrRefused, SQLState: stateProtocolViolation, cause: err}
 		}
 		if table.distributed && sqlState(err) == stateInternalError {
-			return &unclearCopy{err}
+			return &unclearCopyError{err}
 		}
 		if err != nil {
 			return err
@@ -67,23 +66,6 @@ func (d *Driver) copied(ctx context.Context, db located, recs []audit.Record, n 
 		return items, nil
 	}
 	return d.resolve(ctx, db, &resolution{recs: recs, items: items, verify: true, inserted: n})
-}
-
-// unclearCopy is a COPY on a Citus cluster that failed and does not say why: a taken id, which
-// refuses all of them, comes as the same SQLSTATE as a worker that is lost during the commit.
-type unclearCopy struct{ cause error }
-
-// Error is the cause's.
-func (e *unclearCopy) Error() string { return e.cause.Error() }
-
-// Unwrap returns the cause.
-func (e *unclearCopy) Unwrap() error { return e.cause }
-
-// CopyUnclear reports whether a COPY's answer does not say why it failed. To send the records
-// again by INSERT is safe, and its answer says which of them are stored.
-func CopyUnclear(err error) bool {
-	_, unclear := errors.AsType[*unclearCopy](err)
-	return unclear
 }
 
 // CopyRefused reports whether the server refuses every COPY for this role or table, as

@@ -21,9 +21,11 @@ func (d *Driver) PersistGap(ctx context.Context, gap *audit.Gap) error {
 }
 
 func (d *Driver) persistGap(ctx context.Context, db located, gap *audit.Gap) error {
-	if _, err := d.table(ctx, db); err != nil {
+	table, err := d.table(ctx, db)
+	if err != nil {
 		return err
 	}
+	db.onShards = table.distributed
 	row, err := d.queries.PersistAuditGap(ctx, db, gapParams(gap))
 	switch {
 	case err == nil && row.Intact:

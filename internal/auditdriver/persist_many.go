@@ -30,6 +30,7 @@ func (d *Driver) persistMany(ctx context.Context, db located, recs []audit.Recor
 	if err != nil {
 		return nil, err
 	}
+	db.onShards = table.distributed
 	first := firstOfEachID(recs)
 	rows, err := d.queries.PersistAuditRecords(ctx, storing{db}, persistManyParams(recs, first))
 	if err != nil {

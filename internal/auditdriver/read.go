@@ -87,8 +87,9 @@ func (d *Driver) asking(ctx context.Context, ask func(on located) error) error {
 		return err
 	}
 	once := func() error {
-		return d.onTrail(ctx, borrowed{conn: conn.Conn()}, func(t *trail) error {
-			return ask(located{DBTX: possible(conn, conn.Conn()), trail: t, pooled: conn})
+		on := borrowed{conn: conn.Conn()}
+		return d.onTrail(ctx, on, func(t *trail) error {
+			return ask(located{DBTX: possible(conn, conn.Conn()), trail: t, on: on, pooled: conn})
 		})
 	}
 	if err = once(); outdated(err) {

@@ -194,6 +194,9 @@ func (d *Driver) committedUnder(ctx context.Context, db located, found string) e
 	if err := db.own.acknowledged(); err != nil {
 		return err
 	}
+	if db.onShards { // the settings are the coordinator's, and the commit was a worker's
+		return nil
+	}
 	s := db.own.session
 	messages, commit, _ := strings.Cut(found, "/")
 	if s.settings.clientMinMessages != messages || s.settings.synchronousCommit != commit {

@@ -32,17 +32,6 @@ type session struct {
 	tables map[string]table // by quoted schema
 }
 
-// distributed reports whether a statement of this session may have run on the worker of a
-// Citus cluster, as far as the session knows.
-func (s *session) distributed() bool {
-	for _, t := range s.tables {
-		if t.distributed {
-			return true
-		}
-	}
-	return false
-}
-
 // sessionOf returns the connection's session, which lives as long as the connection.
 func sessionOf(conn *pgconn.PgConn) *session {
 	const key = "coordaudit: session"

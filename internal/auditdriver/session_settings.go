@@ -48,6 +48,21 @@ func unfit(conn *pgx.Conn) []setting {
 	return found
 }
 
+// unfitForShards returns the settings that a call must change where the rows are on workers. A
+// coordinator passes values on as texts in its session's style, and a worker reads them in its
+// own: a day would silently become a month. The server reports these settings unasked.
+func unfitForShards(conn *pgx.Conn) []setting {
+	reported := conn.PgConn().ParameterStatus
+	var found []setting
+	if style := reported("DateStyle"); style != "" && !strings.HasPrefix(style, "ISO") {
+		found = append(found, setting{"DateStyle", "ISO", style})
+	}
+	if reported("standard_conforming_strings") == "off" {
+		found = append(found, setting{"standard_conforming_strings", "on", "off"})
+	}
+	return found
+}
+
 // assignments returns the statements that set each setting to one of its two values.
 func assignments(set string, settings []setting, value func(setting) string) string {
 	var sql strings.Builder
@@ -115,8 +130,7 @@ type borrowed struct {
 
 // adjust gives the session the settings that the call needs. restore sets the old ones
 // again. In the usual case both send nothing.
-func (b borrowed) adjust(ctx context.Context) (restore func(), err error) {
-	settings := unfit(b.conn)
+func (b borrowed) adjust(ctx context.Context, settings []setting) (restore func(), err error) {
 	switch {
 	case len(settings) == 0:
 		return func() {}, nil
@@ -170,7 +184,7 @@ func (b borrowed) setLocal(ctx context.Context, sql string) error {
 
 // onTrail gives the session the settings that work needs, and passes it the trail.
 func (d *Driver) onTrail(ctx context.Context, b borrowed, work func(*trail) error) error {
-	restore, err := b.adjust(ctx)
+	restore, err := b.adjust(ctx, unfit(b.conn))
 	if err != nil {
 		return err
 	}
@@ -178,6 +192,19 @@ func (d *Driver) onTrail(ctx context.Context, b borrowed, work func(*trail) erro
 	found, err := d.locate(ctx, b)
 	if err != nil {
 		return err
+	}
+	if settings := unfitForShards(b.conn); len(settings) > 0 { // which few sessions have
+		distributed, err := d.distributed(ctx, located{trail: found, on: b})
+		if err != nil {
+			return err
+		}
+		if distributed {
+			restore, err := b.adjust(ctx, settings)
+			if err != nil {
+				return err
+			}
+			defer restore()
+		}
 	}
 	err = work(found)
 	d.forgetMoved(b, found, err)

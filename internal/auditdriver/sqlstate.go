@@ -112,30 +112,6 @@ func inDoubt(pgErr *pgconn.PgError) bool {
 	return slices.Contains([]string{stateCompletionUnknown, stateTransactionResolution, stateInternalError}, pgErr.Code)
 }
 
-// workerError is an answer of a coordinator after which its worker may have committed. A single
-// row is committed on the worker before the coordinator hears of it, so neither a cancel
-// request nor a lost connection to the worker says that nothing is stored.
-type workerError struct{ cause error }
-
-// Error is the cause's.
-func (e *workerError) Error() string { return e.cause.Error() }
-
-// Unwrap returns the cause.
-func (e *workerError) Unwrap() error { return e.cause }
-
-// onWorker marks an answer of a Citus cluster that leaves the commit in doubt. What a worker
-// itself refuses, it has not stored.
-func onWorker(err error) error {
-	if _, named := errors.AsType[*StatementError](err); named || pgError(err) == nil {
-		return err
-	}
-	state := sqlState(err)
-	if strings.HasPrefix(state, classConnectionException) || strings.HasPrefix(state, classOperatorIntervention) {
-		return &workerError{err}
-	}
-	return err
-}
-
 // refusesAll reports a state of the session, in which it refuses every record.
 func refusesAll(state string) bool {
 	return state == stateDuplicatePrepared ||

@@ -29,11 +29,15 @@ func (d *Driver) PersistStatement(ctx context.Context, statement *completeness.S
 }
 
 func (d *Driver) persistStatement(ctx context.Context, db located, statement *completeness.Statement) error {
-	if _, err := d.table(ctx, db); err != nil {
+	table, err := d.table(ctx, db)
+	if err != nil {
 		return err
 	}
+	db.onShards = table.distributed
 	row, err := d.queries.PersistAuditStatement(ctx, db, statementParams(statement))
+	inserted := err == nil
 	switch {
+	case inserted && db.onShards: // compared and confirmed below
 	case err == nil && row.Intact:
 		if err := d.committedUnder(ctx, db, row.Session); err != nil {
 			return err
@@ -51,6 +55,8 @@ func (d *Driver) persistStatement(ctx context.Context, db located, statement *co
 		return refusedAll(errDiscarded)
 	case err != nil:
 		return err
+	case !stored.Same && inserted: // by this call, so a trigger changed it
+		return refusedAll(errDiscarded)
 	case !stored.Same:
 		return refusedAll(ErrStatementTaken)
 	}

@@ -89,17 +89,6 @@ func (d *Driver) tableNow(ctx context.Context, db located) (found table, setting
 	return found, row.Session, nil
 }
 
-// distributed reports whether the rows of the trail are on the workers of a Citus cluster. The
-// usual call asks the server nothing.
-func (d *Driver) distributed(ctx context.Context, db located) (bool, error) {
-	found, known := sessionOf(db.on.conn.PgConn()).tables[db.trail.schema]
-	if known && time.Since(found.asked) <= lookAgain {
-		return found.distributed, nil
-	}
-	found, _, err := d.tableNow(ctx, db)
-	return found.distributed, err
-}
-
 // asking is a connection on which a question without arguments takes one message, and
 // nothing is prepared. In a caller's transaction it leaves that as it was.
 type asking struct{ on borrowed }

@@ -25,6 +25,8 @@ const tablePrefix = "coordination_audit_"
 type trail struct {
 	schema string // quoted
 	texts  sync.Map
+
+	shardTexts sync.Map // see shardSQL
 }
 
 func newTrail(schema string) *trail {
@@ -57,21 +59,30 @@ type located struct {
 	on     borrowed
 	own    *ownConn      // nil in a caller's transaction
 	pooled *pgxpool.Conn // of a read outside a moment
+
+	onShards bool // the statement stores rows on the workers of a Citus cluster
+}
+
+func (l located) text(sql string) string {
+	if l.onShards {
+		return l.trail.shardSQL(sql)
+	}
+	return l.trail.sql(sql)
 }
 
 // Exec implements dbgen.DBTX.
 func (l located) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	return l.DBTX.Exec(ctx, l.trail.sql(sql), args...)
+	return l.DBTX.Exec(ctx, l.text(sql), args...)
 }
 
 // Query implements dbgen.DBTX.
 func (l located) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	return l.DBTX.Query(ctx, l.trail.sql(sql), args...)
+	return l.DBTX.Query(ctx, l.text(sql), args...)
 }
 
 // QueryRow implements dbgen.DBTX.
 func (l located) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	return l.DBTX.QueryRow(ctx, l.trail.sql(sql), args...)
+	return l.DBTX.QueryRow(ctx, l.text(sql), args...)
 }
 
 // locate returns the trail that the driver works on. It asks the server only if the trail

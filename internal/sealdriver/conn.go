@@ -26,6 +26,8 @@ type Conn struct {
 	place   auditdriver.Place
 	queries *dbgen.Queries
 
+	distributed *bool // nil: not asked yet
+
 	// unreplicated: somebody ended a commit's wait for its standby.
 	unreplicated atomic.Bool
 }
@@ -169,8 +171,14 @@ func (c *Conn) Describe(ctx context.Context) (Facts, error) {
 
 // Distributed reports whether rows of the trail are on the workers of a Citus cluster.
 func (c *Conn) Distributed(ctx context.Context) (bool, error) {
-	distributed, err := c.queries.IsDistributed(ctx, c.db)
-	return distributed, auditdriver.ReadFailure(ctx, err)
+	if c.distributed == nil {
+		distributed, err := c.queries.IsDistributed(ctx, c.db)
+		if err != nil {
+			return false, auditdriver.ReadFailure(ctx, err)
+		}
+		c.distributed = &distributed
+	}
+	return *c.distributed, nil
 }
 
 // TryLock takes the lock that one sealer at a time holds, until the connection is closed.

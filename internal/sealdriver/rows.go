@@ -22,7 +22,21 @@ func (c *Conn) Rows(ctx context.Context, kind seal.Kind, first, last int64, each
 
 // LateRows is Rows for the records of a set of seqs.
 func (c *Conn) LateRows(ctx context.Context, seqs completeness.Set, each func(values [][]byte) error) error {
-	return c.stream(ctx, dbgen.ListRecordsInRanges, each, seqs.String())
+	distributed, err := c.Distributed(ctx)
+	if err != nil {
+		return err
+	}
+	if !distributed {
+		return c.stream(ctx, dbgen.ListRecordsInRanges, each, seqs.String())
+	}
+	// A cluster does not look up each range of one query by itself. A log that was sealed
+	// before the trail was distributed is read range by range.
+	for _, r := range seqs {
+		if err := c.stream(ctx, dbgen.ListRecordsToSeal, each, r.First, r.Last); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func rowsOf(kind seal.Kind) string {

@@ -38,7 +38,18 @@ type Database = frame.Database
 // Run states every guarantee, in parallel, each on a database of its own.
 func Run(t *testing.T, open func(t *testing.T) Database) {
 	t.Helper()
-	engine{modes: frame.AllModes()[:1], open: func(t *testing.T, _ pgx.QueryExecMode) Database {
+	engine{modes: frame.AllModes()[:1], lacks: frame.Cluster, open: func(t *testing.T, _ pgx.QueryExecMode) Database {
+		t.Helper()
+		return open(t)
+	}}.run(t)
+}
+
+// RunDistributed states the guarantees on databases whose trail is distributed over the workers
+// of a Citus cluster. Those that need the rows on one server are the carve-outs of
+// docs/guarantees.md, and are left out by name.
+func RunDistributed(t *testing.T, open func(t *testing.T) Database) {
+	t.Helper()
+	engine{modes: frame.AllModes()[:1], lacks: frame.OneServer | frame.LocalTable, open: func(t *testing.T, _ pgx.QueryExecMode) Database {
 		t.Helper()
 		return open(t)
 	}}.run(t)
@@ -49,7 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Database) {
 // their own are left out. open gets one of modes, which are those that the pooler supports.
 func RunThroughPooler(t *testing.T, modes []pgx.QueryExecMode, open func(t *testing.T, mode pgx.QueryExecMode) Database) {
 	t.Helper()
-	engine{modes: modes, lacks: frame.Direct, open: open}.run(t)
+	engine{modes: modes, lacks: frame.Direct | frame.Cluster, open: open}.run(t)
 }
 
 // engine is one kind of database to run guarantees on.

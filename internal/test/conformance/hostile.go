@@ -16,7 +16,7 @@ import (
 // default mode, and those that make every call between them in each other mode.
 func RunHostile(t *testing.T, open func(t *testing.T) Database) {
 	t.Helper()
-	engine{modes: frame.AllModes(), lacks: frame.DefaultSettings | frame.Timing, open: hostile(open)}.run(t)
+	engine{modes: frame.AllModes(), lacks: frame.DefaultSettings | frame.Timing | frame.Cluster, open: hostile(open)}.run(t)
 }
 
 // hostile opens databases whose sessions start with foreign settings. The settings of the

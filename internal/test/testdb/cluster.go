@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,8 +21,8 @@ import (
 // a migrated one is distributed.
 const ClusterVariable = "COORDAUDIT_TEST_CITUS_URL"
 
-// onCluster skips a test that needs a cluster where there is none.
-func onCluster(tb testing.TB) {
+// NeedsCluster skips a test that needs a cluster where there is none.
+func NeedsCluster(tb testing.TB) {
 	tb.Helper()
 	if os.Getenv(ClusterVariable) == "" {
 		tb.Skip("needs a Citus cluster: " + ClusterVariable + " (make test-citus)")
@@ -32,7 +33,7 @@ func onCluster(tb testing.TB) {
 // asked. The test is skipped where there is none.
 func NewOnCluster(tb testing.TB, distributed bool) *DB {
 	tb.Helper()
-	onCluster(tb)
+	NeedsCluster(tb)
 	if distributed {
 		return New(tb)
 	}
@@ -87,23 +88,27 @@ func (h *Host) adminOf(n node) *pgx.ConnConfig {
 	return config
 }
 
-// onNodes runs statements one by one on every node, the coordinator last. Each node is told of the
-// statements alone: Citus would warn that it does not propagate them.
+// onNodes runs statements one by one on every node, all nodes at once.
 func (h *Host) onNodes(ctx context.Context, database string, statements ...string) error {
 	nodes, err := h.nodes(ctx)
 	if err != nil {
 		return err
 	}
-	for _, n := range nodes {
+	errs := make([]error, len(nodes))
+	var running sync.WaitGroup
+	for i, n := range nodes {
 		config := h.adminOf(n)
 		if database != "" {
 			config.Database = database
 		}
-		if err := runAlone(ctx, config, statements); err != nil {
-			return fmt.Errorf("on node %s: %w", net.JoinHostPort(n.host, strconv.Itoa(int(n.port))), err)
-		}
+		running.Go(func() {
+			if err := runAlone(ctx, config, statements); err != nil {
+				errs[i] = fmt.Errorf("on node %s: %w", net.JoinHostPort(n.host, strconv.Itoa(int(n.port))), err)
+			}
+		})
 	}
-	return nil
+	running.Wait()
+	return errors.Join(errs...)
 }
 
 func runAlone(ctx context.Context, config *pgx.ConnConfig, statements []string) error {
@@ -121,10 +126,13 @@ func runAlone(ctx context.Context, config *pgx.ConnConfig, statements []string) 
 }
 
 // createOnCluster makes an empty database on every node and makes a cluster of them, or clones the
-// template node by node, which has the extension, the nodes and the shards.
+// template node by node, which has the extension, the nodes and the shards. The triggers that tests
+// add need the setting.
 func (h *Host) createOnCluster(ctx context.Context, name, template string) error {
 	if template != "" {
-		return h.onNodes(ctx, "", "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY file_copy")
+		return h.onNodes(ctx, "",
+			"CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY file_copy",
+			"ALTER DATABASE "+name+" SET citus.enable_unsafe_triggers = on")
 	}
 	if err := h.onNodes(ctx, "", "CREATE DATABASE "+name); err != nil {
 		return err
@@ -152,13 +160,11 @@ func (h *Host) createOnCluster(ctx context.Context, name, template string) error
 
 // dropOnCluster drops a database, on the coordinator first, so that nothing asks the workers for it.
 func (h *Host) dropOnCluster(ctx context.Context, name string) {
-	nodes, err := h.nodes(ctx)
-	if err != nil {
+	drop := "DROP DATABASE IF EXISTS " + name + " WITH (FORCE)"
+	if err := runAlone(ctx, h.address.admin, []string{drop}); err != nil {
 		return // a test has killed the cluster
 	}
-	for i := range nodes {
-		_ = runAlone(ctx, h.adminOf(nodes[len(nodes)-1-i]), []string{"DROP DATABASE IF EXISTS " + name + " WITH (FORCE)"})
-	}
+	_ = h.onNodes(ctx, "", drop)
 }
 
 // sweepCluster is sweep on every node. A daemon of Citus keeps each database busy.

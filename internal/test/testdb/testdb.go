@@ -30,6 +30,9 @@ type DB struct {
 
 	// Pool is closed and the database is dropped when the test ends.
 	Pool *pgxpool.Pool
+
+	// Distributed: the trail is on the workers of a Citus cluster.
+	Distributed bool
 }
 
 // New returns a migrated database for one test.
@@ -221,7 +224,7 @@ func (h *Host) clone(ctx context.Context, migrated bool) (db *DB, drop func() er
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("opening database %s: %w", name, err), drop())
 	}
-	return &DB{URL: url, Pool: pool}, drop, nil
+	return &DB{URL: url, Pool: pool, Distributed: h.cluster && migrated}, drop, nil
 }
 
 func (h *Host) drop(ctx context.Context, name string) {

@@ -194,7 +194,8 @@ func findsContradictions(t *testing.T, db frame.Database) {
 
 func findsMissingStatement(t *testing.T, db frame.Database) {
 	closedWith(t, db, 5)
-	fixture.MustExec(t, db.Pool, "ALTER TABLE coordination_audit_statements DISABLE TRIGGER USER; DELETE FROM coordination_audit_statements WHERE statement_no = 1")
+	fixture.MustExec(t, db.Pool, "ALTER TABLE coordination_audit_statements DISABLE TRIGGER USER")
+	fixture.MustExec(t, db.Pool, "DELETE FROM coordination_audit_statements WHERE statement_no = 1")
 	source := only(t, db)
 	if diff := cmp.Diff([]audit.Finding{{Kind: audit.MissingStatement, First: 1, Last: 1}}, source.Findings); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)

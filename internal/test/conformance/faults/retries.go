@@ -16,7 +16,7 @@ func passingErrorIsRetried(t *testing.T, db frame.Database) {
 	for _, state := range []string{"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "0A000"} {
 		for _, c := range frame.OwnCalls(store) {
 			start := time.Now()
-			failed := c.WantFailure(t.Context(), t, frame.FailingWith(state), audit.ErrUnavailable)
+			failed := c.WantFailure(t.Context(), t, frame.FailingWith(state), db.Answered(state))
 			if failed.Attempts != 2 || failed.SQLState != state {
 				t.Errorf("%s(): %d attempts and SQLSTATE %s, want 2 and %s", c.Name, failed.Attempts, failed.SQLState, state)
 			}
@@ -47,8 +47,11 @@ func lastingErrorIsFinal(t *testing.T, db frame.Database) {
 		tx := frame.CallersTx(t, db.Pool)
 		for _, c := range append(frame.OwnCalls(store), frame.TxCalls(store, tx)...) {
 			want := want
-			if state == "XX000" && !strings.HasSuffix(c.Name, "Tx") {
+			switch own := !strings.HasSuffix(c.Name, "Tx"); {
+			case own && state == "XX000":
 				want = audit.ErrOutcomeUnknown
+			case own && state == "57014":
+				want = db.Stopped()
 			}
 			failed := c.WantFailure(t.Context(), t, frame.FailingWith(state), want)
 			if failed.Attempts != 1 || failed.SQLState != state {
@@ -62,6 +65,7 @@ func lastingErrorIsFinal(t *testing.T, db frame.Database) {
 func retrySucceeds(t *testing.T, db frame.Database) {
 	// A rollback does not reset a sequence, so it remembers the first attempt.
 	fixture.MustExec(t, db.Pool, "CREATE SEQUENCE times")
+	frame.OnWorkers(t, db, "CREATE SEQUENCE times")
 	fixture.MustExec(t, db.Pool, `CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 		IF nextval('times') % 2 = 1 THEN RAISE EXCEPTION USING ERRCODE = '40001'; END IF; RETURN NEW; END $$`)
 	fixture.MustExec(t, db.Pool, "CREATE TRIGGER fail_once BEFORE INSERT ON coordination_audit_records FOR EACH ROW EXECUTE FUNCTION fail_once()")

@@ -18,7 +18,7 @@ func Sections() []frame.Section {
 		{Name: "Connections", Guarantees: []frame.Guarantee{
 			{Name: "LossBeforeSendIsRetried", Holds: lossBeforeSendIsRetried, Needs: frame.Direct | frame.Timing},
 			{Name: "EndedSessionIsRetried", Holds: endedSessionIsRetried, Needs: frame.Direct | frame.Timing},
-			{Name: "TransactionIsLost", Holds: transactionIsLost, Needs: frame.Direct | frame.Timing},
+			{Name: "TransactionIsLost", Holds: transactionIsLost, Needs: frame.OneServer | frame.Direct | frame.Timing},
 		}},
 		{Name: "Retries", Guarantees: []frame.Guarantee{
 			{Name: "PassingErrorIsRetried", Holds: passingErrorIsRetried},

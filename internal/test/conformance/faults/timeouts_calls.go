@@ -21,9 +21,13 @@ func cancelStoresNothing(t *testing.T, db frame.Database) {
 	tx := frame.CallersTx(t, db.Pool)
 	inTx := coordaudit.New(nil, frame.Impatient())
 	release := frame.LockTable(t, db)
-	for _, c := range append(frame.OwnCalls(store), frame.TxCalls(inTx, tx)...) {
+	for i, c := range append(frame.OwnCalls(store), frame.TxCalls(inTx, tx)...) {
+		want := audit.ErrUnavailable
+		if i < len(frame.OwnCalls(store)) {
+			want = db.Stopped()
+		}
 		_ = frame.Within(t, frame.Timeout+frame.Grace, func() error {
-			failed := c.WantFailure(t.Context(), t, fixture.NewRecord(), audit.ErrUnavailable, context.DeadlineExceeded)
+			failed := c.WantFailure(t.Context(), t, fixture.NewRecord(), want, context.DeadlineExceeded)
 			if failed.SQLState != "57014" || failed.Attempts != 1 {
 				t.Errorf("%s(): SQLSTATE %s after %d attempts, want 57014 after 1", c.Name, failed.SQLState, failed.Attempts)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -170,4 +171,14 @@ func followNeedsReaderGrants(t *testing.T, db frame.Database) {
 	fixture.MustPersist(t, frame.NewStore(db), rec)
 	q := query()
 	wantRecords(t, pages(t, store, &q), []audit.Record{rec}, false)
+}
+
+// On a cluster a row may be committed below one that was read, so following would lose it.
+func clusterIsRefused(t *testing.T, db frame.Database) {
+	store := frame.NewStore(db)
+	fixture.MustPersist(t, store, fixture.NewRecord())
+	_, err := store.FollowPage(t.Context(), query())
+	if !errors.Is(err, audit.ErrCannotFollow) || !strings.Contains(err.Error(), "docs/citus.md") {
+		t.Errorf("FollowPage() = %v, want ErrCannotFollow and what to do", err)
+	}
 }

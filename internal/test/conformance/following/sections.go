@@ -7,10 +7,11 @@ import "github.com/hoc-analytics/coordaudit/internal/test/conformance/frame"
 func Sections() []frame.Section {
 	return []frame.Section{
 		{Name: "Follow", Guarantees: []frame.Guarantee{
-			{Name: "EachRecordOnceInOrder", Holds: eachRecordOnceInOrder, EveryMode: true},
-			{Name: "LateRecordsAreDelivered", Holds: lateRecordsAreDelivered, EveryMode: true},
-			{Name: "BusyTrailIsFollowed", Holds: busyTrailIsFollowed},
-			{Name: "NeedsReaderGrants", Holds: followNeedsReaderGrants, Needs: frame.Superuser | frame.Direct},
+			{Name: "EachRecordOnceInOrder", Holds: eachRecordOnceInOrder, Needs: frame.OneServer, EveryMode: true},
+			{Name: "LateRecordsAreDelivered", Holds: lateRecordsAreDelivered, Needs: frame.OneServer, EveryMode: true},
+			{Name: "BusyTrailIsFollowed", Holds: busyTrailIsFollowed, Needs: frame.OneServer},
+			{Name: "ClusterIsRefused", Holds: clusterIsRefused, Needs: frame.Cluster},
+			{Name: "NeedsReaderGrants", Holds: followNeedsReaderGrants, Needs: frame.OneServer | frame.Superuser | frame.Direct},
 		}},
 	}
 }

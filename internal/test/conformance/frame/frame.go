@@ -46,6 +46,17 @@ const (
 	// Timing means that the guarantee is about time limits and broken sockets. It waits
 	// long, and no setting that changes a statement's meaning changes its result.
 	Timing
+
+	// OneServer means that the rows are on the server that answers. docs/guarantees.md names
+	// each promise that is not kept on a cluster, or is kept in another way.
+	OneServer
+
+	// LocalTable means that the fault which the guarantee is about can be made on a local
+	// table alone: Citus refuses the statement that makes it.
+	LocalTable
+
+	// Cluster means that the trail is distributed.
+	Cluster
 )
 
 // Database is a migrated database of one test's own.
@@ -59,6 +70,10 @@ type Database struct {
 	// Admin is a pool that reaches the server itself, for locks and for looking at other
 	// sessions. Defaults to Pool.
 	Admin *pgxpool.Pool
+
+	// Distributed: the rows are on the workers of a Citus cluster, and URL is its
+	// coordinator's.
+	Distributed bool
 
 	// Modes are the exec modes that work on URL. Defaults to all.
 	Modes []pgx.QueryExecMode

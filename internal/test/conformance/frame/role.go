@@ -18,6 +18,9 @@ func PoolAsPlainRole(t *testing.T, db Database, grants ...string) (pool *pgxpool
 	t.Helper()
 	role = "coordaudit_test_" + strings.ToLower(rand.Text()[:12])
 	fixture.MustExec(t, db.Pool, "CREATE ROLE "+role)
+	if db.Distributed { // the coordinator logs in to its workers as the session's role
+		fixture.MustExec(t, db.Pool, "ALTER ROLE "+role+" LOGIN")
+	}
 	t.Cleanup(func() {
 		// A role belongs to the whole server, so it would outlive its database.
 		for _, sql := range []string{"DROP OWNED BY " + role, "DROP ROLE " + role} {

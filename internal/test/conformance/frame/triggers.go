@@ -1,6 +1,8 @@
 package frame
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -33,11 +35,14 @@ func BeforeInsert(t *testing.T, db Database, table, body string) {
 	fixture.MustExec(t, db.Pool, "CREATE TRIGGER foreign_trigger BEFORE INSERT ON "+table+" FOR EACH ROW EXECUTE FUNCTION foreign_trigger()")
 }
 
-// Unguarded drops the CHECKs and triggers of the main table and then runs sql, so that a test
+// Unguarded drops the CHECKs and triggers of the main table and then runs statements, so that a test
 // can make the rows that an owner could.
-func Unguarded(t *testing.T, pool *pgxpool.Pool, sql string) {
+func Unguarded(t *testing.T, pool *pgxpool.Pool, sql ...string) {
 	t.Helper()
-	fixture.MustExec(t, pool, "ALTER TABLE coordination_audit_records DISABLE TRIGGER USER; "+
-		`DO $$ DECLARE c name; BEGIN FOR c IN SELECT conname FROM pg_constraint WHERE conrelid = 'coordination_audit_records'::regclass AND contype = 'c'
-		LOOP EXECUTE format('ALTER TABLE coordination_audit_records DROP CONSTRAINT %I', c); END LOOP; END $$; `+sql)
+	drops := strings.Split(fixture.QueryText(t, pool, `SELECT string_agg(format('ALTER TABLE coordination_audit_records DROP CONSTRAINT %I', conname), ';')
+		FROM pg_constraint WHERE conrelid = 'coordination_audit_records'::regclass AND contype = 'c'`), ";")
+	// One by one: a cluster takes one change of the schema at a time.
+	for _, one := range slices.Concat([]string{"ALTER TABLE coordination_audit_records DISABLE TRIGGER USER"}, drops, sql) {
+		fixture.MustExec(t, pool, one)
+	}
 }

@@ -24,16 +24,16 @@ func Sections() []frame.Section {
 			{Name: "DiscardedGapFails", Holds: discardedGapFails},
 			{Name: "DiscardedStatementFails", Holds: discardedStatementFails},
 			{Name: "ChangedTypeConflicts", Holds: changedTypeConflicts, Needs: frame.DefaultSettings},
-			{Name: "PartitionTriggerIsSeen", Holds: partitionTriggerIsSeen},
-			{Name: "MisleadingTableIsRefused", Holds: misleadingTableIsRefused},
-			{Name: "NewChildEndsCopyInDoubt", Holds: newChildEndsCopyInDoubt},
+			{Name: "PartitionTriggerIsSeen", Holds: partitionTriggerIsSeen, Needs: frame.LocalTable},
+			{Name: "MisleadingTableIsRefused", Holds: misleadingTableIsRefused, Needs: frame.LocalTable},
+			{Name: "NewChildEndsCopyInDoubt", Holds: newChildEndsCopyInDoubt, Needs: frame.LocalTable},
 			{Name: "OpenTransactionIsRefused", Holds: openTransactionIsRefused, Needs: frame.Direct},
 		}},
 		{Name: "Durability", Guarantees: []frame.Guarantee{
 			{Name: "LogsReductionOnce", Holds: logsReductionOnce, Needs: frame.Direct},
-			{Name: "LeftoverLevelIsLogged", Holds: leftoverLevelIsLogged, Needs: frame.Direct},
+			{Name: "LeftoverLevelIsLogged", Holds: leftoverLevelIsLogged, Needs: frame.OneServer | frame.Direct},
 			{Name: "UnloggedTableIsLogged", Holds: unloggedTableIsLogged},
-			{Name: "OpenRaisesLevel", Holds: openRaisesLevel, Needs: frame.Direct},
+			{Name: "OpenRaisesLevel", Holds: openRaisesLevel, Needs: frame.OneServer | frame.Direct},
 			{Name: "ConfigurePoolKeepsHooks", Holds: configurePoolKeepsHooks, Needs: frame.Direct},
 		}},
 		{Name: "Idempotency", Guarantees: []frame.Guarantee{
@@ -58,7 +58,7 @@ func Sections() []frame.Section {
 		{Name: "Refusals", Guarantees: []frame.Guarantee{
 			{Name: "InvalidRecordIsNotSent", Holds: invalidRecordIsNotSent},
 			{Name: "RefusalIsReported", Holds: refusalIsReported, Needs: frame.Superuser | frame.Direct},
-			{Name: "HiddenRowIsRefused", Holds: hiddenRowIsRefused, Needs: frame.Superuser | frame.Direct},
+			{Name: "HiddenRowIsRefused", Holds: hiddenRowIsRefused, Needs: frame.LocalTable | frame.Superuser | frame.Direct},
 		}},
 	}, batches()...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,6 +96,9 @@ func (f *failedFlushes) ObserveFlush(_ context.Context, flush audit.Flush) {
 
 func tableFaultBlamesNoRecord(t *testing.T, db frame.Database) {
 	for name, fault := range tableFaults() {
+		if db.Distributed && slices.Contains([]string{"ForeignKey", "ExhaustedSequence", "UniqueIndex"}, name) {
+			continue // Citus refuses the statement that makes the fault
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := db.Another(t)

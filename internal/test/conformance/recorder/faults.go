@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -57,7 +58,7 @@ func lockLosesNothing(t *testing.T, db frame.Database) {
 }
 
 func timeoutLosesNothing(t *testing.T, db frame.Database) {
-	pool := fixture.OpenPool(t, fixture.WithSetting(db.URL, "statement_timeout=50"), nil)
+	pool := fixture.OpenPool(t, fixture.WithSetting(db.URL, "statement_timeout="+strconv.Itoa(db.Patience(50))), nil)
 	underLoad(t, db, coordaudit.New(pool, fixture.Quiet()), frame.Hasty(t), func(recorder *coordaudit.Recorder) {
 		release := frame.LockTable(t, db)
 		untilRetried(t, recorder, 5)
@@ -68,7 +69,7 @@ func timeoutLosesNothing(t *testing.T, db frame.Database) {
 func exhaustedPoolLosesNothing(t *testing.T, db frame.Database) {
 	pool := fixture.OpenPool(t, db.URL, func(config *pgxpool.Config) { config.MaxConns = 2 })
 	storeConfig := fixture.Quiet()
-	storeConfig.Timeout = 100 * time.Millisecond
+	storeConfig.Timeout = time.Duration(db.Patience(100)) * time.Millisecond
 	underLoad(t, db, coordaudit.New(pool, storeConfig), frame.Hasty(t), func(recorder *coordaudit.Recorder) {
 		for range 2 {
 			conn, err := pool.Acquire(t.Context())
@@ -95,6 +96,7 @@ func serializationLosesNothing(t *testing.T, db frame.Database) {
 func failOften(t *testing.T, db frame.Database, n int, sqlState, message string) (arm func()) {
 	t.Helper()
 	fixture.MustExec(t, db.Pool, "CREATE SEQUENCE inserts") // a rollback does not reset it
+	frame.OnWorkers(t, db, "CREATE SEQUENCE inserts")
 	fixture.MustExec(t, db.Pool, fmt.Sprintf(`CREATE FUNCTION fail_often() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN
 			IF nextval('inserts') %% %d <> 0 THEN

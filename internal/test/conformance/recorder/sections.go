@@ -35,7 +35,7 @@ func Sections() []frame.Section {
 			{Name: "BadRecordDelaysNoBatch", Holds: badRecordDelaysNoBatch},
 			{Name: "MissingRightBlamesNoRecord", Holds: missingRightBlamesNoRecord, Needs: frame.Superuser | frame.Direct},
 			{Name: "PolicyRejectsRecords", Holds: policyRejectsRecords, Needs: frame.Superuser | frame.Direct},
-			{Name: "LostStatementBlamesNoRecord", Holds: lostStatementBlamesNoRecord},
+			{Name: "LostStatementBlamesNoRecord", Holds: lostStatementBlamesNoRecord, Needs: frame.LocalTable},
 			{Name: "TableFaultBlamesNoRecord", Holds: tableFaultBlamesNoRecord},
 			{Name: "BadRecordIsRejectedAlone", Holds: badRecordIsRejectedAlone},
 			{Name: "LoneRecordWaits", Holds: loneRecordWaits},

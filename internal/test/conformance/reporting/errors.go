@@ -175,7 +175,7 @@ func clientErrorNamesCause(t *testing.T, db frame.Database) {
 	}
 	frame.Commit(t, tx)
 
-	frame.Unguarded(t, db.Pool, "ALTER TABLE coordination_audit_records ALTER COLUMN reason DROP NOT NULL; ALTER TABLE coordination_audit_records ALTER COLUMN active_envelopes_count TYPE integer")
+	frame.Unguarded(t, db.Pool, "ALTER TABLE coordination_audit_records ALTER COLUMN reason DROP NOT NULL", "ALTER TABLE coordination_audit_records ALTER COLUMN active_envelopes_count TYPE integer")
 	stored := fixture.NewRecord()
 	fixture.MustPersist(t, frame.NewStore(db), stored)
 	fixture.MustExec(t, db.Pool, "UPDATE coordination_audit_records SET reason = NULL")

@@ -17,7 +17,7 @@ func Sections() []frame.Section {
 		{Name: "Errors", Guarantees: []frame.Guarantee{
 			{Name: "TextsArePrintable", Holds: textsArePrintable, Needs: frame.Direct},
 			{Name: "MissingRightIsNamed", Holds: missingRightIsNamed, Needs: frame.Superuser | frame.Direct},
-			{Name: "LimitIsNoOutage", Holds: limitIsNoOutage, Needs: frame.Superuser | frame.Direct},
+			{Name: "LimitIsNoOutage", Holds: limitIsNoOutage, Needs: frame.LocalTable | frame.Superuser | frame.Direct},
 			{Name: "ConnectionErrorIsShort", Holds: connectionErrorIsShort},
 			{Name: "ClientErrorNamesCause", Holds: clientErrorNamesCause},
 		}},

@@ -128,7 +128,7 @@ func databaseTimesAreFinite(t *testing.T, db frame.Database) {
 		}[table]
 		for _, time := range []string{"infinity", "-infinity"} {
 			_, err := db.Pool.Exec(t.Context(), insert, time)
-			if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.ConstraintName != constraint {
+			if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || db.Constraint(pgErr) != constraint {
 				t.Errorf("%s at %s: %v, want it refused by %s", table, time, err, constraint)
 			}
 		}

@@ -178,7 +178,7 @@ func survivesOwnChange(t *testing.T, db frame.Database) {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
 			db := db.Another(t)
-			frame.Unguarded(t, db.Pool, "")
+			frame.Unguarded(t, db.Pool)
 			pool := frame.PoolInMode(t, db, mode)
 			store := coordaudit.New(pool, fixture.Quiet())
 			tx := frame.CallersTx(t, pool)
