@@ -1,0 +1,241 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
+)
+
+// listParameters are the flags of the command list.
+func listParameters() []string {
+	return append(filterParameters(), paramSince, paramUntil, paramOrder, paramLimit, paramCursor)
+}
+
+// filterParameters are those of a search that the live tail has as well.
+func filterParameters() []string {
+	names := []string{paramTenant, paramNoTenant, paramEnvelope, paramClass, paramDecision, "caused-by", "corrects", "trace-id"}
+	for _, field := range textFilters() {
+		names = append(names, field.name)
+	}
+	return names
+}
+
+const (
+	// usualWindow is the window of a search that names none.
+	usualWindow = "24h"
+
+	// maxScan is the longest window of a search by what no index serves. Such a search reads
+	// every record of its window until a page is full.
+	maxScan = 31 * 24 * time.Hour
+
+	usualPage, maxPage = 50, 200
+)
+
+// recordsView is the page of the search.
+type recordsView struct {
+	Form    searchForm
+	Records []audit.Record
+
+	Window      audit.Window
+	AllTenants  bool
+	First, Next string // links; empty if there is none
+	Hint        *link
+	HintText    string
+	Command     string // that writes these records to a file
+	Live        string // the same filters in the live tail
+}
+
+// Rows are the records as rows of a table.
+func (v recordsView) Rows() []rowView { return rowsOf(v.Records, v.AllTenants) }
+
+// Count is how many records the page shows.
+func (v recordsView) Count() int64 { return int64(len(v.Records)) }
+
+func rowsOf(recs []audit.Record, allTenants bool) []rowView {
+	rows := make([]rowView, len(recs))
+	for i, rec := range recs {
+		rows[i] = rowView{Record: rec, AllTenants: allTenants}
+	}
+	return rows
+}
+
+func (c *Console) records(ctx context.Context, v *visit) (view, error) {
+	q, form, err := v.search(v.now)
+	if err != nil {
+		return view{}, err
+	}
+	page, err := c.config.Store.List(ctx, q)
+	if err != nil {
+		return view{}, withFirstPage(err, v.with("/records", paramCursor, ""))
+	}
+	shown := recordsView{
+		Form: form, Records: page.Records, Window: q.Window, AllTenants: q.Scope.IsAllTenants(),
+		Command: exportCommand(q), Live: v.with("/live", paramSince, "", paramUntil, "", paramOrder, "", paramLimit, "", paramCursor, ""),
+	}
+	if q.After != "" {
+		shown.First = v.with("/records", paramCursor, "")
+	}
+	if page.Next != "" {
+		shown.Next = v.with("/records", append(pinned(q.Window, form.Since, form.Until), paramCursor, string(page.Next))...)
+	}
+	if len(page.Records) == 0 && q.After == "" {
+		shown.HintText, shown.Hint = c.outside(ctx, v, q)
+	}
+	return view{Title: "Records", Data: shown}, nil
+}
+
+// withFirstPage leads from a damaged cursor to the first page of the same search.
+func withFirstPage(err error, first string) error {
+	wrong := faultOf(context.Background(), err, 0)
+	if wrong.status != http.StatusBadRequest {
+		return err
+	}
+	wrong.links = []link{{"First page", first}, {"All records", "/records"}}
+	return wrong
+}
+
+// search reads the filters.
+func (v *visit) search(now time.Time) (q audit.Query, form searchForm, err error) {
+	if q.Scope, err = v.narrowed(); err != nil {
+		return q, form, err
+	}
+	if err := v.filters(&q); err != nil {
+		return q, form, err
+	}
+	if q.Window, form.Since, form.Until, err = v.window(usualWindow, now); err != nil {
+		return q, form, err
+	}
+	if q.Limit, err = v.number(paramLimit, usualPage, maxPage); err != nil {
+		return q, form, err
+	}
+	switch v.text(paramOrder) {
+	case "", "newest":
+	case "oldest":
+		q.Order = audit.OldestFirst
+	default:
+		return q, form, badParameter("order", "must be newest or oldest")
+	}
+	q.After = audit.Cursor(v.text(paramCursor))
+	form.fill(v, q)
+	return q, form, boundScan(q, now, v)
+}
+
+// boundScan refuses a search that may read the whole trail to fill a page.
+func boundScan(q audit.Query, now time.Time, v *visit) error {
+	if !scans(q) || len(q.EnvelopeIDs) > 0 {
+		return nil
+	}
+	until := q.Window.Until
+	if until.IsZero() {
+		until = now
+	}
+	if !q.Window.Since.IsZero() && until.Sub(q.Window.Since) <= maxScan+time.Minute {
+		return nil
+	}
+	return &fault{
+		status: http.StatusBadRequest, title: "The window is too long",
+		text: "No index serves a search by text, reason code, policy, actor, target, action or trace. It reads every record of its window, so the window may have 31 days.",
+		next: "Shorten the window, or name an envelope as well.",
+		links: []link{
+			{"The last 31 days", v.with("/records", paramSince, "31d", paramUntil, "", paramCursor, "")},
+			{"The last 24 hours", v.with("/records", paramSince, "", paramUntil, "", paramCursor, "")},
+		},
+	}
+}
+
+// scans reports a filter that no index serves.
+func scans(q audit.Query) bool {
+	return q.ReasonContains+q.ReasonCode+q.PolicyVersion+q.Actor+q.CorrelationID+q.TargetSubsystem+q.TargetParameter != "" || q.TraceID != audit.TraceID{}
+}
+
+// filters reads the filters of a query.
+func (v *visit) filters(q *audit.Query) error {
+	q.EnvelopeIDs = v.values[paramEnvelope]
+	for _, text := range v.values[paramClass] {
+		class, err := audit.ParseEnvelopeClass(text)
+		if err != nil {
+			return badParameter("class", format.FaultsOf(err)[0].Reason)
+		}
+		q.EnvelopeClasses = append(q.EnvelopeClasses, class)
+	}
+	for _, text := range v.values[paramDecision] {
+		decision, err := audit.ParseDecision(text)
+		if err != nil {
+			return badParameter("decision", format.FaultsOf(err)[0].Reason)
+		}
+		q.Decisions = append(q.Decisions, decision)
+	}
+	for _, field := range textFilters() {
+		*field.of(q) = v.text(field.name)
+	}
+	return v.idFilters(q)
+}
+
+// textFilter is a filter by a text.
+type textFilter struct {
+	name, label string
+	of          func(q *audit.Query) *string
+}
+
+// textFilters are in the order of the form.
+func textFilters() []textFilter {
+	return []textFilter{
+		{paramReason, "Reason contains", func(q *audit.Query) *string { return &q.ReasonContains }},
+		{paramCode, "Reason code", func(q *audit.Query) *string { return &q.ReasonCode }},
+		{"conflicting", "Conflicting envelope", func(q *audit.Query) *string { return &q.ConflictingEnvelopeID }},
+		{"preempting", "Preemptor", func(q *audit.Query) *string { return &q.PreemptingEnvelopeID }},
+		{"subsystem", "Target subsystem", func(q *audit.Query) *string { return &q.TargetSubsystem }},
+		{"parameter", "Target parameter", func(q *audit.Query) *string { return &q.TargetParameter }},
+		{"policy-version", "Policy version", func(q *audit.Query) *string { return &q.PolicyVersion }},
+		{"actor", "Actor", func(q *audit.Query) *string { return &q.Actor }},
+		{"correlation-id", "Correlation id", func(q *audit.Query) *string { return &q.CorrelationID }},
+	}
+}
+
+// idFilters reads the filters by an id.
+func (v *visit) idFilters(q *audit.Query) error {
+	var err error
+	if v.has("caused-by") {
+		if q.CausedBy, err = audit.ParseAuditID(v.text("caused-by")); err != nil {
+			return badParameter("caused-by", format.FaultsOf(err)[0].Reason)
+		}
+	}
+	if v.has("corrects") {
+		if q.Corrects, err = audit.ParseAuditID(v.text("corrects")); err != nil {
+			return badParameter("corrects", format.FaultsOf(err)[0].Reason)
+		}
+	}
+	if v.has("trace-id") {
+		if q.TraceID, err = audit.ParseTraceID(v.text("trace-id")); err != nil {
+			return badParameter("trace-id", format.FaultsOf(err)[0].Reason)
+		}
+	}
+	return nil
+}
+
+// outside says where the records are if the window has none.
+func (c *Console) outside(ctx context.Context, v *visit, q audit.Query) (string, *link) {
+	if q.Window.Since.IsZero() && q.Window.Until.IsZero() {
+		return "", nil
+	}
+	page, err := c.config.Store.List(ctx, audit.Query{Scope: q.Scope, EnvelopeIDs: q.EnvelopeIDs, Limit: 1})
+	if err != nil {
+		return "", nil // it only adds to an answer
+	}
+	if len(page.Records) == 0 {
+		return "The trail holds no record of this scope.", nil
+	}
+	newest := page.Records[0].DecisionTimestamp
+	if audit.IsInfinite(newest) || q.Window.Since.IsZero() || !newest.Before(q.Window.Since) {
+		return "", nil
+	}
+	since, until := newest.Add(-24*time.Hour), newest.Add(time.Microsecond)
+	return fmt.Sprintf("The newest record of this scope is of %s UTC, before this window.", stamp(newest)), &link{
+		"Show the 24 hours that end there",
+		v.with("/records", paramSince, format.Time(since), paramUntil, format.Time(until)),
+	}
+}
