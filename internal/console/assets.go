@@ -61,4 +61,3 @@ func noPage() *fault {
 		next: "Begin with the records.", links: []link{{"Records", "/records"}},
 	}
 }
-

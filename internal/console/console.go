@@ -127,8 +127,8 @@ type Console struct {
 	joined sync.WaitGroup
 }
 
-// New opens a console. It runs until Close.
-func New(config Config) (*Console, error) {
+// New opens a console. What it runs ends with ctx, or with Close.
+func New(ctx context.Context, config Config) (*Console, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func New(config Config) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the console: %w", err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(ctx)
 	c := &Console{
 		config: config, token: sha256.Sum256([]byte(config.Token)), files: files, pages: pages,
 		limiter: newLimiter(float64(config.RequestRate), float64(config.RequestBurst)),

@@ -40,7 +40,7 @@ type hub struct {
 	once  sync.Once
 
 	mu       sync.Mutex
-	session   string // names the run of following; a position belongs to one
+	session  string // names the run of following; a position belongs to one
 	events   []audit.Followed
 	next     int64 // the number of the next event of the run
 	watchers int

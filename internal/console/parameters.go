@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -79,7 +80,7 @@ func (p *parameters) canonical(at *url.URL) (target string, differs bool) {
 	if !differs {
 		return "", false
 	}
-	return withQuery(at.Path, p.values), true
+	return withQuery(at.EscapedPath(), p.values), true
 }
 
 func withQuery(path string, values url.Values) string {
@@ -96,9 +97,7 @@ func (p *parameters) has(name string) bool { return p.values.Has(name) }
 // with is the page's own query with some changes. An empty text removes a parameter.
 func (p *parameters) with(path string, changes ...string) string {
 	changed := make(url.Values, len(p.values))
-	for name, given := range p.values {
-		changed[name] = given
-	}
+	maps.Copy(changed, p.values)
 	for i := 0; i+1 < len(changes); i += 2 {
 		if changes[i+1] == "" {
 			changed.Del(changes[i])

@@ -51,7 +51,7 @@ func (c *Console) record(ctx context.Context, v *visit) (view, error) {
 	sealed := sealstate.Of(ctx, c.config.Pool, id, c.config.Verifier)
 	known := knownRecords(e)
 	page := recordView{
-		Record: e.Record, Sealed: sealed, Verdict: sealVerdict(sealed), Next: nextLink(e, v.scope),
+		Record: e.Record, Sealed: sealed, Verdict: sealVerdict(sealed), Next: nextLink(e),
 		Timeline: timelineURL(e.Record.TenantID, e.Record.EnvelopeID),
 	}
 	for _, line := range format.Explanation(e, format.Explained{ScopeFlags: format.ScopeFlags(v.scope), TraceURL: c.config.TraceURL, Sealed: sealedText(sealed, id)}) {
@@ -134,7 +134,7 @@ func linked(text string, known map[string]bool) []link {
 }
 
 // nextLink leads to what the explanation says to look at next.
-func nextLink(e audit.Explanation, scope audit.Scope) *link {
+func nextLink(e audit.Explanation) *link {
 	switch e.NextStep {
 	case audit.StepCorrection:
 		last := e.Corrections.Records[len(e.Corrections.Records)-1]
@@ -236,5 +236,5 @@ func (c *Console) find(w http.ResponseWriter, r *http.Request) {
 	} else if text != "" {
 		target = none.with("/timeline", paramEnvelope, text)
 	}
-	http.Redirect(w, r, target, http.StatusSeeOther)
+	http.Redirect(w, r, target, http.StatusSeeOther) //nolint:gosec // its path is one of the console's
 }

@@ -70,7 +70,7 @@ func (c *Console) records(ctx context.Context, v *visit) (view, error) {
 	}
 	page, err := c.config.Store.List(ctx, q)
 	if err != nil {
-		return view{}, withFirstPage(err, v.with("/records", paramCursor, ""))
+		return view{}, withFirstPage(ctx, err, v.with("/records", paramCursor, ""))
 	}
 	shown := recordsView{
 		Form: form, Records: page.Records, Window: q.Window, AllTenants: q.Scope.IsAllTenants(),
@@ -89,8 +89,8 @@ func (c *Console) records(ctx context.Context, v *visit) (view, error) {
 }
 
 // withFirstPage leads from a damaged cursor to the first page of the same search.
-func withFirstPage(err error, first string) error {
-	wrong := faultOf(context.Background(), err, 0)
+func withFirstPage(ctx context.Context, err error, first string) error {
+	wrong := faultOf(ctx, err, 0)
 	if wrong.status != http.StatusBadRequest {
 		return err
 	}

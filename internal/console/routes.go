@@ -60,7 +60,7 @@ func (c *Console) page(name string, known []string, timeout time.Duration, make 
 			return
 		}
 		if target, differs := v.canonical(r.URL); differs {
-			http.Redirect(w, r, target, http.StatusSeeOther)
+			http.Redirect(w, r, target, http.StatusSeeOther) //nolint:gosec // its path is that of the request
 			return
 		}
 		made, wrong := c.query(r.Context(), v, timeout, make)

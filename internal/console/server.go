@@ -39,7 +39,9 @@ func (c *Console) Serve(ctx context.Context, listener net.Listener) error {
 	if err != nil { // a page took longer than it may
 		err = errors.Join(err, server.Close())
 	}
-	<-ended
+	if closed := <-ended; !errors.Is(closed, http.ErrServerClosed) {
+		err = errors.Join(err, closed)
+	}
 	if err != nil {
 		return fmt.Errorf("ending the console: %w", err)
 	}

@@ -66,7 +66,7 @@ func (c *Console) timeline(ctx context.Context, v *visit) (view, error) {
 	}
 	found, err := c.config.Store.Timeline(ctx, q)
 	if err != nil {
-		return view{}, withFirstPage(err, v.with("/timeline", paramCursor, ""))
+		return view{}, withFirstPage(ctx, err, v.with("/timeline", paramCursor, ""))
 	}
 	page.Entries = found.Entries
 	if q.After != "" {

@@ -26,7 +26,7 @@ type ExplanationJSON struct {
 	MoreCorrections bool              `json:"more_corrections"`
 	Corrected       json.RawMessage   `json:"corrected"` // likewise
 	Losses          lossesJSON        `json:"losses"`
-	Seal            sealstate.State        `json:"seal"`
+	Seal            sealstate.State   `json:"seal"`
 	NextStep        audit.NextStep    `json:"next_step"`
 }
 

@@ -86,6 +86,9 @@ const triedServing = "serving the console"
 
 // Run is called by kong.
 func (c *Serve) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
+	if err := c.checkAddress(); err != nil {
+		return err
+	}
 	config, err := c.config(p)
 	if err != nil {
 		return err
@@ -102,7 +105,7 @@ func (c *Serve) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 	defer pool.Close()
 	defer store.Close()
 	config.Pool, config.Store = pool, store
-	served, err := console.New(config)
+	served, err := console.New(ctx, config)
 	if err != nil {
 		return &cli.ShownError{Tried: triedServing, Cause: err}
 	}
@@ -180,15 +183,18 @@ func (c *Serve) isLoopback() bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-func (c *Serve) listen(ctx context.Context) (net.Listener, error) {
-	const form = "give it as 127.0.0.1:8080"
+func (c *Serve) checkAddress() error {
 	_, port, err := net.SplitHostPort(c.Listen)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		return nil, cli.Usage(triedServing, fmt.Errorf("--listen %s is no address with a port", format.Printable(c.Listen)), form)
+		return cli.Usage(triedServing, fmt.Errorf("--listen %s is no address with a port", format.Printable(c.Listen)), "give it as 127.0.0.1:8080")
 	}
+	return nil
+}
+
+func (c *Serve) listen(ctx context.Context) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", c.Listen)
 	switch {
