@@ -15,7 +15,7 @@ const (
 	railY      = 30 // within a lane
 	axisHeight = 26
 	maxLanes   = 12
-	maxLabel   = 48
+	maxLabel   = 34
 )
 
 // drawing shows who met the envelope, and when: a lane for it, and one for each envelope that
