@@ -32,7 +32,7 @@ func (s *site) lockRecords(t *testing.T) (release func()) {
 func (s *site) startAsking(t *testing.T, path string) (leave func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.URL+path, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +82,8 @@ func TestSlowQueryEndsByItself(t *testing.T) {
 	s.mustRun(t, 0)
 }
 
-// The limit of the server is told as the console's own.
-func TestLimitOfTheServerIsTold(t *testing.T) {
+// The console shows a limit of the server as its own.
+func TestLimitOfTheServerIsShown(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
 	fixture.MustExec(t, s.pool, "ALTER DATABASE "+fixture.QueryText(t, s.pool, "SELECT quote_ident(current_database())")+" SET statement_timeout TO '200ms'")

@@ -104,7 +104,7 @@ func TestTokenIsRequired(t *testing.T) {
 	s := open(t, func(config *console.Config) { config.Token = token })
 	s.persist(t, decision("acme", "acme-envelope"))
 	basic := func(password string) []string {
-		req, _ := http.NewRequest(http.MethodGet, "/", http.NoBody) //nolint:noctx // it is not sent
+		req, _ := http.NewRequest(http.MethodGet, "/", nil) //nolint:noctx // it is not sent
 		req.SetBasicAuth("anyone", password)
 		return []string{"Authorization", req.Header.Get("Authorization")}
 	}

@@ -75,7 +75,7 @@ type answer struct {
 // ask sends a request. Each header is a name and a value.
 func (s *site) ask(tb testing.TB, method, path string, headers ...string) answer {
 	tb.Helper()
-	req, err := http.NewRequestWithContext(tb.Context(), method, s.server.URL+path, http.NoBody)
+	req, err := http.NewRequestWithContext(tb.Context(), method, s.server.URL+path, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

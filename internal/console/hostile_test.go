@@ -76,7 +76,7 @@ func TestHostileRecordsStayText(t *testing.T) {
 	}
 }
 
-// A link in a table is to the envelope that is shown, whatever its name is.
+// A link in a table is to the envelope that is shown, also if its name is odd.
 func TestLinksLeadToHostileNames(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)

@@ -16,8 +16,12 @@ import (
 
 const (
 	// keptEvents is how many of the latest records are kept for the watchers. One that falls
-	// further behind is told so.
+	// further behind gets a message that says so.
 	keptEvents = 2000
+
+	// mostFollowed is how many records one look reads. If more are stored between two looks, the
+	// hub skips them and the watchers learn of it. So a tail costs the same at any rate of writes.
+	mostFollowed = audit.MaxPageSize
 
 	// linger is how long the hub follows after the last watcher has left.
 	linger = 30 * time.Second
@@ -41,11 +45,12 @@ type hub struct {
 
 	mu       sync.Mutex
 	session  string // names the run of following; a position belongs to one
-	events   []audit.Followed
+	events   []*event
 	next     int64 // the number of the next event of the run
 	watchers int
 	wanted   time.Time // until when to follow without watchers
 	ready    bool      // the first look is over
+	skips    int       // how often records were skipped
 	trouble  string    // why there is nothing new; empty if all is well
 	changed  chan struct{}
 }
@@ -77,10 +82,10 @@ func (h *hub) run(ctx context.Context) {
 	}
 }
 
-// follow is one run, from now until nobody has watched for a while.
+// follow is one run, from now until it has had no watcher for a while.
 func (h *hub) follow(ctx context.Context) {
 	h.begin()
-	q := audit.FollowQuery{Scope: h.scope, From: audit.FromNow(), Limit: audit.MaxPageSize}
+	q := audit.FollowQuery{Scope: h.scope, From: audit.FromNow(), Limit: mostFollowed}
 	failures := 0
 	for !h.isOver(ctx) {
 		page, err := h.store.FollowPage(ctx, q)
@@ -93,10 +98,11 @@ func (h *hub) follow(ctx context.Context) {
 		default:
 			failures = 0
 			q.From = audit.FromCursor(page.Next)
-			h.deliver(page.Records)
-			if !page.More {
-				wait.For(ctx, h.poll)
+			if page.More { // reading all of it would cost the writers, and no one reads it
+				q.From = audit.FromNow()
 			}
+			h.deliver(page.Records, page.More)
+			wait.For(ctx, h.poll)
 		}
 	}
 }
@@ -110,7 +116,7 @@ func (h *hub) begin() {
 	h.tell()
 }
 
-// isOver ends the run if nobody wants it any more. A watcher that comes later begins another.
+// isOver ends the run if no one wants it any more. A watcher that comes later begins another.
 func (h *hub) isOver(ctx context.Context) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -122,16 +128,21 @@ func (h *hub) isOver(ctx context.Context) bool {
 	return true
 }
 
-func (h *hub) deliver(recs []audit.Followed) {
+func (h *hub) deliver(recs []audit.Followed, skipped bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ready && h.trouble == "" && len(recs) == 0 {
 		return
 	}
 	h.ready, h.trouble = true, ""
-	h.events = append(h.events, recs...)
+	for i := range recs {
+		h.events = append(h.events, &event{Followed: recs[i]})
+	}
+	if skipped {
+		h.skips++
+	}
 	if over := len(h.events) - keptEvents; over > 0 {
-		h.events = append([]audit.Followed(nil), h.events[over:]...)
+		h.events = append([]*event(nil), h.events[over:]...)
 	}
 	h.next += int64(len(recs))
 	h.tell()
@@ -205,8 +216,9 @@ func (h *hub) here(ctx context.Context) position {
 
 // batch is what came after a position.
 type batch struct {
-	recs    []audit.Followed
+	events  []*event
 	lost    bool // some of it is no longer kept
+	skips   int  // how often the hub has skipped records, in all
 	trouble string
 	at      position
 	changed <-chan struct{}
@@ -217,7 +229,7 @@ type batch struct {
 func (h *hub) since(at position) batch {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	b := batch{trouble: h.trouble, at: position{h.session, h.next}, changed: h.changed}
+	b := batch{trouble: h.trouble, skips: h.skips, at: position{h.session, h.next}, changed: h.changed}
 	if at.run == "" {
 		at.run = h.session
 	}
@@ -229,7 +241,7 @@ func (h *hub) since(at position) batch {
 	if kept := int64(len(h.events)); missing > kept {
 		b.lost, missing = true, kept
 	}
-	b.recs = append([]audit.Followed(nil), h.events[int64(len(h.events))-missing:]...)
+	b.events = append([]*event(nil), h.events[int64(len(h.events))-missing:]...)
 	return b
 }
 

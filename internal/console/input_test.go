@@ -17,7 +17,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 )
 
-// Whatever is wrong with a link, the answer says what, and what to do next.
+// The answer to a bad link says what is wrong, and what to do next.
 func TestBadLinksAreExplained(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,7 +21,7 @@ const (
 
 	// mostRows is how many rows one message to a watcher has. A person reads no more, and the
 	// rest is counted.
-	mostRows = 50
+	mostRows = 30
 
 	// pace is the least time between two messages to a watcher, and heartbeat the longest.
 	pace, heartbeat = 500 * time.Millisecond, 15 * time.Second
@@ -118,7 +117,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	stream := watcher{hub: c.hub, pages: c.pages, query: q, at: at, out: w, control: http.NewResponseController(w)}
+	stream := watcher{hub: c.hub, pages: c.pages, query: q, at: at, skips: c.hub.since(at).skips, out: w, control: http.NewResponseController(w)}
 	stream.run(r.Context())
 }
 
@@ -132,6 +131,7 @@ type watcher struct {
 	control *http.ResponseController
 
 	trouble string // as the client knows it
+	skips   int    // likewise
 }
 
 // message is what a client gets.
@@ -140,6 +140,7 @@ type message struct {
 	Count   int    `json:"count"`             // how many rows there are
 	Left    int    `json:"left,omitempty"`    // how many more there were
 	Lost    bool   `json:"lost,omitempty"`    // some were missed: load the page again
+	Skipped bool   `json:"skipped,omitempty"` // the trail grows faster than the tail shows
 	Trouble string `json:"trouble,omitempty"` // why there is nothing new
 }
 
@@ -187,29 +188,30 @@ func (s *watcher) pause(ctx context.Context) bool {
 }
 
 func (s *watcher) deliver(b batch) error {
-	m := message{Lost: b.lost, Trouble: b.trouble}
-	var shown []audit.Followed
-	for i := len(b.recs) - 1; i >= 0; i-- {
-		if !matches(&s.query, &b.recs[i].Record) {
-			continue
-		}
-		if len(shown) == mostRows {
+	m := message{Lost: b.lost, Skipped: b.skips != s.skips, Trouble: b.trouble}
+	var shown []*event
+	for i := len(b.events) - 1; i >= 0; i-- {
+		switch {
+		case !matches(&s.query, &b.events[i].Record):
+		case len(shown) == mostRows:
 			m.Left++
-			continue
+		default:
+			shown = append(shown, b.events[i])
 		}
-		shown = append(shown, b.recs[i])
 	}
-	known := b.at == s.at && b.trouble == s.trouble
-	s.at = b.at
-	if known || len(shown) == 0 && !b.lost && b.trouble == s.trouble {
+	known := len(shown) == 0 && !m.Lost && !m.Skipped && b.trouble == s.trouble
+	s.at, s.trouble, s.skips = b.at, b.trouble, b.skips
+	if known {
 		return nil
 	}
-	s.trouble, m.Count = b.trouble, len(shown)
-	var rows bytes.Buffer
-	for i := range shown {
-		if err := s.pages["live"].ExecuteTemplate(&rows, "row", rowView{shown[i].Record, s.query.Scope.IsAllTenants(), shown[i].Late}); err != nil {
+	m.Count = len(shown)
+	var rows strings.Builder
+	for _, one := range shown {
+		row, err := one.row(s.pages, s.query.Scope.IsAllTenants())
+		if err != nil {
 			return fmt.Errorf("making a row: %w", err)
 		}
+		rows.WriteString(row)
 	}
 	m.Rows = rows.String()
 	text, err := json.Marshal(m)

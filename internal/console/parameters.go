@@ -37,7 +37,7 @@ const maxQueryText = 8 << 10
 const maxParameters = 50
 
 // parameters are the query of a URL, read strictly. A filter that is misspelled would
-// otherwise show more than was asked for, and nobody would notice.
+// otherwise show more than was asked for, and no one would notice.
 type parameters struct {
 	values url.Values
 }

@@ -65,7 +65,7 @@ func (c *Console) page(name string, known []string, timeout time.Duration, make 
 		}
 		made, wrong := c.query(r.Context(), v, timeout, make)
 		switch {
-		case r.Context().Err() != nil: // nobody is there to read it
+		case r.Context().Err() != nil: // the client has left
 		case wrong != nil:
 			c.fail(w, r, wrong)
 		default:

@@ -15,7 +15,7 @@ type visitor struct {
 }
 
 // admit finds out whose records a request may see. A request that does not come from a trusted
-// proxy gets nothing where a header names the tenant, whatever header it brings.
+// proxy gets nothing where a header names the tenant, also with a header of its own.
 func (c *Console) admit(r *http.Request) (visitor, *fault) {
 	peer := peerOf(r)
 	if c.config.TenantHeader == "" {

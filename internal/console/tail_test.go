@@ -28,6 +28,7 @@ type message struct {
 	Count   int    `json:"count"`
 	Left    int    `json:"left"`
 	Lost    bool   `json:"lost"`
+	Skipped bool   `json:"skipped"`
 	Trouble string `json:"trouble"`
 
 	id string
@@ -55,7 +56,7 @@ func (s *site) stream(t *testing.T, path string, headers ...string) *stream {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.URL+path, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,14 +269,30 @@ func TestWatchersShareOneFollower(t *testing.T) {
 	})
 }
 
-// Nobody watches: nothing is asked.
+// A burst that no one could read is skipped, which the watchers learn, and the tail goes on.
+func TestTailSkipsABurst(t *testing.T) {
+	t.Parallel()
+	s := open(t, func(config *console.Config) { config.Poll = 300 * time.Millisecond })
+	watcher := s.watch(t, "/live")
+	burst := fixture.NewRecords(5000)
+	s.persist(t, burst...)
+	for m := range watcher.messages {
+		if m.Skipped {
+			break
+		}
+	}
+	s.persist(t, decision("acme", "after-the-burst"))
+	watcher.until(t, "after-the-burst")
+}
+
+// Without a watcher, nothing is asked.
 func TestTailRestsWithoutWatchers(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
 	before := s.pool.Stat().AcquireCount()
 	time.Sleep(200 * time.Millisecond) // ten times the poll interval
 	if n := s.pool.Stat().AcquireCount() - before; n != 0 {
-		t.Errorf("%d connections were used with nobody there", n)
+		t.Errorf("%d connections were used without a watcher", n)
 	}
 }
 

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
@@ -52,7 +50,7 @@ func serve(t *testing.T, databaseURL string, args ...string) served {
 
 func (s served) get(t *testing.T, path string, headers ...string) (status int, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.address+path, http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.address+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,28 +80,6 @@ func TestServe(t *testing.T) {
 		t.Errorf("%d: %s", status, body)
 	}
 	s.end().mustExit(t, cli.ExitDone)
-}
-
-// The sessions of the console cannot write, whatever its role may do.
-func TestServeReadsOnly(t *testing.T) {
-	t.Parallel()
-	db := testdb.New(t)
-	s := serve(t, db.URL, "--all-tenants", "--listen=127.0.0.1:0", "--timeout=7s", "--account-timeout=8s")
-	if status, body := s.get(t, "/records"); status != http.StatusOK {
-		t.Fatal(body)
-	}
-	const own = "FROM pg_stat_activity WHERE application_name = 'coordaudit serve' AND datname = current_database()"
-	if n := fixture.QueryInt(t, db.Pool, "SELECT count(*) "+own); n == 0 {
-		t.Fatal("no session of the console is there")
-	}
-	s.end().mustExit(t, cli.ExitDone)
-	for _, setting := range []string{"default_transaction_read_only=on", "statement_timeout=9000"} {
-		name, want, _ := strings.Cut(setting, "=")
-		pool := fixture.OpenPool(t, db.URL, func(config *pgxpool.Config) { config.ConnConfig.RuntimeParams[name] = want })
-		if _, err := pool.Exec(t.Context(), "CREATE TABLE written (n int)"); name == "default_transaction_read_only" && err == nil {
-			t.Error("a session with the console's settings writes")
-		}
-	}
 }
 
 func TestServeWithAToken(t *testing.T) {

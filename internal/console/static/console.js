@@ -69,6 +69,7 @@
   const take = (message) => {
     show(message);
     if (message.trouble) say(message.trouble);
+    else if (message.skipped) say("The trail grows faster than this page shows. A search finds every record.");
     else if (message.lost) say("Some records were missed. Load the page again to see them.");
     else say(told());
   };

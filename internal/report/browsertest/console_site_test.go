@@ -23,12 +23,13 @@ import (
 // site is a console of 20,000 records that all tests share. They read, and those that write do
 // so for a tenant of their own.
 type site struct {
-	once  sync.Once
-	err   error
-	stop  func()
-	url   string
-	store *coordaudit.Store
-	story story
+	once        sync.Once
+	err         error
+	stop        func()
+	url         string
+	databaseURL string
+	store       *coordaudit.Store
+	story       story
 }
 
 // story are records with a known story, among all others.
@@ -57,6 +58,7 @@ func (s *site) start() error {
 	if err != nil {
 		return err
 	}
+	s.databaseURL = db.URL
 	quiet := slog.New(slog.DiscardHandler)
 	s.store = coordaudit.New(db.Pool, coordaudit.Config{Logger: quiet, Timeout: time.Minute})
 	recs, err := siteDecisions()

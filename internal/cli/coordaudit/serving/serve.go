@@ -22,7 +22,7 @@ import (
 
 // Serve is the command serve.
 type Serve struct {
-	Listen      string        `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"The address to listen on. Any but a loopback address needs --token-file."`
+	Listen      string        `default:"127.0.0.1:8080" help:"The address to listen on. Any but a loopback address needs --token-file."`
 	Scope       scopeFlags    `embed:""`
 	Proxies     []string      `name:"trusted-proxy" placeholder:"CIDR" help:"A proxy whose --tenant-header counts: an address, or a network such as 10.0.0.0/24. May be repeated."`
 	TokenFile   string        `placeholder:"FILE" help:"A file with the token that each request must present, as Authorization: Bearer or as the password of HTTP Basic. Only its owner may read the file."`
@@ -38,8 +38,8 @@ type Serve struct {
 // Help is shown below the command's usage.
 func (c *Serve) Help() string {
 	return "Serves read-only pages: search, the record with its explanation and proof, timeline, signals, completeness, seal and a live tail. Each page is a link to share. " +
-		"Nobody sees a record outside the scope. With --tenant-header, a trusted proxy names the tenant of each request, and a request that does not come from it is refused.\n\n" +
-		"It speaks HTTP. Put a proxy with TLS before it where others use it. It needs a role that may only read.\n\n" +
+		"No page shows a record outside the scope. With --tenant-header, a trusted proxy names the tenant of each request, and a request that does not come from it is refused.\n\n" +
+		"Run coordaudit serve --all-tenants, for example, and open http://127.0.0.1:8080. It speaks HTTP. Put a proxy with TLS before it where others use it. It needs a role that may only read.\n\n" +
 		"Exit status: 0 stopped, 1 failed, 2 wrong usage."
 }
 

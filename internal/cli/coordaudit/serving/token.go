@@ -16,7 +16,7 @@ import (
 // maxTokenFile bytes, so that another file is not mistaken for one.
 const minToken, maxTokenFile = 16, 4 << 10
 
-// readToken reads the token from a file that nobody else may read.
+// readToken reads the token from a file that only its owner may read.
 func readToken(path string) (string, error) {
 	failed := func(cause string) error {
 		return fmt.Errorf("reading the token file %s: %s", format.Printable(path), cause)
