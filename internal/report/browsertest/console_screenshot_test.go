@@ -27,7 +27,7 @@ func TestConsoleScreenshots(t *testing.T) {
 		"console-record":   {s.pages()["Record"], view{1120, 980, "light", true}},
 		"console-timeline": {s.busiest(t), view{1120, 800, "light", true}},
 		"console-signals":  {"/signals?since=7d&tenant=tenant-acme", view{1120, 900, "light", true}},
-		"console-file":     {"/records?decision=REJECTED&since=7d&tenant=tenant-acme&limit=4", view{1120, 560, "light", true}},
+		"console-file":     {"/records?decision=REJECTED&since=7d&tenant=tenant-acme&limit=4", view{1120, 680, "light", true}},
 		"console-phone":    {s.pages()["Record"], view{400, 860, "dark", true}},
 	} {
 		t.Run(name, func(t *testing.T) {
