@@ -23,6 +23,9 @@ const (
 	// hub skips them and the watchers learn of it. So a tail costs the same at any rate of writes.
 	mostFollowed = audit.MaxPageSize
 
+	// lookTime bounds one look at the trail.
+	lookTime = 30 * time.Second
+
 	// linger is how long the hub follows after the last watcher has left.
 	linger = 30 * time.Second
 
@@ -88,7 +91,7 @@ func (h *hub) follow(ctx context.Context) {
 	q := audit.FollowQuery{Scope: h.scope, From: audit.FromNow(), Limit: mostFollowed}
 	failures := 0
 	for !h.isOver(ctx) {
-		page, err := h.store.FollowPage(ctx, q)
+		page, err := h.look(ctx, q)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
@@ -105,6 +108,14 @@ func (h *hub) follow(ctx context.Context) {
 			wait.For(ctx, h.poll)
 		}
 	}
+}
+
+// look reads one page. A database that does not answer at all would otherwise stop the tail
+// silently.
+func (h *hub) look(ctx context.Context, q audit.FollowQuery) (audit.FollowPage, error) {
+	bounded, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	return h.store.FollowPage(bounded, q)
 }
 
 func (h *hub) begin() {

@@ -126,7 +126,7 @@ func boundSignals(w audit.Window, v *visit) error {
 // the pace of the latest records, holds no more of them than signals are computed from in
 // about a second.
 func (c *Console) paceWindow(ctx context.Context, scope audit.Scope, now time.Time) (string, error) {
-	const affordable = 100_000
+	const affordable = 50_000
 	page, err := c.config.Store.List(ctx, audit.Query{Scope: scope, Window: audit.Window{Until: now}, Limit: audit.MaxPageSize})
 	if err != nil {
 		return "", err
