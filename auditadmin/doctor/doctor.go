@@ -124,9 +124,9 @@ func defaultLimits() limits {
 	const day = 24 * time.Hour
 	return limits{
 		fence: time.Minute, lag: time.Hour, export: time.Hour, spool: 10 * time.Minute, silence: day, keyAge: 400 * day, recentGap: 7 * day,
-		prepared:     2 * time.Minute, // Citus completes them once a minute
-		skew:         time.Second,
-		answer: 5 * time.Minute, slowAnswer: time.Hour,
+		prepared: 2 * time.Minute, // Citus completes them once a minute
+		skew:     time.Second,
+		answer:   5 * time.Minute, slowAnswer: time.Hour,
 		usedSequence: 0.5, failSequence: 0.9,
 		bloatBytes: 64 << 20, bloat: 1.7,
 		changedRows: 10_000, changedShare: 0.5,

@@ -85,7 +85,9 @@ func helpText(options kong.HelpOptions, ctx *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(out, strings.ReplaceAll(text.String(),
-		"--tenant=ID --no-tenant --all-tenants", "(--tenant=ID | --no-tenant | --all-tenants)"))
+	_, err = strings.NewReplacer(
+		"--tenant=ID --no-tenant --all-tenants --tenant-header=NAME", "(--tenant=ID | --no-tenant | --all-tenants | --tenant-header=NAME)",
+		"--tenant=ID --no-tenant --all-tenants", "(--tenant=ID | --no-tenant | --all-tenants)",
+	).WriteString(out, text.String())
 	return err
 }

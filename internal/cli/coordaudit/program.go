@@ -12,6 +12,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reading"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reporting"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/sealing"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/serving"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/transfer"
 )
@@ -47,6 +48,7 @@ type commandLine struct {
 	Expire       sealing.Expire        `cmd:"" help:"Take old records out of the trail into an archive that proves them, on record."`
 	Erase        sealing.Erase         `cmd:"" help:"Replace a text of a sealed record by its digest, on record."`
 	Report       reporting.Report      `cmd:"" help:"Draw a window of the trail as one HTML file that needs no network."`
+	Serve        serving.Serve         `cmd:"" help:"Serve a read-only console of the trail to browsers: search, explanations, timelines, signals and a live tail."`
 	Demo         demo.Demo             `cmd:"" help:"Run a small coordinator and show its trail. It starts a PostgreSQL of its own, or makes a scratch database on the server of DATABASE_URL."`
 	Completion   cli.CompletionCommand `cmd:"" help:"Print a script that completes this program's command lines in bash, zsh or fish."`
 	Version      versionCommand        `cmd:"" help:"Show the versions of this program, of its schema and of Go."`

@@ -62,6 +62,9 @@ func TestMain(m *testing.M) {
 	if shared.stop != nil {
 		shared.stop()
 	}
+	if served.stop != nil {
+		served.stop()
+	}
 }
 
 // startBrowser starts the browser if no test has done so.
@@ -112,10 +115,16 @@ type tab struct {
 // open opens a file from the disk.
 func open(t *testing.T, path string, v view) *tab {
 	t.Helper()
+	return openURL(t, (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String(), v)
+}
+
+// openURL opens an address.
+func openURL(t *testing.T, address string, v view) *tab {
+	t.Helper()
 	unbounded, closeTab := chromedp.NewContext(startBrowser(t).ctx)
 	ctx, cancel := context.WithTimeout(unbounded, patience)
 	t.Cleanup(func() { cancel(); closeTab() })
-	opened := &tab{ctx: ctx, url: (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String()}
+	opened := &tab{ctx: ctx, url: address}
 	if err := chromedp.Listen(ctx, opened.hear); err != nil {
 		t.Fatal(err)
 	}

@@ -8,16 +8,21 @@
     return box.width > 0 && box.height > 0 && e.checkVisibility({ visibilityProperty: true });
   };
 
-  // None of these may lie on another, but for those that it is in.
+  // None of these may lie on another, but for those that it is in. A text that goes on in the
+  // next line has a box in each.
   function apart(what, elements) {
-    const all = elements.filter(visible).map((e) => ({ e: e, box: e.getBoundingClientRect() }));
+    const all = elements.filter(visible).map((e) => ({ e: e, boxes: Array.from(e.getClientRects()) }));
     for (let i = 0; i < all.length; i++) {
       for (let j = i + 1; j < all.length; j++) {
-        const a = all[i].box, b = all[j].box;
-        const x = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-        const y = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-        if (x > 1 && y > 1 && !all[i].e.contains(all[j].e) && !all[j].e.contains(all[i].e)) {
-          faults.push(what + ": " + name(all[i].e) + " lies on " + name(all[j].e) + " by " + x.toFixed(1) + " x " + y.toFixed(1));
+        if (all[i].e.contains(all[j].e) || all[j].e.contains(all[i].e)) {
+          continue;
+        }
+        const common = all[i].boxes.flatMap((a) => all[j].boxes.map((b) => [
+          Math.min(a.right, b.right) - Math.max(a.left, b.left),
+          Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top),
+        ])).find(([x, y]) => x > 1 && y > 1);
+        if (common) {
+          faults.push(what + ": " + name(all[i].e) + " lies on " + name(all[j].e) + " by " + common[0].toFixed(1) + " x " + common[1].toFixed(1));
         }
       }
     }

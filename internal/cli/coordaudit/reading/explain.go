@@ -1,7 +1,6 @@
 package reading
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +15,8 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/format"
+	"github.com/hoc-analytics/coordaudit/internal/sealstate"
 	"github.com/hoc-analytics/coordaudit/seal"
-	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
 // Explain is the command explain.
@@ -74,13 +73,13 @@ func (c *Explain) Run(ctx context.Context, p *cli.Program, db *shared.Database) 
 	if err := c.print(p, tried, e, sealed); err != nil {
 		return err
 	}
-	if sealed.State == sealTampered {
+	if sealed.State == sealstate.Tampered {
 		return cli.ErrReported
 	}
 	return nil
 }
 
-func (c *Explain) print(p *cli.Program, tried string, e audit.Explanation, sealed sealedJSON) error {
+func (c *Explain) print(p *cli.Program, tried string, e audit.Explanation, sealed sealstate.State) error {
 	if c.JSON {
 		object, err := explanationObject(e, sealed)
 		if err != nil {
@@ -90,101 +89,26 @@ func (c *Explain) print(p *cli.Program, tried string, e audit.Explanation, seale
 	}
 	var text strings.Builder
 	for _, line := range format.Explanation(e, format.Explained{
-		ScopeFlags: format.ScopeFlags(c.Scope.Scope()), TraceURL: c.TraceURL, Sealed: sealed.text(e.Record.AuditID),
+		ScopeFlags: format.ScopeFlags(c.Scope.Scope()), TraceURL: c.TraceURL, Sealed: sealed.Text(e.Record.AuditID),
 	}) {
 		fmt.Fprintf(&text, "%-9s  %s\n", line.Label, line.Text)
 	}
 	return p.Print(text.String())
 }
 
-// The states of a record in the sealed log.
-const (
-	sealSealed   = "SEALED"
-	sealNot      = "NOT_SEALED"
-	sealTampered = "TAMPERED"
-	sealUnread   = "UNREAD"
-)
-
-// sealedJSON says whether the record is sealed. It is read after the explanation, at another
-// moment.
-type sealedJSON struct {
-	State  string `json:"state"`
-	Detail string `json:"detail,omitempty"` // why it is not known, or what is wrong
-	Origin string `json:"origin,omitempty"`
-	Index  *int64 `json:"index,omitempty"` // the place in the log
-	Size   int64  `json:"size,omitempty"`  // of the log under the checkpoint
-
-	// Verified says that the proof was verified with the key.
-	Verified bool   `json:"verified"`
-	Proof    string `json:"proof,omitempty"`
-}
-
-func (s sealedJSON) text(id uuid.UUID) string {
-	switch s.State {
-	case sealSealed:
-		text := fmt.Sprintf("leaf %d of %s, under its checkpoint of %s", *s.Index, s.Origin, format.Plural(s.Size, "row"))
-		if s.Verified {
-			return text + ", proof verified"
-		}
-		return text + fmt.Sprintf(": coordaudit prove %s writes the proof", id)
-	case sealNot:
-		return "not sealed yet"
-	case sealTampered:
-		return "NOT AS IT WAS SEALED: " + s.Detail
-	default:
-		return "not known: " + s.Detail
-	}
-}
-
-// sealed proves the record by the stored log. Only an interruption is an error: an
-// explanation is an answer without the seal as well.
-func (c *Explain) sealed(ctx context.Context, db *shared.Database, id uuid.UUID, key note.Verifier, tried string) (sealedJSON, error) {
+// sealed proves the record by the stored log, at another moment than the explanation. Only an
+// interruption is an error: an explanation is an answer without the seal as well.
+func (c *Explain) sealed(ctx context.Context, db *shared.Database, id uuid.UUID, key note.Verifier, tried string) (sealstate.State, error) {
 	bounded, cancel := context.WithTimeout(ctx, min(c.Timeout.Timeout, 15*time.Second))
 	defer cancel()
 	pool, err := db.OpenPool(bounded, tried)
 	if err != nil {
-		return sealedJSON{State: sealUnread, Detail: format.OneLine(err)}, nil
+		return sealstate.State{State: sealstate.Unread, Detail: format.OneLine(err)}, nil
 	}
 	defer pool.Close()
-	proof, err := sealer.Prove(bounded, pool, "", id)
-	switch {
-	case ctx.Err() != nil:
-		return sealedJSON{}, &cli.ShownError{Tried: tried, Cause: cli.ErrInterrupted}
-	case errors.Is(err, sealer.ErrNotSealed):
-		return sealedJSON{State: sealNot}, nil
-	case errors.Is(err, sealer.ErrTampered):
-		return sealedJSON{State: sealTampered, Detail: causeOf(err)}, nil
-	case err != nil:
-		return sealedJSON{State: sealUnread, Detail: causeOf(err)}, nil
+	sealed := sealstate.Of(bounded, pool, id, key)
+	if ctx.Err() != nil {
+		return sealstate.State{}, &cli.ShownError{Tried: tried, Cause: cli.ErrInterrupted}
 	}
-	return proved(proof, key), nil
-}
-
-// causeOf is the text of an error without what was tried.
-func causeOf(err error) string {
-	if cause := errors.Unwrap(err); cause != nil {
-		err = cause
-	}
-	return format.OneLine(err)
-}
-
-// proved describes a proof. Without a key it is what the database claims.
-func proved(proof seal.Proof, key note.Verifier) sealedJSON {
-	bundle, err := proof.MarshalText()
-	if err != nil {
-		return sealedJSON{State: sealTampered, Detail: format.OneLine(err)}
-	}
-	var checkpoint seal.Checkpoint
-	if key != nil {
-		checkpoint, err = proof.Verify(key.Name(), key)
-	} else {
-		text, _, _ := bytes.Cut(proof.Checkpoint, []byte("\n\n"))
-		checkpoint, err = seal.ParseCheckpointText(string(text) + "\n")
-	}
-	if err != nil {
-		return sealedJSON{State: sealTampered, Detail: causeOf(err)}
-	}
-	return sealedJSON{
-		State: sealSealed, Origin: checkpoint.Origin, Index: &proof.Index, Size: checkpoint.Size, Verified: key != nil, Proof: string(bundle),
-	}
+	return sealed, nil
 }

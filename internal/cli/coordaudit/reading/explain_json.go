@@ -8,6 +8,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/format"
+	"github.com/hoc-analytics/coordaudit/internal/sealstate"
 )
 
 // ExplanationJSON is what scripts depend on. Keys are only added, at the end of an object.
@@ -25,7 +26,7 @@ type ExplanationJSON struct {
 	MoreCorrections bool              `json:"more_corrections"`
 	Corrected       json.RawMessage   `json:"corrected"` // likewise
 	Losses          lossesJSON        `json:"losses"`
-	Seal            sealedJSON        `json:"seal"`
+	Seal            sealstate.State   `json:"seal"`
 	NextStep        audit.NextStep    `json:"next_step"`
 }
 
@@ -59,7 +60,7 @@ type nearbyGapJSON struct {
 	Cause   string    `json:"cause"`
 }
 
-func explanationObject(e audit.Explanation, sealed sealedJSON) (ExplanationJSON, error) {
+func explanationObject(e audit.Explanation, sealed sealstate.State) (ExplanationJSON, error) {
 	objects := objectMaker{}
 	object := ExplanationJSON{
 		Record: objects.one(&e.Record), Cause: e.Cause, Causes: objects.all(e.Causes), CausesEnd: e.CausesEnd,

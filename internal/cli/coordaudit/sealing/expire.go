@@ -11,6 +11,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditadmin/expiry"
+	"github.com/hoc-analytics/coordaudit/internal/bounds"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
@@ -72,7 +73,7 @@ func (f expireFlags) filter(tried string) (expiry.Filter, error) {
 	}
 	now := time.Now()
 	if f.OlderThan != "" {
-		ago, ok := shared.ParseAgo(f.OlderThan)
+		ago, ok := bounds.ParseAgo(f.OlderThan)
 		if !ok {
 			return filter, cli.Usage(tried, errors.New("--older-than must be an age, such as 400d or 60w"), "")
 		}

@@ -1,0 +1,65 @@
+package console
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/hoc-analytics/coordaudit/audit"
+)
+
+// heat is the friction between the classes, as a table.
+type heat struct {
+	Columns []audit.EnvelopeClass
+	Rows    []heatRow
+}
+
+type heatRow struct {
+	Class audit.EnvelopeClass
+	Cells []heatCell
+}
+
+type heatCell struct {
+	audit.Friction
+
+	// Level is 0 for no conflict, else 1 to 5 by the share of the largest.
+	Level int
+}
+
+func newHeat(friction []audit.Friction) heat {
+	type pair struct{ class, counterpart audit.EnvelopeClass }
+	byPair, most := make(map[pair]audit.Friction), int64(0)
+	isRow, isColumn := make(map[audit.EnvelopeClass]bool), make(map[audit.EnvelopeClass]bool)
+	for _, f := range friction {
+		byPair[pair{f.EnvelopeClass, f.CounterpartClass}] = f
+		isRow[f.EnvelopeClass], isColumn[f.CounterpartClass] = true, true
+		most = max(most, f.Conflicts)
+	}
+	h := heat{Columns: classesOf(isColumn)}
+	for _, class := range classesOf(isRow) {
+		row := heatRow{Class: class}
+		for _, counterpart := range h.Columns {
+			f := byPair[pair{class, counterpart}]
+			level := 0
+			if f.Conflicts > 0 {
+				level = 1 + int(min(4, 5*f.Conflicts/max(most, 1)))
+			}
+			row.Cells = append(row.Cells, heatCell{f, level})
+		}
+		h.Rows = append(h.Rows, row)
+	}
+	return h
+}
+
+// classesOf are the classes of a set in their order of priority, and then all others.
+func classesOf(set map[audit.EnvelopeClass]bool) []audit.EnvelopeClass {
+	place := func(class audit.EnvelopeClass) int {
+		if i := slices.Index(audit.EnvelopeClasses(), class); i >= 0 {
+			return i
+		}
+		return len(audit.EnvelopeClasses())
+	}
+	return slices.SortedFunc(maps.Keys(set), func(a, b audit.EnvelopeClass) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b))
+	})
+}

@@ -1,0 +1,117 @@
+package console
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// writeTime is how long a client may take to read a page.
+const writeTime = 30 * time.Second
+
+// visit is one request for a page.
+type visit struct {
+	visitor
+	*parameters
+
+	id  string // of the path; empty if it has none
+	now time.Time
+}
+
+// maker makes a page. Its context ends when the client leaves, or after the time of a query.
+type maker func(ctx context.Context, v *visit) (view, error)
+
+// routes are the pages. Everything but the health check is behind the guard.
+func (c *Console) routes() http.Handler {
+	pages := http.NewServeMux()
+	pages.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/records", http.StatusSeeOther) })
+	pages.HandleFunc("/find", c.find)
+	pages.HandleFunc("/static/", c.serveAsset)
+	pages.Handle("/records", c.page("records", listParameters(), c.config.QueryTimeout, c.records))
+	pages.Handle("/records/{id}", c.page("record", nil, c.config.QueryTimeout, c.record))
+	pages.HandleFunc("/records/{id}/proof", c.proof)
+	pages.Handle("/timeline", c.page("timeline", timelineParameters(), c.config.QueryTimeout, c.timeline))
+	pages.Handle("/signals", c.page("signals", signalParameters(), c.config.QueryTimeout, c.signals))
+	pages.Handle("/completeness", c.page("completeness", completenessParameters(), c.config.AccountTimeout, c.completeness))
+	pages.Handle("/seal", c.page("seal", nil, c.config.QueryTimeout, c.seal))
+	pages.Handle("/live", c.page("live", liveParameters(), c.config.QueryTimeout, c.live))
+	pages.HandleFunc("/live/events", c.events)
+	pages.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { c.fail(w, r, noPage()) })
+
+	all := http.NewServeMux()
+	all.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		setHeaders(w.Header())
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, "ok\n") // a client that leaves needs no answer
+	})
+	all.Handle("/", c.guard(pages))
+	return all
+}
+
+// page answers with a page. It takes one of the slots for queries, so that many clients cannot
+// ask the database for more than it should do at once.
+func (c *Console) page(name string, known []string, timeout time.Duration, make maker) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + slotTime + writeTime)) // a recorder of tests has none
+		v, wrong := c.visit(r, known)
+		if wrong != nil {
+			c.fail(w, r, wrong)
+			return
+		}
+		if target, differs := v.canonical(r.URL); differs {
+			http.Redirect(w, r, target, http.StatusSeeOther) //nolint:gosec // its path is that of the request
+			return
+		}
+		made, wrong := c.query(r.Context(), v, timeout, make)
+		switch {
+		case r.Context().Err() != nil: // the client has left
+		case wrong != nil:
+			c.fail(w, r, wrong)
+		default:
+			c.render(w, r, http.StatusOK, name, made)
+		}
+	})
+}
+
+func (c *Console) visit(r *http.Request, known []string) (*visit, *fault) {
+	given, wrong := readParameters(r, known)
+	if wrong != nil {
+		return nil, wrong
+	}
+	return &visit{visitor: visitorOf(r.Context()), parameters: given, id: r.PathValue("id"), now: time.Now()}, nil
+}
+
+// slotTime is how long a request waits for its turn.
+const slotTime = 3 * time.Second
+
+// query runs the queries of a page in a slot.
+func (c *Console) query(ctx context.Context, v *visit, timeout time.Duration, make maker) (view, *fault) {
+	release, wrong := c.slot(ctx)
+	if wrong != nil {
+		return view{}, wrong
+	}
+	defer release()
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	made, err := make(bounded, v)
+	if err != nil {
+		return view{}, faultOf(bounded, err, timeout)
+	}
+	return made, nil
+}
+
+func (c *Console) slot(ctx context.Context) (release func(), wrong *fault) {
+	timer := time.NewTimer(slotTime)
+	defer timer.Stop()
+	select {
+	case c.queries <- struct{}{}:
+		return func() { <-c.queries }, nil
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return nil, &fault{
+		status: http.StatusServiceUnavailable, title: "The console is busy",
+		text: "As many queries run as this console allows.", next: "Load the page again in a moment.",
+	}
+}

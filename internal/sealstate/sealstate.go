@@ -1,0 +1,100 @@
+// Package sealstate tells how a record stands in the sealed log: sealed, not yet, not as it was
+// sealed, or not known. The command explain and the console share it.
+package sealstate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/hoc-analytics/coordaudit/internal/format"
+	"github.com/hoc-analytics/coordaudit/seal"
+	"github.com/hoc-analytics/coordaudit/sealer"
+)
+
+// The states of a record in the sealed log.
+const (
+	Sealed   = "SEALED"
+	Not      = "NOT_SEALED"
+	Tampered = "TAMPERED"
+	Unread   = "UNREAD"
+)
+
+// State says whether a record is sealed.
+type State struct {
+	State  string `json:"state"`
+	Detail string `json:"detail,omitempty"` // why it is not known, or what is wrong
+	Origin string `json:"origin,omitempty"`
+	Index  *int64 `json:"index,omitempty"` // the place in the log
+	Size   int64  `json:"size,omitempty"`  // of the log under the checkpoint
+
+	// Verified says that the proof was verified with the key.
+	Verified bool   `json:"verified"`
+	Proof    string `json:"proof,omitempty"`
+}
+
+// Text is the state in one line.
+func (s State) Text(id uuid.UUID) string {
+	switch s.State {
+	case Sealed:
+		text := fmt.Sprintf("leaf %d of %s, under its checkpoint of %s", *s.Index, s.Origin, format.Plural(s.Size, "row"))
+		if s.Verified {
+			return text + ", proof verified"
+		}
+		return text + fmt.Sprintf(": coordaudit prove %s writes the proof", id)
+	case Not:
+		return "not sealed yet"
+	case Tampered:
+		return "NOT AS IT WAS SEALED: " + s.Detail
+	default:
+		return "not known: " + s.Detail
+	}
+}
+
+// Of proves a record by the stored log. key may be nil: then a proof is what the database
+// claims.
+func Of(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, key note.Verifier) State {
+	proof, err := sealer.Prove(ctx, pool, "", id)
+	switch {
+	case errors.Is(err, sealer.ErrNotSealed):
+		return State{State: Not}
+	case errors.Is(err, sealer.ErrTampered):
+		return State{State: Tampered, Detail: Cause(err)}
+	case err != nil:
+		return State{State: Unread, Detail: Cause(err)}
+	}
+	return proved(proof, key)
+}
+
+// Cause is the text of an error without what was tried.
+func Cause(err error) string {
+	if cause := errors.Unwrap(err); cause != nil {
+		err = cause
+	}
+	return format.OneLine(err)
+}
+
+func proved(proof seal.Proof, key note.Verifier) State {
+	bundle, err := proof.MarshalText()
+	if err != nil {
+		return State{State: Tampered, Detail: format.OneLine(err)}
+	}
+	var checkpoint seal.Checkpoint
+	if key != nil {
+		checkpoint, err = proof.Verify(key.Name(), key)
+	} else {
+		text, _, _ := bytes.Cut(proof.Checkpoint, []byte("\n\n"))
+		checkpoint, err = seal.ParseCheckpointText(string(text) + "\n")
+	}
+	if err != nil {
+		return State{State: Tampered, Detail: Cause(err)}
+	}
+	return State{
+		State: Sealed, Origin: checkpoint.Origin, Index: &proof.Index, Size: checkpoint.Size, Verified: key != nil, Proof: string(bundle),
+	}
+}
