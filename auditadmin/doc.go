@@ -19,6 +19,11 @@
 // change the result. It looks at rows only for the highest seq, which reads an index
 // or the table once.
 //
+// # A cluster
+//
+// [Distribute] moves the rows of a trail to the workers of a Citus cluster. Check and
+// Repair work before and after it. See docs/citus.md.
+//
 // # Requirements
 //
 // Check needs the right to connect. Without SELECT on the version table, the tables

@@ -66,7 +66,7 @@ func TestAnswersOfAWorkerLeaveDoubt(t *testing.T) {
 			}
 		}
 	}
-	if refused := refusedAll(errHasRules); onWorker(refused) != refused {
+	if _, changed := errors.AsType[*workerError](onWorker(refusedAll(errHasRules))); changed {
 		t.Error("a refusal of our own is changed")
 	}
 }
