@@ -17,6 +17,8 @@ type cluster struct {
 	catalog.Distribution
 
 	UnsafeTriggers bool      `json:"unsafe_triggers"` // for every session
+	Commutative    bool      `json:"commutative"`     // batches do not wait for each other
+	Database       string    `json:"database"`        // quoted
 	RecoverEvery   int       `json:"recover_every"`   // milliseconds; negative: never
 	Workers        []answer  `json:"answers"`         // the age of the oldest prepared transaction of Citus on each worker
 	Unguarded      []guarded `json:"unguarded"`
@@ -62,6 +64,8 @@ func (x *examination) askWorkers(ctx context.Context, found *cluster) error {
 	if err := x.ask(ctx, found, `
 		SELECT pg_catalog.jsonb_build_object(
 			'unsafe_triggers', pg_catalog.current_setting('citus.enable_unsafe_triggers') = 'on',
+			'commutative', pg_catalog.current_setting('citus.all_modifications_commutative') = 'on',
+			'database', pg_catalog.quote_ident(pg_catalog.current_database()),
 			'recover_every', (SELECT s.setting::int FROM pg_catalog.pg_settings AS s WHERE s.name = 'citus.recover_2pc_interval'),
 			'answers', (
 				SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('node', w.nodename || ':' || w.nodeport, 'ok', w.success, 'result', w.result)), '[]')
@@ -174,6 +178,13 @@ func (c cluster) judgeSettings() []Finding {
 		list = append(list, Finding{
 			Severity: Notice, Object: "setting citus.enable_unsafe_triggers", Evidence: "on for every session, and migrate sets it by itself where it is needed",
 			Repair: "reset it where it is set: ALTER SYSTEM, ALTER DATABASE or ALTER ROLE … RESET citus.enable_unsafe_triggers",
+		})
+	}
+	if !c.Commutative {
+		list = append(list, Finding{
+			Severity: Warning, Object: "setting citus.all_modifications_commutative",
+			Evidence: "off: a batch locks its shards, so that one in an open transaction holds up the batches of all others",
+			Repair:   "ALTER DATABASE " + c.Database + " SET citus.all_modifications_commutative = on; records are only added, in any order",
 		})
 	}
 	records := c.Table(recordsTable)

@@ -132,7 +132,8 @@ func (h *Host) createOnCluster(ctx context.Context, name, template string) error
 	if template != "" {
 		return h.onNodes(ctx, "",
 			"CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY file_copy",
-			"ALTER DATABASE "+name+" SET citus.enable_unsafe_triggers = on")
+			"ALTER DATABASE "+name+" SET citus.enable_unsafe_triggers = on",
+			"ALTER DATABASE "+name+" SET citus.all_modifications_commutative = on") // as docs/citus.md says
 	}
 	if err := h.onNodes(ctx, "", "CREATE DATABASE "+name); err != nil {
 		return err
@@ -155,7 +156,12 @@ func (h *Host) createOnCluster(ctx context.Context, name, template string) error
 		}
 		statements = append(statements, fmt.Sprintf("SELECT %s('%s', %d)", call, n.host, n.port))
 	}
-	return runAlone(ctx, config, statements)
+	for range 3 { // a node that makes many databases may end a connection
+		if err = runAlone(ctx, config, statements); err == nil {
+			break
+		}
+	}
+	return err
 }
 
 // dropOnCluster drops a database, on the coordinator first, so that nothing asks the workers for it.

@@ -19,7 +19,7 @@ func Sections() []frame.Section {
 			{Name: "ChangedTableFailsOnce", Holds: changedTableFailsOnce},
 			{Name: "SurvivesConflict", Holds: survivesConflict},
 			{Name: "SurvivesCancel", Holds: survivesCancel, Needs: frame.OneServer | frame.Timing},
-			{Name: "SurvivesDeadlock", Holds: survivesDeadlock, Needs: frame.DefaultSettings},
+			{Name: "SurvivesDeadlock", Holds: survivesDeadlock, Needs: frame.OneServer | frame.DefaultSettings},
 			{Name: "SurvivesSerialization", Holds: survivesSerialization, Needs: frame.OneServer},
 			{Name: "SurvivesUnreadableRow", Holds: survivesUnreadableRow, Needs: frame.LocalTable | frame.DefaultSettings},
 			{Name: "UnreadableAnswerIsStored", Holds: unreadableAnswerIsStored, Needs: frame.LocalTable},
