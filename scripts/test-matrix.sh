@@ -129,8 +129,9 @@ image() {
 	fi
 	container=coordaudit-matrix-$$
 	password=$(od -An -tx1 -N16 /dev/urandom | tr -d ' \n')
-	# The settings of internal/pglocal. Durability after a crash is not tested here.
-	if ! docker run -d --name "$container" -e POSTGRES_PASSWORD="$password" -p 127.0.0.1::5432 "$image" \
+	# The settings of internal/pglocal. Durability after a crash is not tested here, so the data is in memory.
+	if ! docker run -d --name "$container" -e POSTGRES_PASSWORD="$password" -e PGDATA=/memory/data --tmpfs /memory:rw,mode=1777 \
+		-p 127.0.0.1::5432 "$image" \
 		-c fsync=off -c full_page_writes=off -c max_connections=200 >/dev/null || ! ready "$container"; then
 		docker logs "$container" 2>&1 | tail -n 20 >&2
 		failed=$((failed + 1))
