@@ -16,9 +16,10 @@ import (
 // (synchronous_commit), and whether anything may be written
 // (default_transaction_read_only).
 
-// beginReading opens the transaction of the reading calls. Its settings end with it,
-// so that a pooler in transaction mode passes none on.
-const beginReading = "BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+// beginReading opens the transaction of the reading calls, which see one moment: beside a
+// first run, they would otherwise find no records and then the version that made them. Its
+// settings end with it, so that a pooler in transaction mode passes none on.
+const beginReading = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 
 // setting is a setting and its value.
 type setting struct{ name, value string }

@@ -250,3 +250,36 @@ func TestUpInAnotherSchema(t *testing.T) {
 		t.Errorf("with the default search_path: %v, want ErrPending", err)
 	}
 }
+
+// What is read beside a first run is of one moment: no version without the table that it made.
+func TestLookBesideUpIsOfOneMoment(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	migrator := open(t, db.URL, quiet())
+	ended := make(chan struct{})
+	var looking sync.WaitGroup
+	for range 4 {
+		looking.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				if err := migrator.Validate(t.Context()); err != nil && !errors.As(err, new(*auditmigrate.PendingError)) {
+					t.Errorf("validate: %v", err)
+					return
+				}
+			}
+		})
+	}
+	for range 15 {
+		if _, err := migrator.Up(t.Context()); err != nil {
+			t.Error(err)
+		}
+		execute(t, db.Pool, "DROP TABLE coordination_audit_records, coordination_audit_gaps, coordination_audit_statements, "+
+			"coordination_audit_seal_tiles, coordination_audit_seal_checkpoints, coordination_audit_seal_events, "+auditmigrate.VersionTable+" CASCADE")
+	}
+	close(ended)
+	looking.Wait()
+}
