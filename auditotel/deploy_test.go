@@ -2,6 +2,7 @@ package auditotel_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"io"
 	"os"
@@ -184,8 +185,8 @@ func TestManifestsGiveEachPodWhatItNeeds(t *testing.T) {
 			t.Errorf("an object without kind or name: %+v", object)
 		}
 	}
-	if len(pods) != 4 {
-		t.Errorf("%d pods, want those of the migration, the sealer, the doctor and a service", len(pods))
+	if len(pods) != 5 {
+		t.Errorf("%d pods, want those of the migration, the sealer, the doctor, the console and a service", len(pods))
 	}
 	for name, pod := range pods {
 		if pod.AutomountToken == nil || *pod.AutomountToken || !pod.SecurityContext.RunAsNonRoot || pod.SecurityContext.RunAsUser != 65532 || pod.SecurityContext.SeccompProfile.Type != "RuntimeDefault" {
@@ -242,6 +243,11 @@ func TestDeployedCommandLinesAreValid(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), programs["coordaudit"], "seal", "keygen", keys, "--name", "audit.example.com/trail").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(rand.Text()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ours := strings.NewReplacer("/key/seal.key", keys, "/token/token", token)
 	tried := 0
 	for _, l := range lines {
 		program := map[string]string{"coordaudit-migrate": programs["migrate"], "coordaudit": programs["coordaudit"]}[l.image]
@@ -250,7 +256,7 @@ func TestDeployedCommandLinesAreValid(t *testing.T) {
 		}
 		args := slices.Clone(l.args)
 		for i := range args {
-			args[i] = strings.Replace(args[i], "/key/seal.key", keys, 1)
+			args[i] = ours.Replace(args[i])
 		}
 		cmd := exec.CommandContext(t.Context(), program, args...)
 		cmd.Env = []string{"HOME=" + t.TempDir()}
