@@ -95,7 +95,21 @@ func BenchmarkPersistMany(b *testing.B) {
 // ours adds.
 func compare(b *testing.B, bare, ours func()) {
 	b.Helper()
-	for range 20 { // until statements are prepared and pages are warm
+	takeTurns(b, 20, bare, ours)
+	b.ReportMetric(testing.AllocsPerRun(100, ours)-testing.AllocsPerRun(100, bare), "allocs-above-bare")
+}
+
+// compareSlow is compare for calls of seconds, which it makes less often.
+func compareSlow(b *testing.B, bare, ours func()) {
+	b.Helper()
+	takeTurns(b, 2, bare, ours)
+}
+
+// takeTurns reports the medians and their ratio, after as many calls that only warm up: until
+// statements are prepared and pages are warm.
+func takeTurns(b *testing.B, warm int, bare, ours func()) {
+	b.Helper()
+	for range warm {
 		bare()
 		ours()
 	}
@@ -114,7 +128,6 @@ func compare(b *testing.B, bare, ours func()) {
 	b.ReportMetric(float64(bareMedian.Nanoseconds())/1e3, "bare-µs")
 	b.ReportMetric(float64(ourMedian.Nanoseconds())/1e3, "ours-µs")
 	b.ReportMetric(float64(ourMedian)/float64(bareMedian), "ratio")
-	b.ReportMetric(testing.AllocsPerRun(100, ours)-testing.AllocsPerRun(100, bare), "allocs-above-bare")
 }
 
 func timed(call func()) time.Duration {
