@@ -16,7 +16,7 @@ import (
 // (synchronous_commit), and whether anything may be written
 // (default_transaction_read_only).
 
-// beginReading opens the transaction of the reading calls, which see one moment: beside a
+// beginReading opens the transaction of the reading calls, which see one moment: during a
 // first run, they would otherwise find no records and then the version that made them. Its
 // settings end with it, so that a pooler in transaction mode passes none on.
 const beginReading = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"

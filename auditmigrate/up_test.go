@@ -251,8 +251,8 @@ func TestUpInAnotherSchema(t *testing.T) {
 	}
 }
 
-// What is read beside a first run is of one moment: no version without the table that it made.
-func TestLookBesideUpIsOfOneMoment(t *testing.T) {
+// What is read while a first run goes on is of one moment: no version without the table that it made.
+func TestLookDuringUpIsOfOneMoment(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	migrator := open(t, db.URL, quiet())

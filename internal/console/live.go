@@ -1,10 +1,12 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -117,4 +119,31 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	}
 	stream := watcher{hub: c.hub, pages: c.pages, query: q, at: at, skips: c.hub.since(at).skips, out: w, control: http.NewResponseController(w)}
 	stream.run(r.Context())
+}
+
+// event is a record for the watchers. It becomes a row once, for all of them.
+type event struct {
+	audit.Followed
+
+	rows [2]renderedRow // without and with its tenant
+}
+
+type renderedRow struct {
+	once sync.Once
+	text string
+	err  error
+}
+
+// row is the event as a row of the table.
+func (e *event) row(from pages, allTenants bool) (string, error) {
+	row := &e.rows[0]
+	if allTenants {
+		row = &e.rows[1]
+	}
+	row.once.Do(func() {
+		var text bytes.Buffer
+		row.err = from["live"].ExecuteTemplate(&text, "row", rowView{e.Record, allTenants, e.Late})
+		row.text = text.String()
+	})
+	return row.text, row.err
 }

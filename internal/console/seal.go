@@ -3,8 +3,11 @@ package console
 import (
 	"context"
 	"encoding/base64"
+	"net/http"
+	"strings"
 	"time"
 
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/sealstate"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
@@ -44,4 +47,56 @@ func (c *Console) seal(ctx context.Context, _ *visit) (view, error) {
 		page.Root = base64.StdEncoding.EncodeToString(log.Root[:])
 	}
 	return view{Title: "Seal", Data: page}, nil
+}
+
+// proof sends the proof of a record of the scope as a file.
+func (c *Console) proof(w http.ResponseWriter, r *http.Request) {
+	v, wrong := c.visit(r, nil)
+	if wrong != nil {
+		c.fail(w, r, wrong)
+		return
+	}
+	var bundle string
+	_, wrong = c.query(r.Context(), v, c.config.QueryTimeout, func(ctx context.Context, v *visit) (view, error) {
+		id, err := audit.ParseAuditID(v.id)
+		if err != nil {
+			return view{}, badID()
+		}
+		if _, err := c.config.Store.Get(ctx, v.scope, id); err != nil {
+			return view{}, err
+		}
+		bundle = sealstate.Of(ctx, c.config.Pool, id, c.config.Verifier).Proof
+		return view{}, nil
+	})
+	switch {
+	case wrong != nil:
+		c.fail(w, r, wrong)
+	case bundle == "":
+		c.fail(w, r, &fault{
+			status: http.StatusNotFound, title: "No proof", text: "There is no proof of this record: it is not sealed yet, or not as it was sealed.",
+			next: "Look at the record.", links: []link{{"The record", "/records/" + strings.ToLower(v.id)}},
+		})
+	default:
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Content-Disposition", `attachment; filename="`+strings.ToLower(v.id)+`.proof"`)
+		_, _ = w.Write([]byte(bundle)) // a client that leaves needs no answer
+	}
+}
+
+// find leads to a record by its id, or to the timeline of an envelope.
+func (c *Console) find(w http.ResponseWriter, r *http.Request) {
+	v, wrong := c.visit(r, []string{"q"})
+	if wrong != nil {
+		c.fail(w, r, wrong)
+		return
+	}
+	text := strings.TrimSpace(v.text("q"))
+	none := &parameters{}
+	target := "/records"
+	if id, err := audit.ParseAuditID(text); err == nil {
+		target = recordURL(id)
+	} else if text != "" {
+		target = none.with("/timeline", paramEnvelope, text)
+	}
+	http.Redirect(w, r, target, http.StatusSeeOther) //nolint:gosec // its path is one of the console's
 }
