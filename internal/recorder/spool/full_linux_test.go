@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -159,7 +160,13 @@ func TestReadOnlyDisk(t *testing.T) {
 	shut(t, d)
 	remount := func(flags uintptr) {
 		t.Helper()
-		if err := syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT|flags, ""); err != nil {
+		// A process that another test starts holds our closed files until it runs its program.
+		err := syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT|flags, "")
+		for n := 0; errors.Is(err, syscall.EBUSY) && n < 500; n++ {
+			time.Sleep(10 * time.Millisecond)
+			err = syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT|flags, "")
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
