@@ -1,11 +1,8 @@
 package console
 
 import (
-	"cmp"
-	"maps"
-	"slices"
-
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // heat is the friction between the classes, as a table.
@@ -35,8 +32,8 @@ func newHeat(friction []audit.Friction) heat {
 		isRow[f.EnvelopeClass], isColumn[f.CounterpartClass] = true, true
 		most = max(most, f.Conflicts)
 	}
-	h := heat{Columns: classesOf(isColumn)}
-	for _, class := range classesOf(isRow) {
+	h := heat{Columns: format.Classes(isColumn)}
+	for _, class := range format.Classes(isRow) {
 		row := heatRow{Class: class}
 		for _, counterpart := range h.Columns {
 			f := byPair[pair{class, counterpart}]
@@ -49,17 +46,4 @@ func newHeat(friction []audit.Friction) heat {
 		h.Rows = append(h.Rows, row)
 	}
 	return h
-}
-
-// classesOf are the classes of a set in their order of priority, and then all others.
-func classesOf(set map[audit.EnvelopeClass]bool) []audit.EnvelopeClass {
-	place := func(class audit.EnvelopeClass) int {
-		if i := slices.Index(audit.EnvelopeClasses(), class); i >= 0 {
-			return i
-		}
-		return len(audit.EnvelopeClasses())
-	}
-	return slices.SortedFunc(maps.Keys(set), func(a, b audit.EnvelopeClass) int {
-		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b))
-	})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // The measures of a drawing, in pixels. Places along the time are shares of its width.
@@ -158,7 +159,7 @@ func (d *drawing) addLanes(envelope string, entries []audit.TimelineEntry) map[l
 
 func (d *drawing) add(entry *audit.TimelineEntry, order map[laneKey]int, s span) {
 	rec := &entry.Record
-	x := length(s.at(rec.DecisionTimestamp))
+	x := format.Length(s.at(rec.DecisionTimestamp))
 	lane, drawn := order[laneKey{rec.TenantID, rec.EnvelopeID}]
 	other, met := order[laneKey{rec.TenantID, otherEnvelope(*rec)}]
 	if !drawn {
@@ -190,7 +191,7 @@ func (d *drawing) activity(entries []audit.TimelineEntry, key laneKey, lane int,
 	segmentTo := func(end float64, open bool, text string) {
 		const visible = 0.002
 		d.Segments = append(d.Segments, segment{
-			X: length(begin), Width: length(max(end-begin, visible)), Y: d.Lanes[lane].RailY - 4,
+			X: format.Length(begin), Width: format.Length(max(end-begin, visible)), Y: d.Lanes[lane].RailY - 4,
 			Class: d.Lanes[lane].Class, Open: open, Text: text,
 		})
 	}

@@ -9,7 +9,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
@@ -24,10 +23,9 @@ const sharedTemplates = "templates/layout.html.tmpl templates/parts.html.tmpl"
 
 func parsePages() (pages, error) {
 	functions := template.FuncMap{
-		"shown": shown, "clipped": clipped, "number": format.Thousands, "plural": format.Plural, "stamp": stamp, "machine": machine,
-		"key": classKey, "verdict": decisionKey, "tenant": tenantText, "target": targetText, "other": otherEnvelope,
-		"classes": audit.EnvelopeClasses, "decisions": audit.Decisions,
-		"recordURL": recordURL, "timelineURL": timelineURL, "percent": percent, "first": firstID,
+		"shown": shown, "clipped": clipped, "number": format.Thousands, "plural": format.Plural, "stamp": stamp, "machine": format.Machine,
+		"key": format.ClassKey, "verdict": format.DecisionKey, "tenant": format.Tenant, "other": otherEnvelope,
+		"recordURL": recordURL, "timelineURL": timelineURL, "percent": format.Percent, "first": firstID,
 	}
 	layout, err := template.New("layout").Funcs(functions).ParseFS(templateFiles, strings.Fields(sharedTemplates)...)
 	if err != nil {

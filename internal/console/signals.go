@@ -1,10 +1,7 @@
 package console
 
 import (
-	"cmp"
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -168,9 +165,7 @@ func (p *signalsView) fill(q audit.SignalQuery) {
 // preemptorsOf are the preemptors of an envelope, the most frequent first.
 func preemptorsOf(o audit.Oscillation) []preemptorCount {
 	const named = 3
-	ids := slices.SortedFunc(maps.Keys(o.PreemptingEnvelopes), func(a, b string) int {
-		return cmp.Or(cmp.Compare(o.PreemptingEnvelopes[b], o.PreemptingEnvelopes[a]), cmp.Compare(a, b))
-	})
+	ids := format.ByCount(o.PreemptingEnvelopes)
 	var by []preemptorCount
 	for _, id := range ids[:min(len(ids), named)] {
 		by = append(by, preemptorCount{id, o.PreemptingEnvelopes[id]})

@@ -1,10 +1,10 @@
 package console
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // span is the time that is drawn, in seconds, because a time.Duration cannot hold all years
@@ -51,10 +51,7 @@ func (s span) ticks() []tick {
 		of := float64(i) / 2
 		at := s.from + of*(s.to-s.from)
 		whole := int64(at)
-		all = append(all, tick{length(of), time.Unix(whole, int64((at-float64(whole))*1e9)).UTC().Format(layout), anchor})
+		all = append(all, tick{format.Length(of), time.Unix(whole, int64((at-float64(whole))*1e9)).UTC().Format(layout), anchor})
 	}
 	return all
 }
-
-// length is a share of the width of a drawing, as SVG writes it.
-func length(of float64) string { return strconv.FormatFloat(100*of, 'f', 3, 64) + "%" }

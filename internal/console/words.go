@@ -3,7 +3,6 @@ package console
 import (
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -60,70 +59,12 @@ func stamp(at time.Time) string {
 	}
 }
 
-// machine is a time as the attribute datetime needs it.
-func machine(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
-
-func tenantText(id string) string {
-	if id == "" {
-		return "no tenant"
-	}
-	return id
-}
-
-// targetText is what the envelope changes. It is empty if the record does not state it.
-func targetText(rec audit.Record) string {
-	switch {
-	case rec.TargetSubsystem == "":
-		return rec.TargetParameter
-	case rec.TargetParameter == "":
-		return rec.TargetSubsystem
-	default:
-		return rec.TargetSubsystem + " / " + rec.TargetParameter
-	}
-}
-
 // otherEnvelope is the envelope that the record names besides its own.
 func otherEnvelope(rec audit.Record) string {
 	if rec.PreemptingEnvelopeID != "" {
 		return rec.PreemptingEnvelopeID
 	}
 	return rec.ConflictingEnvelopeID
-}
-
-// classKey is the name of the class in the style sheet, never a text of the trail.
-func classKey(class audit.EnvelopeClass) string {
-	switch class {
-	case audit.Safety, audit.Reliability, audit.Cost, audit.Performance:
-		return strings.ToLower(string(class))
-	default:
-		return "unknown"
-	}
-}
-
-// decisionKey is the same for a decision.
-func decisionKey(decision audit.Decision) string {
-	switch decision {
-	case audit.Applied, audit.Rejected, audit.Preempted:
-		return strings.ToLower(string(decision))
-	default:
-		return "unknown"
-	}
-}
-
-// percent never rounds to none or to all.
-func percent(part, whole int64) string {
-	of := 0.0
-	if whole > 0 {
-		of = 100 * float64(part) / float64(whole)
-	}
-	switch {
-	case part > 0 && of < 0.1:
-		return "< 0.1 %"
-	case part < whole && of > 99.9:
-		return "> 99.9 %"
-	default:
-		return strconv.FormatFloat(of, 'f', 1, 64) + " %"
-	}
 }
 
 func recordURL(id fmt.Stringer) string { return "/records/" + url.PathEscape(id.String()) }

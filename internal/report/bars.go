@@ -12,14 +12,14 @@ import (
 
 func (b bin) bar(left, slot, width, top float64, unit int64) bar {
 	drawn := bar{
-		Slot:      length(left),
-		SlotWidth: length(slot),
-		X:         length(left + (slot-width)/2),
-		Width:     length(width),
+		Slot:      format.Length(left),
+		SlotWidth: format.Length(slot),
+		X:         format.Length(left + (slot-width)/2),
+		Width:     format.Length(width),
 		Name:      b.name(unit),
 	}
 	y := float64(plotBase)
-	for _, class := range classesOf(b.byClass) {
+	for _, class := range format.Classes(b.byClass) {
 		n := b.byClass[class]
 		height := plotHeight * float64(n) / top
 		y -= height
@@ -90,7 +90,7 @@ func hourLabels(bins []bin) []tick {
 			layout = "Jan 2"
 		}
 		labels = append(labels, tick{
-			X:      length((float64(i) + 0.5) / float64(len(bins))),
+			X:      format.Length((float64(i) + 0.5) / float64(len(bins))),
 			Text:   at.Format(layout),
 			Anchor: "middle",
 			Minor:  at.Hour()/every%2 == 1,

@@ -2,10 +2,10 @@ package report
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // codes is the table of reason codes.
@@ -46,7 +46,7 @@ func reasonCodes(found audit.Breakdown) codes {
 	rows := make([]codeRow, 0, len(counts))
 	for code, byDecision := range counts {
 		row := codeRow{Code: code}
-		for _, decision := range decisionsOf(byDecision) {
+		for _, decision := range format.Decisions(byDecision) {
 			row.ByDecision = append(row.ByDecision, decisionCount{decision, byDecision[decision]})
 			row.Records += byDecision[decision]
 		}
@@ -59,21 +59,8 @@ func reasonCodes(found audit.Breakdown) codes {
 	table.Rows = rows[:min(len(rows), MaxReasonCodes)]
 	for i := range table.Rows {
 		row := &table.Rows[i]
-		row.Percent = percent(row.Records, table.Records)
-		row.Width = length(ratio(row.Records, rows[0].Records))
+		row.Percent = format.Percent(row.Records, table.Records)
+		row.Width = format.Length(format.Ratio(row.Records, rows[0].Records))
 	}
 	return table
-}
-
-// decisionsOf returns our decisions in their order, and then the others by name.
-func decisionsOf(counts map[audit.Decision]int64) []audit.Decision {
-	rank := func(decision audit.Decision) int {
-		if i := slices.Index(audit.Decisions(), decision); i >= 0 {
-			return i
-		}
-		return len(audit.Decisions())
-	}
-	return slices.SortedFunc(maps.Keys(counts), func(a, b audit.Decision) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
-	})
 }

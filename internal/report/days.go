@@ -92,7 +92,7 @@ func newTiming(data Data, s span) timing {
 		}
 	}
 	t := timing{Unit: unitName(unit, step), Cut: s.cut, Undrawn: undrawn}
-	for _, class := range classesOf(totals) {
+	for _, class := range format.Classes(totals) {
 		t.Classes = append(t.Classes, classTotal{class, totals[class]})
 	}
 	t.draw(bins, s, unit)
@@ -158,7 +158,7 @@ func (t *timing) draw(bins []bin, s span, unit int64) {
 		t.Bars = append(t.Bars, b.bar(left, slot, width, top, unit))
 		if i%every == 0 {
 			t.Labels = append(t.Labels, tick{
-				X:      length(left + slot/2),
+				X:      format.Length(left + slot/2),
 				Text:   s.label(b.from),
 				Anchor: "middle",
 				Minor:  len(bins) > narrow*every && i/every%2 == 1,

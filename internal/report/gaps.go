@@ -17,7 +17,7 @@ func gapRows(gaps []audit.Gap) []gapRow {
 	rows := make([]gapRow, 0, min(len(gaps), MaxGaps))
 	for _, gap := range gaps[:min(len(gaps), MaxGaps)] {
 		var parts []string
-		for _, class := range classesOf(gap.Dropped) {
+		for _, class := range format.Classes(gap.Dropped) {
 			if n := gap.Dropped[class]; n > 0 {
 				parts = append(parts, string(class)+" "+format.Thousands(n))
 			}

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // heatLevels is the number of shades, without the one for no conflict.
@@ -48,8 +49,8 @@ func newHeatmap(friction []audit.Friction) heatmap {
 		rows[f.EnvelopeClass], columns[f.CounterpartClass] = true, true
 		h.Most = max(h.Most, f.Conflicts)
 	}
-	h.Columns, h.Unresolved = classesOf(columns), columns[audit.Unresolved]
-	for _, class := range classesOf(rows) {
+	h.Columns, h.Unresolved = format.Classes(columns), columns[audit.Unresolved]
+	for _, class := range format.Classes(rows) {
 		row := heatRow{Class: class}
 		for _, counterpart := range h.Columns {
 			f, ok := byPair[pair{class, counterpart}]
@@ -70,6 +71,6 @@ func heatLevel(n, most int64) int {
 	if n <= 0 {
 		return 0
 	}
-	level := int(math.Ceil(heatLevels * math.Sqrt(ratio(n, most))))
+	level := int(math.Ceil(heatLevels * math.Sqrt(format.Ratio(n, most))))
 	return min(max(level, 1), heatLevels)
 }

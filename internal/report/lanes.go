@@ -1,8 +1,6 @@
 package report
 
 import (
-	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -64,7 +62,7 @@ func newLaneView(lane Lane, s span) laneView {
 		view.Class = latestClass(lane.Records)
 		if lane.More {
 			begin = s.at(lane.Records[0].DecisionTimestamp)
-			view.Unseen = length(begin)
+			view.Unseen = format.Length(begin)
 		}
 	}
 	d := laneDrawing{view: &view, span: s, begin: begin}
@@ -127,24 +125,22 @@ func (d *laneDrawing) add(rec *audit.Record) {
 func (d *laneDrawing) segment(end float64, open bool, text string) {
 	const visible = 0.0015
 	d.view.Segments = append(d.view.Segments, segment{
-		X:     length(d.begin),
-		Width: length(max(end-d.begin, visible)),
+		X:     format.Length(d.begin),
+		Width: format.Length(max(end-d.begin, visible)),
 		Open:  open,
 		Text:  text,
 	})
 }
 
 func (d *laneDrawing) mark(at float64, rec *audit.Record, text string) {
-	d.view.Marks = append(d.view.Marks, mark{length(at), rec.Decision, text})
+	d.view.Marks = append(d.view.Marks, mark{format.Length(at), rec.Decision, text})
 }
 
 // preemptedBy lists the preemptors of the envelope, the most frequent first.
 func preemptedBy(o audit.Oscillation) string {
 	const named = 3
 	by := o.PreemptingEnvelopes
-	ids := slices.SortedFunc(maps.Keys(by), func(a, b string) int {
-		return cmp.Or(cmp.Compare(by[b], by[a]), cmp.Compare(a, b))
-	})
+	ids := format.ByCount(by)
 	var parts []string
 	for _, id := range ids[:min(len(ids), named)] {
 		parts = append(parts, id+" ×"+format.Thousands(by[id]))

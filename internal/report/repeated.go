@@ -38,7 +38,7 @@ func repeatedEnvelopes(of []audit.RepeatedRejection) repeated {
 			Rejections: r.Rejections,
 			FirstSeen:  r.FirstSeen,
 			LastSeen:   r.LastSeen,
-			Width:      length(ratio(r.Rejections, of[0].Rejections)),
+			Width:      format.Length(format.Ratio(r.Rejections, of[0].Rejections)),
 		})
 	}
 	return table
@@ -48,7 +48,7 @@ func repeatedParameters(of []audit.RepeatedParameterRejection) repeated {
 	table := repeated{All: int64(len(of))}
 	for _, r := range of[:min(len(of), MaxRepeated)] {
 		var against []string
-		for _, class := range classesOf(r.CounterpartClasses) {
+		for _, class := range format.Classes(r.CounterpartClasses) {
 			against = append(against, string(class)+" ×"+format.Thousands(r.CounterpartClasses[class]))
 		}
 		table.Rows = append(table.Rows, repeatedRow{
@@ -58,7 +58,7 @@ func repeatedParameters(of []audit.RepeatedParameterRejection) repeated {
 			Rejections: r.Rejections,
 			FirstSeen:  r.FirstSeen,
 			LastSeen:   r.LastSeen,
-			Width:      length(ratio(r.Rejections, of[0].Rejections)),
+			Width:      format.Length(format.Ratio(r.Rejections, of[0].Rejections)),
 		})
 	}
 	return table

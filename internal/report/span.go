@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 const (
@@ -109,7 +110,7 @@ func (s span) ticks() []tick {
 	for i, anchor := range anchors {
 		of := float64(i) / parts
 		all = append(all, tick{
-			X:      length(of),
+			X:      format.Length(of),
 			Text:   s.label(s.from + int64(of*float64(s.to-s.from))),
 			Anchor: anchor,
 			Minor:  i%2 == 1,

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -17,9 +16,9 @@ func tiles(b audit.Breakdown) []tile {
 	all := []tile{{Name: "records", Value: format.Thousands(b.Total)}}
 	for _, decision := range audit.Decisions() {
 		all = append(all, tile{
-			Name:  decisionKey(decision),
+			Name:  format.DecisionKey(decision),
 			Value: format.Thousands(counts[decision]),
-			Note:  percent(counts[decision], b.Total),
+			Note:  format.Percent(counts[decision], b.Total),
 		})
 	}
 	tenants, untold := int64(len(b.ByTenant)), b.ByTenant[""]
@@ -57,8 +56,8 @@ func shares(b audit.Breakdown) []share {
 	left := 0.0
 	for _, decision := range audit.Decisions() {
 		n := counts[decision]
-		width := ratio(n, b.Total)
-		all = append(all, share{decision, n, percent(n, b.Total), length(left), length(width)})
+		width := format.Ratio(n, b.Total)
+		all = append(all, share{decision, n, format.Percent(n, b.Total), format.Length(left), format.Length(width)})
 		left += width
 	}
 	return all
@@ -74,25 +73,11 @@ type rate struct {
 func rates(of []audit.RejectionRate) []rate {
 	of = slices.Clone(of)
 	slices.SortStableFunc(of, func(a, b audit.RejectionRate) int {
-		return cmp.Compare(classRank(a.EnvelopeClass), classRank(b.EnvelopeClass))
+		return cmp.Compare(format.ClassRank(a.EnvelopeClass), format.ClassRank(b.EnvelopeClass))
 	})
 	all := make([]rate, len(of))
 	for i, r := range of {
-		all[i] = rate{r, percent(r.Rejected, r.Total), length(min(r.Rate(), 1))}
+		all[i] = rate{r, format.Percent(r.Rejected, r.Total), format.Length(min(r.Rate(), 1))}
 	}
 	return all
-}
-
-// classRank orders the classes of a chart by priority, with unknown ones last.
-func classRank(class audit.EnvelopeClass) int {
-	if i := slices.Index(audit.EnvelopeClasses(), class); i >= 0 {
-		return i
-	}
-	return len(audit.EnvelopeClasses())
-}
-
-func classesOf[V any](counts map[audit.EnvelopeClass]V) []audit.EnvelopeClass {
-	return slices.SortedFunc(maps.Keys(counts), func(a, b audit.EnvelopeClass) int {
-		return cmp.Or(cmp.Compare(classRank(a), classRank(b)), cmp.Compare(a, b))
-	})
 }

@@ -45,30 +45,6 @@ func compact(n float64) string {
 	return strconv.FormatFloat(n, 'f', -1, 64) + unit
 }
 
-// percent never rounds to none or to all.
-func percent(part, whole int64) string {
-	switch of := 100 * ratio(part, whole); {
-	case part > 0 && of < 0.1:
-		return "< 0.1 %"
-	case part < whole && of > 99.9:
-		return "> 99.9 %"
-	default:
-		return strconv.FormatFloat(of, 'f', 1, 64) + " %"
-	}
-}
-
-func ratio(part, whole int64) float64 {
-	if whole == 0 {
-		return 0
-	}
-	return float64(part) / float64(whole)
-}
-
-// length is a share of the width of a drawing, 0 to 1, as SVG writes it.
-func length(of float64) string {
-	return strconv.FormatFloat(100*of, 'f', 3, 64) + "%"
-}
-
 func stamp(at time.Time) string {
 	if at.IsZero() {
 		return "–"
@@ -78,9 +54,6 @@ func stamp(at time.Time) string {
 	}
 	return at.UTC().Format("2006-01-02 15:04:05")
 }
-
-// machine is a time as the attribute datetime needs it.
-func machine(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
 
 func bounds(window audit.Window) string {
 	switch since, until := window.Since, window.Until; {
@@ -95,13 +68,6 @@ func bounds(window audit.Window) string {
 	}
 }
 
-func tenantText(id string) string {
-	if id == "" {
-		return "no tenant"
-	}
-	return id
-}
-
 // targetText is the subsystem and the parameter that a record states. It is empty if it
 // states none.
 func targetText(subsystem, parameter string) string {
@@ -112,25 +78,5 @@ func targetText(subsystem, parameter string) string {
 		return subsystem
 	default:
 		return subsystem + " / " + parameter
-	}
-}
-
-// classKey is the name of the class in the style sheet, never a text of the trail.
-func classKey(class audit.EnvelopeClass) string {
-	switch class {
-	case audit.Safety, audit.Reliability, audit.Cost, audit.Performance:
-		return strings.ToLower(string(class))
-	default:
-		return "unknown"
-	}
-}
-
-// decisionKey is the same for a decision.
-func decisionKey(decision audit.Decision) string {
-	switch decision {
-	case audit.Applied, audit.Rejected, audit.Preempted:
-		return strings.ToLower(string(decision))
-	default:
-		return "unknown"
 	}
 }

@@ -1,9 +1,7 @@
 package reading
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -115,9 +113,7 @@ func cycleTable(on term.Screen, cycles []audit.PreemptionCycle) *term.Table {
 
 // byCount lists the keys with their numbers, the most frequent first.
 func byCount[K ~string](counts map[K]int64) string {
-	keys := slices.SortedFunc(maps.Keys(counts), func(a, b K) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	})
+	keys := format.ByCount(counts)
 	parts := make([]string, len(keys))
 	for i, key := range keys {
 		parts[i] = fmt.Sprintf("%s × %s", format.Thousands(counts[key]), string(key))

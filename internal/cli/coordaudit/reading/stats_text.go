@@ -3,7 +3,6 @@ package reading
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -53,7 +52,7 @@ func classTable(found audit.Breakdown) *term.Table {
 	other := otherDecisions(sums) > 0
 	shown := &term.Table{Columns: append([]term.Column{term.TextColumn("CLASS")}, decisionColumns(other)...)}
 	shown.Columns = append(shown.Columns, term.NumberColumn("TOTAL"))
-	for _, class := range classesIn(found.ByClassDecision) {
+	for _, class := range format.Classes(found.ByClassDecision) {
 		counts, total := found.ByClassDecision[class], int64(0)
 		for _, n := range counts {
 			total += n
@@ -64,19 +63,6 @@ func classTable(found audit.Breakdown) *term.Table {
 	}
 	shown.Add(append(append([]term.Cell{term.Plain("all")}, decisionCells(sums, other)...), term.Count(found.Total))...)
 	return shown
-}
-
-// classesIn returns our classes in their order, and then the others by name.
-func classesIn[V any](counts map[audit.EnvelopeClass]V) []audit.EnvelopeClass {
-	rank := func(class audit.EnvelopeClass) int {
-		if i := slices.Index(audit.EnvelopeClasses(), class); i >= 0 {
-			return i
-		}
-		return len(audit.EnvelopeClasses())
-	}
-	return slices.SortedFunc(maps.Keys(counts), func(a, b audit.EnvelopeClass) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
-	})
 }
 
 // decisionColumns has a column for each of our decisions, and one for all others if there
@@ -112,9 +98,7 @@ func otherDecisions(counts map[audit.Decision]int64) (records int64) {
 
 // topTable fills a table with the most frequent keys, and with the sum of the others.
 func topTable(shown term.Table, counts map[string]int64, total int64, name func(string) string, on term.Screen) string {
-	keys := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	})
+	keys := format.ByCount(counts)
 	rest := total
 	for _, key := range keys[:on.Limit(maxTop, len(keys))] {
 		shown.Add(term.Count(counts[key]), term.Plain(percent(counts[key], total)), term.Plain(name(key)))
