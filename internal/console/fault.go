@@ -111,12 +111,7 @@ type faultView struct {
 }
 
 // logged is the cause of an error without what was tried, which may name an envelope.
-func logged(err error) string {
-	if cause := errors.Unwrap(err); cause != nil {
-		err = cause
-	}
-	return audit.Printable(format.OneLine(err))
-}
+func logged(err error) string { return audit.Printable(format.OneLine(format.Cause(err))) }
 
 // logUnread logs why a part of a page could not be read.
 func (c *Console) logUnread(ctx context.Context, event, cause string) {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/internal/wait"
 )
 
@@ -80,8 +81,5 @@ func (f *fileImport) probe(ctx context.Context, giveUp time.Time) error {
 	if !errors.Is(err, audit.ErrUnavailable) {
 		return nil
 	}
-	if cause := errors.Unwrap(err); cause != nil {
-		err = cause // err itself begins with what was tried
-	}
-	return err
+	return format.Cause(err)
 }

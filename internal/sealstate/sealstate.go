@@ -72,12 +72,7 @@ func Of(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, key note.Verifier
 }
 
 // Cause is the text of an error without what was tried.
-func Cause(err error) string {
-	if cause := errors.Unwrap(err); cause != nil {
-		err = cause
-	}
-	return format.OneLine(err)
-}
+func Cause(err error) string { return format.OneLine(format.Cause(err)) }
 
 func proved(proof seal.Proof, key note.Verifier) State {
 	bundle, err := proof.MarshalText()

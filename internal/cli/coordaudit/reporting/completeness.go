@@ -39,10 +39,7 @@ func collectCompleteness(ctx context.Context, store *coordaudit.Store, window au
 	account, err := store.Completeness(ctx, audit.CompletenessQuery{Window: audit.Window{Since: window.Since}})
 	switch {
 	case errors.Is(err, audit.ErrRefused):
-		if cause := errors.Unwrap(err); cause != nil {
-			err = cause // without what was tried
-		}
-		return nil, format.OneLine(err), nil
+		return nil, format.OneLine(format.Cause(err)), nil
 	case err != nil:
 		return nil, "", err
 	default:

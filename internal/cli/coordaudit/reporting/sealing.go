@@ -66,10 +66,7 @@ func (c *Report) collectSealing(ctx context.Context, db *shared.Database, export
 	case exported != nil:
 		return shared.ReadFailed(tried, err)
 	default:
-		if cause := errors.Unwrap(err); cause != nil {
-			err = cause // without what was tried
-		}
-		data.SealingUnread = format.OneLine(err)
+		data.SealingUnread = format.OneLine(format.Cause(err))
 		return nil
 	}
 	data.Sealing = &report.Sealing{

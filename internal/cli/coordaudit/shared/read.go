@@ -90,10 +90,7 @@ func SayNext(p *cli.Program, given WindowFlags, window audit.Window, next audit.
 
 // ReadFailed is the error of a reading call as a person sees it.
 func ReadFailed(tried string, err error) error {
-	shown := &cli.ShownError{Tried: tried, Cause: err}
-	if cause := errors.Unwrap(err); cause != nil {
-		shown.Cause = cause // err itself begins with what was tried
-	}
+	shown := &cli.ShownError{Tried: tried, Cause: format.Cause(err)}
 	if invalid, ok := errors.AsType[*audit.InvalidQueryError](err); ok {
 		shown.Cause = errors.New(format.Faults(inFlags(invalid.Faults)))
 		shown.Code = cli.ExitUsage
