@@ -8,17 +8,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/durable"
+	"github.com/hoc-analytics/coordaudit/internal/ownfile"
 )
 
 const (
-	maxKeyFile    = 4 << 10
 	privatePrefix = "PRIVATE+KEY+"
 	keygen        = "make a key with coordaudit seal keygen"
 	witnessKeygen = "make a key with auditwitness keygen"
@@ -119,34 +118,12 @@ type keyFile struct {
 	secret bool
 }
 
-// readKey returns the text of a key file without the spaces around it. It does not open
-// what is not a file, since a pipe could block.
+// readKey returns the text of a key file without the spaces around it.
 func readKey(path string, as keyFile) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", keyError(as.role, path, withoutPath(err)+", check the path or "+as.next)
-	}
-	if !info.Mode().IsRegular() {
-		return "", keyError(as.role, path, "it is not a file, give the path of the key file")
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return "", keyError(as.role, path, withoutPath(err)+", run as the owner of the file")
-	}
-	defer file.Close() //nolint:errcheck // nothing was written
-	if info, err = file.Stat(); err != nil {
-		return "", keyError(as.role, path, withoutPath(err)+", try again")
-	}
-	if as.secret && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return "", keyError(as.role, path, fmt.Sprintf("others can read or write it (mode %04o), run chmod 600 %s, and make a new key if it was seen", info.Mode().Perm(), audit.Printable(path)))
-	}
-	data, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
-	text := strings.TrimSpace(string(data))
+	text, err := ownfile.Read(path, ownfile.Kind{Noun: "key", Not: "is not a key", Else: as.next, Secret: as.secret})
 	switch {
 	case err != nil:
-		return "", keyError(as.role, path, withoutPath(err)+", try again")
-	case len(data) > maxKeyFile:
-		return "", keyError(as.role, path, "it has more than 4 KiB and is not a key, check the path")
+		return "", keyError(as.role, path, err.Error())
 	case text == "":
 		return "", keyError(as.role, path, "it is empty, restore it or "+as.next)
 	}
@@ -162,14 +139,6 @@ func keyError(role, path, cause string) error {
 	return fmt.Errorf("reading the %s key %s: %s: %w", role, audit.Printable(path), cause, ErrKey)
 }
 
-// withoutPath is the cause of a file error. The path in it is not printable.
-func withoutPath(err error) string {
-	if failed, ok := errors.AsType[*fs.PathError](err); ok {
-		return audit.Printable(failed.Err.Error())
-	}
-	return audit.Printable(err.Error())
-}
-
 // createFile leaves no file after an error, except one that was there.
 func createFile(path, text string, mode fs.FileMode) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
@@ -178,7 +147,7 @@ func createFile(path, text string, mode fs.FileMode) error {
 		if errors.Is(err, fs.ErrExist) {
 			next = "keep that key, or choose another path"
 		}
-		return fmt.Errorf("writing the key file %s: %s, %s: %w", audit.Printable(path), withoutPath(err), next, ErrKey)
+		return fmt.Errorf("writing the key file %s: %s, %s: %w", audit.Printable(path), ownfile.Cause(err), next, ErrKey)
 	}
 	_, err = file.WriteString(text)
 	if err == nil {
@@ -186,14 +155,14 @@ func createFile(path, text string, mode fs.FileMode) error {
 	}
 	err = errors.Join(err, file.Close())
 	if err != nil {
-		return errors.Join(fmt.Errorf("writing the key file %s: %s, choose another path: %w", audit.Printable(path), withoutPath(err), ErrKey), removeFile(path))
+		return errors.Join(fmt.Errorf("writing the key file %s: %s, choose another path: %w", audit.Printable(path), ownfile.Cause(err), ErrKey), removeFile(path))
 	}
 	return nil
 }
 
 func removeFile(path string) error {
 	if err := os.Remove(path); err != nil {
-		return fmt.Errorf("removing the key file %s: %s, remove it: %w", audit.Printable(path), withoutPath(err), ErrKey)
+		return fmt.Errorf("removing the key file %s: %s, remove it: %w", audit.Printable(path), ownfile.Cause(err), ErrKey)
 	}
 	return nil
 }
@@ -201,7 +170,7 @@ func removeFile(path string) error {
 // syncDir makes new names in a directory durable.
 func syncDir(path string) error {
 	if err := (durable.OS{}).SyncDir(path); err != nil {
-		return fmt.Errorf("writing the key's directory %s: %s, choose another path: %w", audit.Printable(path), withoutPath(err), ErrKey)
+		return fmt.Errorf("writing the key's directory %s: %s, choose another path: %w", audit.Printable(path), ownfile.Cause(err), ErrKey)
 	}
 	return nil
 }
