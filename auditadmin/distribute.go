@@ -155,7 +155,7 @@ func place(ctx context.Context, tx pgx.Tx, found *inspection, p placement, shard
 	if err != nil || table.Moved == 0 {
 		return table, err
 	}
-	trigger := truncateTrigger(p.table)
+	trigger := catalog.Guard(p.table, "truncate")
 	for _, sql := range []string{
 		"ALTER TABLE " + name + " DISABLE TRIGGER " + trigger,
 		"SELECT pg_catalog.truncate_local_data_after_distributing_table('" + strings.ReplaceAll(name, "'", "''") + "'::regclass)",
@@ -188,13 +188,6 @@ func grantOnShards(ctx context.Context, tx pgx.Tx, found *inspection, table stri
 		}
 	}
 	return nil
-}
-
-func truncateTrigger(table string) string {
-	if table == catalog.Records {
-		return "coordination_audit_refuse_truncate"
-	}
-	return table + "_refuse_truncate"
 }
 
 // explainDistribution adds what a person can do about a refusal.

@@ -89,10 +89,9 @@ func (x *examination) askWorkers(ctx context.Context, found *cluster) error {
 // askShards looks for shards whose triggers are missing or not ENABLE ALWAYS. Those of a
 // TRUNCATE are on a shard only if the table had them when it was distributed.
 func (x *examination) askShards(ctx context.Context, found *cluster, table string) error {
-	prefix := strings.TrimSuffix(table, "_records")
 	for trigger, kind := range map[string]int{
-		prefix + "_refuse_update_delete": catalog.TriggerRow | catalog.TriggerBefore | catalog.TriggerUpdate | catalog.TriggerDelete,
-		prefix + "_refuse_truncate":      catalog.TriggerBefore | catalog.TriggerTruncate,
+		catalog.Guard(table, "update_delete"): catalog.TriggerRow | catalog.TriggerBefore | catalog.TriggerUpdate | catalog.TriggerDelete,
+		catalog.Guard(table, "truncate"):      catalog.TriggerBefore | catalog.TriggerTruncate,
 	} {
 		g := guarded{Table: table, Trigger: trigger}
 		err := x.ask(ctx, &g.Shards, `

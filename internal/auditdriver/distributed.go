@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 )
 
 // A table that is distributed over the workers of a Citus cluster takes the same statements as
@@ -13,11 +12,7 @@ import (
 // distributed reports whether the rows of the trail are on workers. The usual call asks the
 // server nothing.
 func (d *Driver) distributed(ctx context.Context, db located) (bool, error) {
-	found, known := sessionOf(db.on.conn.PgConn()).tables[db.trail.schema]
-	if known && time.Since(found.asked) <= lookAgain {
-		return found.distributed, nil
-	}
-	found, _, err := d.tableNow(ctx, db)
+	found, err := d.tableLately(ctx, db)
 	return found.distributed, err
 }
 

@@ -141,7 +141,7 @@ func (d *Driver) onConn(ctx context.Context, work func(context.Context, *ownConn
 	}
 
 	missed, err := d.bounded(ctx, conn.Conn().PgConn(), func(ctx context.Context) error { return work(ctx, &own) })
-	if own.session.distributed() {
+	if err != nil && own.session.distributed() {
 		err = onWorker(err)
 	}
 	err = ownFailure(ctx, conn.Conn(), err) // before discard: it checks whether the connection broke

@@ -37,15 +37,12 @@ const (
 // table describes the table of records, as it was at most lookAgain ago. Its error says
 // why nothing may be sent. The usual call asks the server nothing.
 func (d *Driver) table(ctx context.Context, db located) (table, error) {
-	found, known := sessionOf(db.on.conn.PgConn()).tables[db.trail.schema]
-	if !known || time.Since(found.asked) > lookAgain {
-		var err error
-		if found, _, err = d.tableNow(ctx, db); err != nil {
-			if sqlState(err) == "" {
-				err = notSent(err)
-			}
-			return table{}, err
+	found, err := d.tableLately(ctx, db)
+	if err != nil {
+		if sqlState(err) == "" {
+			err = notSent(err)
 		}
+		return table{}, err
 	}
 	for _, name := range found.unlogged {
 		if d.events.DurabilityReduced != nil && d.first(name) {
@@ -53,6 +50,16 @@ func (d *Driver) table(ctx context.Context, db located) (table, error) {
 		}
 	}
 	return found, found.refusal
+}
+
+// tableLately asks for the table unless the session knows it.
+func (d *Driver) tableLately(ctx context.Context, db located) (table, error) {
+	found, known := sessionOf(db.on.conn.PgConn()).tables[db.trail.schema]
+	if known && time.Since(found.asked) <= lookAgain {
+		return found, nil
+	}
+	found, _, err := d.tableNow(ctx, db)
+	return found, err
 }
 
 // tableNow asks for the table and the session's settings in one round trip, and remembers

@@ -7,10 +7,17 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Records is the table that determines where the trail is.
 const Records = "coordination_audit_records"
+
+// Guard is the name of the trigger of a table that refuses a change: update_delete or
+// truncate.
+func Guard(table, change string) string {
+	return strings.TrimSuffix(table, "_records") + "_refuse_" + change
+}
 
 // Schema is the trail's part of a database. Names of PostgreSQL objects are quoted
 // where SQL needs it. The trail's own tables and functions never need it.
