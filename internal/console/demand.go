@@ -70,18 +70,20 @@ func (h *hub) since(at position) batch {
 	return b
 }
 
-// watch takes a slot. It is not ok if all are taken.
-func (h *hub) watch() (leave func(), ok bool) {
+// watch takes a slot, and says how often the hub has skipped records so far. It is not ok if
+// all slots are taken.
+func (h *hub) watch() (skips int, leave func(), ok bool) {
 	select {
 	case h.slots <- struct{}{}:
 	default:
-		return nil, false
+		return 0, nil, false
 	}
 	h.mu.Lock()
 	h.watchers++
+	skips = h.skips
 	h.mu.Unlock()
 	h.demand()
-	return func() {
+	return skips, func() {
 		h.mu.Lock()
 		h.watchers--
 		h.wanted = time.Now().Add(linger)

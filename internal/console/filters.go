@@ -10,15 +10,8 @@ import (
 )
 
 // boundScan refuses a search that may read the whole trail to fill a page.
-func boundScan(q audit.Query, now time.Time, v *visit) error {
-	if !scans(q) || len(q.EnvelopeIDs) > 0 {
-		return nil
-	}
-	until := q.Window.Until
-	if until.IsZero() {
-		until = now
-	}
-	if !q.Window.Since.IsZero() && until.Sub(q.Window.Since) <= maxScan+time.Minute {
+func boundScan(q audit.Query, v *visit) error {
+	if !scans(q) || len(q.EnvelopeIDs) > 0 || v.isBounded(q.Window) {
 		return nil
 	}
 	return &fault{
@@ -30,6 +23,16 @@ func boundScan(q audit.Query, now time.Time, v *visit) error {
 			{"The last 24 hours", v.with("/records", paramSince, "", paramUntil, "", paramCursor, "")},
 		},
 	}
+}
+
+// isBounded reports a window of at most maxWindow, and a minute for the time that passes
+// between two looks at the clock.
+func (v *visit) isBounded(w audit.Window) bool {
+	until := w.Until
+	if until.IsZero() {
+		until = v.now
+	}
+	return !w.Since.IsZero() && until.Sub(w.Since) <= maxWindow+time.Minute
 }
 
 // scans reports a filter that no index serves.

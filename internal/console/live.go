@@ -103,7 +103,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, badParameter("after", "is not a place in the live tail"))
 		return
 	}
-	leave, ok := c.hub.watch()
+	skips, leave, ok := c.hub.watch()
 	if !ok {
 		c.fail(w, r, &fault{
 			status: http.StatusServiceUnavailable, title: "Too many watch",
@@ -117,7 +117,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	stream := watcher{hub: c.hub, pages: c.pages, query: q, at: at, skips: c.hub.since(at).skips, out: w, control: http.NewResponseController(w)}
+	stream := watcher{hub: c.hub, pages: c.pages, query: q, at: at, skips: skips, out: w, control: http.NewResponseController(w)}
 	stream.run(r.Context())
 }
 

@@ -49,17 +49,17 @@ func (c *Console) record(ctx context.Context, v *visit) (view, error) {
 		return view{}, err
 	}
 	sealed := sealstate.Of(ctx, c.config.Pool, id, c.config.Verifier)
-	known := knownRecords(e)
+	links := newLinker(e)
 	page := recordView{
 		Record: e.Record, Sealed: sealed, Verdict: sealVerdict(sealed), Next: nextLink(e),
 		Timeline: timelineURL(e.Record.TenantID, e.Record.EnvelopeID),
 	}
 	for _, line := range format.Explanation(e, format.Explained{ScopeFlags: format.ScopeFlags(v.scope), TraceURL: c.config.TraceURL, Sealed: sealedText(sealed, id)}) {
-		page.Lines = append(page.Lines, recordLine{line.Label, linked(line.Text, known)})
+		page.Lines = append(page.Lines, recordLine{line.Label, links.cut(line.Text)})
 	}
 	for _, line := range format.Fields(e.Record) {
 		const long = 160
-		page.Fields = append(page.Fields, recordField{line.Label, linked(shown(line.Text), known), len(line.Text) > long || strings.Contains(line.Text, "\n")})
+		page.Fields = append(page.Fields, recordField{line.Label, links.cut(shown(line.Text)), len(line.Text) > long || strings.Contains(line.Text, "\n")})
 	}
 	if sealed.Proof != "" {
 		page.Proof = recordURL(id) + "/proof"
@@ -90,9 +90,14 @@ func (v *visit) actionURL(rec audit.Record) string {
 	return none.with("/records", "correlation-id", rec.Links.CorrelationID, paramSince, format.Time(at.Add(-reach)), paramUntil, format.Time(at.Add(reach)))
 }
 
-// knownRecords are the records of the scope that an explanation rests on. Only they become
-// links: another id in a text may be of another scope.
-func knownRecords(e audit.Explanation) map[string]bool {
+// linker makes links of the ids in a text. Only the records of the scope that an explanation
+// rests on become links: another id in a text may be of another scope.
+type linker struct {
+	ids   *regexp.Regexp
+	known map[string]bool
+}
+
+func newLinker(e audit.Explanation) linker {
 	known := make(map[string]bool)
 	add := func(recs ...audit.Record) {
 		for _, rec := range recs {
@@ -109,16 +114,16 @@ func knownRecords(e audit.Explanation) map[string]bool {
 	add(e.Causes...)
 	add(e.Displaced.Records...)
 	add(e.Corrections.Records...)
-	return known
+	return linker{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), known}
 }
 
-// linked cuts a text at the ids of known records.
-func linked(text string, known map[string]bool) []link {
+// cut cuts a text at the ids of known records.
+func (l linker) cut(text string) []link {
 	var pieces []link
 	rest := 0
-	for _, at := range regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`).FindAllStringIndex(text, -1) {
+	for _, at := range l.ids.FindAllStringIndex(text, -1) {
 		id := text[at[0]:at[1]]
-		if !known[id] {
+		if !l.known[id] {
 			continue
 		}
 		if at[0] > rest {

@@ -32,9 +32,9 @@ const (
 	// usualWindow is the window of a search that names none.
 	usualWindow = "24h"
 
-	// maxScan is the longest window of a search by what no index serves. Such a search reads
-	// every record of its window until a page is full.
-	maxScan = 31 * 24 * time.Hour
+	// maxWindow is the longest window of signals, and of a search by what no index serves,
+	// which reads every record of its window until a page is full. The commands take any.
+	maxWindow = 31 * 24 * time.Hour
 
 	usualPage, maxPage = 50, 200
 )
@@ -68,7 +68,7 @@ func rowsOf(recs []audit.Record, allTenants bool) []rowView {
 }
 
 func (c *Console) records(ctx context.Context, v *visit) (view, error) {
-	q, form, err := v.search(v.now)
+	q, form, err := v.search()
 	if err != nil {
 		return view{}, err
 	}
@@ -103,14 +103,14 @@ func withFirstPage(ctx context.Context, err error, first string) error {
 }
 
 // search reads the filters.
-func (v *visit) search(now time.Time) (q audit.Query, form searchForm, err error) {
+func (v *visit) search() (q audit.Query, form searchForm, err error) {
 	if q.Scope, err = v.narrowed(); err != nil {
 		return q, form, err
 	}
 	if err := v.filters(&q); err != nil {
 		return q, form, err
 	}
-	if q.Window, form.Since, form.Until, err = v.window(usualWindow, now); err != nil {
+	if q.Window, form.Since, form.Until, err = v.window(usualWindow, v.now); err != nil {
 		return q, form, err
 	}
 	if q.Limit, err = v.number(paramLimit, usualPage, maxPage); err != nil {
@@ -125,7 +125,7 @@ func (v *visit) search(now time.Time) (q audit.Query, form searchForm, err error
 	}
 	q.After = audit.Cursor(v.text(paramCursor))
 	form.fill(v, q)
-	return q, form, boundScan(q, now, v)
+	return q, form, boundScan(q, v)
 }
 
 // outside says where the records are if the window has none.

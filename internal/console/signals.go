@@ -19,10 +19,6 @@ const (
 	// maxCycles is how many preemption cycles are shown.
 	maxCycles = 12
 
-	// maxSignalWindow is the longest window whose signals are computed. The command signals
-	// takes any.
-	maxSignalWindow = 31 * 24 * time.Hour
-
 	// evidence is how many records are linked behind a number.
 	evidence = 3
 )
@@ -105,11 +101,7 @@ func (c *Console) signalHint(ctx context.Context, v *visit, q audit.SignalQuery)
 }
 
 func boundSignals(w audit.Window, v *visit) error {
-	until := w.Until
-	if until.IsZero() {
-		until = v.now
-	}
-	if !w.Since.IsZero() && until.Sub(w.Since) <= maxSignalWindow+time.Minute {
+	if v.isBounded(w) {
 		return nil
 	}
 	wrong := badParameter("The window", "is longer than the 31 days for which the console computes signals")
