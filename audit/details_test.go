@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/test/race"
 )
 
 // normalOf returns the normal form of details, or why they are refused.
@@ -221,7 +222,7 @@ func TestDetailsKeepNumbers(t *testing.T) {
 
 // The test is not parallel, because it counts the allocations of the whole process.
 func TestNormalDetailsAreCheap(t *testing.T) { //nolint:paralleltest // see above
-	if raceDetector {
+	if race.Detector {
 		t.Skip("the race detector allocates")
 	}
 	for _, text := range []audit.Details{"", "{}", `{"a": 1, "b": [1.5, -0.001, {"c": "é", "dd": 9007199254740992}], "cc": {"e": null, "f": true}}`} {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audittest"
 	"github.com/hoc-analytics/coordaudit/internal/test/conformance"
+	"github.com/hoc-analytics/coordaudit/internal/test/race"
 )
 
 // Every guarantee of the library holds on the databases of this package.
@@ -13,7 +14,7 @@ func TestConformance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute or two, and -short was given")
 	}
-	if raceDetector {
+	if race.Detector {
 		t.Skip("it tests the databases: the root module runs the same suite with the race detector")
 	}
 	conformance.Run(t, func(t *testing.T) conformance.Database {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hoc-analytics/coordaudit/internal/test/race"
 )
 
 // outageVariable makes the outage longer than a test may take.
@@ -83,7 +85,7 @@ func requireBounded(t *testing.T, settings outageSettings, result outageResult) 
 	t.Logf("above idle: heap %.1f MiB, resident %.1f MiB; queue at most %.1f MiB of %.0f; %+v", float64(result.PeakHeap)/mib,
 		float64(result.PeakResident)/mib, float64(result.PeakQueue)/mib, float64(settings.MaxQueuedBytes)/mib, result.Counts)
 	bound := settings.MaxQueuedBytes + memorySlack
-	if beyond := result.PeakHeap > bound || result.PeakResident > bound; beyond && !raceDetector {
+	if beyond := result.PeakHeap > bound || result.PeakResident > bound; beyond && !race.Detector {
 		t.Errorf("the peak exceeds the bound of %d MiB above idle", bound/mib)
 	}
 	if result.Offered == 0 || result.Counts.Accepted != result.Offered {

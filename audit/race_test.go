@@ -1,6 +1,0 @@
-//go:build race
-
-package audit_test
-
-// raceDetector moves values to the heap that are on the stack otherwise.
-const raceDetector = true
