@@ -85,11 +85,15 @@ func (d *day) url(role string) string {
 // run runs a program as a role, and returns its exit code and what it wrote.
 func (d *day) run(role, program string, args ...string) (code int, text string) {
 	d.t.Helper()
-	cmd := exec.CommandContext(d.t.Context(), filepath.Join(d.programs, program), args...)
+	return d.exec(role, exec.CommandContext(d.t.Context(), filepath.Join(d.programs, program), args...))
+}
+
+func (d *day) exec(role string, cmd *exec.Cmd) (code int, text string) {
+	d.t.Helper()
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+d.url(role))
 	out, err := cmd.CombinedOutput()
 	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
-		d.t.Fatalf("%s %v: %v", program, args, err)
+		d.t.Fatalf("%v: %v", cmd.Args, err)
 	}
 	return cmd.ProcessState.ExitCode(), string(out)
 }
