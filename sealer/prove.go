@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
@@ -31,7 +33,7 @@ func Prove(ctx context.Context, pool *pgxpool.Pool, schema string, id uuid.UUID)
 // for concurrent use.
 type Prover struct {
 	conn   *sealdriver.Conn
-	last   *sealdriver.Checkpoint
+	last   *sealdriver.Checkpoint // that the proofs lead to
 	tail   []leaf
 	hashes []seal.Hash // of the tail
 	kept   keptTiles
@@ -41,12 +43,26 @@ type Prover struct {
 // matches [ErrNotSealed] if there is no checkpoint, or [ErrTampered] if it is not as it was
 // stored. schema may be empty.
 func OpenProver(ctx context.Context, pool *pgxpool.Pool, schema string) (*Prover, error) {
+	return openProver(ctx, pool, schema, (*Prover).load)
+}
+
+// OpenProverAt is [OpenProver] under a checkpoint as it was exported. Each bundle ends with
+// that text, and so with the cosignatures of its witnesses. A record that it does not cover
+// is [ErrNotSealed] here. The error matches [ErrForked] if the database has another
+// checkpoint of that size or none, or one of package seal.
+func OpenProverAt(ctx context.Context, pool *pgxpool.Pool, schema string, signed []byte, key note.Verifier) (*Prover, error) {
+	return openProver(ctx, pool, schema, func(p *Prover, ctx context.Context) error {
+		return p.loadAt(ctx, signed, key)
+	})
+}
+
+func openProver(ctx context.Context, pool *pgxpool.Pool, schema string, load func(*Prover, context.Context) error) (*Prover, error) {
 	conn, err := sealdriver.Open(ctx, pool, schema)
 	if err != nil {
 		return nil, err
 	}
 	p := &Prover{conn: conn, kept: keptTiles{hashes: map[tileAt][]seal.Hash{}}}
-	if err := p.load(ctx); err != nil {
+	if err := load(p, ctx); err != nil {
 		p.Close(ctx)
 		return nil, err
 	}
@@ -63,6 +79,22 @@ func (p *Prover) load(ctx context.Context) (err error) {
 	if p.last == nil {
 		return fmt.Errorf("%w: no checkpoint is stored: run coordaudit seal", ErrNotSealed)
 	}
+	return p.readTail(ctx)
+}
+
+func (p *Prover) loadAt(ctx context.Context, signed []byte, key note.Verifier) (err error) {
+	if p.last, err = storedAt(ctx, p.conn, signed, key); err != nil {
+		return err
+	}
+	p.last.Note = string(signed) // with what its witnesses added
+	full, err := p.conn.TileHashes(ctx, p.last.Epoch, 0, p.last.Size/tileWidth)
+	if err != nil || full != nil { // its last leaves are in a full tile by now
+		return err
+	}
+	return p.readTail(ctx)
+}
+
+func (p *Prover) readTail(ctx context.Context) (err error) {
 	if p.tail, err = parseLeaves(p.last.Leaves, int(p.last.Size%tileWidth)); err != nil {
 		return fmt.Errorf("the checkpoint of size %d is %w: %w", p.last.Size, ErrTampered, err)
 	}
@@ -137,6 +169,7 @@ func (p *Prover) findLeaf(ctx context.Context, seq int64, hash seal.Hash) (int64
 	if err != nil {
 		return 0, err
 	}
+	places = slices.DeleteFunc(places, func(at place) bool { return at.index >= p.last.Size })
 	for _, at := range places {
 		if at.hash == hash {
 			p.kept.put(tileAt{index: at.index / tileWidth}, at.tile)
@@ -147,7 +180,7 @@ func (p *Prover) findLeaf(ctx context.Context, seq int64, hash seal.Hash) (int64
 	if seen {
 		return 0, fmt.Errorf("the record with seq %d is %w: run coordaudit verify", seq, ErrTampered)
 	}
-	return 0, fmt.Errorf("%w: the last checkpoint covers records up to seq %d, and this one has %d", ErrNotSealed, p.last.Through.Records, seq)
+	return 0, fmt.Errorf("%w: the checkpoint covers records up to seq %d, and this one has %d", ErrNotSealed, p.last.Through.Records, seq)
 }
 
 // ProofLine is a line of a file of proofs in JSON Lines. Bundle is the text of

@@ -1,6 +1,8 @@
 package sealer_test
 
 import (
+	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/google/uuid"
@@ -60,5 +62,57 @@ func TestProofVerifiesOffline(t *testing.T) {
 	}
 	if _, err := sealer.Prove(t.Context(), s.pool, "", uuid.New()); err == nil {
 		t.Error("a record that is not there is proved")
+	}
+}
+
+// A proof can lead to an exported checkpoint, old or new. It then ends with that text, with what
+// its witnesses added.
+func TestProofUnderAnExportedCheckpoint(t *testing.T) {
+	t.Parallel()
+	s := newSealed(t)
+	recs := s.persist(t, 300) // after the first 256, the rest are in no full tile
+	s.once(t)
+	first := append(s.checkpoint(t), "— witness.example/w1 AAAAAAAAAAAAAAAA\n"...)
+	prove := func(signed []byte, i int) (seal.Proof, error) {
+		t.Helper()
+		prover, err := sealer.OpenProverAt(t.Context(), s.pool, "", signed, s.verifier)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer prover.Close(t.Context())
+		return prover.Prove(t.Context(), recs[i].AuditID)
+	}
+	check := func(signed []byte, size int64, places ...int) {
+		t.Helper()
+		for _, i := range places {
+			proof, err := prove(signed, i)
+			if err != nil {
+				t.Fatalf("record %d: %v", i, err)
+			}
+			if c, err := proof.Verify(logName, s.verifier); err != nil || c.Size != size || !bytes.Equal(proof.Checkpoint, signed) {
+				t.Errorf("record %d: size %d, %v", i, c.Size, err)
+			}
+		}
+	}
+	check(first, 300, 0, 255, 256, 299)
+	recs = append(recs, s.persist(t, 100)...) // its tile is still not full
+	s.once(t)
+	check(first, 300, 0, 255, 256, 299)
+	recs = append(recs, s.persist(t, 200)...) // now it is
+	s.once(t)
+	check(first, 300, 0, 255, 256, 299)
+	check(s.checkpoint(t), 600, 0, 299, 300, 599)
+	for _, i := range []int{300, 599} {
+		if _, err := prove(first, i); !errors.Is(err, sealer.ErrNotSealed) {
+			t.Errorf("record %d after the checkpoint: %v", i, err)
+		}
+	}
+
+	forged, err := seal.SignCheckpoint(seal.Checkpoint{Origin: logName, Size: 300}, s.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sealer.OpenProverAt(t.Context(), s.pool, "", forged, s.verifier); !errors.Is(err, sealer.ErrForked) {
+		t.Errorf("another root of that size: %v", err)
 	}
 }

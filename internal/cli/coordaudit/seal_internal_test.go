@@ -127,6 +127,22 @@ func TestVerifyRequiresWitnesses(t *testing.T) {
 	s.verify(t, "--witness", key+".pub", "--witness", other+".pub", "--quorum", "1").mustExit(t, cli.ExitDone)
 	s.verify(t, "--witness", key+".pub", "--witness", other+".pub").mustExit(t, cli.ExitFailed)
 	s.verify(t, "--quorum", "1").mustExit(t, cli.ExitUsage)
+
+	// So must a bundle, which has it if it was proved under the exported checkpoint.
+	bundle := filepath.Join(dir, "bundle")
+	verifyBundle := func(want int, flags ...string) {
+		t.Helper()
+		run(t, "", "", append([]string{"verify", "bundle", bundle, "--key", s.public}, flags...)...).mustExit(t, want)
+	}
+	run(t, s.db.URL, "", "prove", s.ids[1].String(), "--out", bundle).mustExit(t, cli.ExitDone)
+	verifyBundle(cli.ExitDone)
+	verifyBundle(cli.ExitFailed, "--witness", key+".pub")
+	run(t, s.db.URL, "", "prove", s.ids[1].String(), "--out", bundle, "--checkpoint", s.exported, "--key", s.public).mustExit(t, cli.ExitDone)
+	verifyBundle(cli.ExitDone)
+	verifyBundle(cli.ExitDone, "--witness", key+".pub")
+	verifyBundle(cli.ExitFailed, "--witness", other+".pub")
+	verifyBundle(cli.ExitUsage, "--quorum", "1")
+	run(t, s.db.URL, "", "prove", s.ids[1].String(), "--checkpoint", s.exported).mustExit(t, cli.ExitUsage)
 }
 
 // Bad input is named, with the file and the next step, and nothing is written.

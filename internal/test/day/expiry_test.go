@@ -36,12 +36,12 @@ func TestExpiryBesideWriters(t *testing.T) {
 	d.must(sealing, "coordaudit", "seal", "--once", "--key", d.key, "--checkpoints", d.checkpoints)
 
 	sealed := []string{"--checkpoint", d.checkpoints, "--key", d.key + ".pub"}
-	before := d.writeBeside(func() { time.Sleep(3 * time.Second) })
-	archiving := d.writeBeside(func() {
+	before := d.writeDuring(func() { time.Sleep(3 * time.Second) })
+	archiving := d.writeDuring(func() {
 		filter := []string{"--out", d.archive, "--class", "COST", "--all-tenants", "--older-than", "0d"}
 		d.behind("coordaudit", slices.Concat([]string{"expire", "archive"}, filter, sealed)...)
 	})
-	applying := d.writeBeside(func() {
+	applying := d.writeDuring(func() {
 		d.behind("coordaudit", slices.Concat([]string{"expire", "apply", "--archive", d.archive}, sealed)...)
 	})
 	m := d.manifest()
@@ -61,7 +61,7 @@ func TestExpiryBesideWriters(t *testing.T) {
 	}
 }
 
-func rate(m expiry.Manifest, of beside) float64 { return float64(m.Records) / of.took.Seconds() }
+func rate(m expiry.Manifest, of timed) float64 { return float64(m.Records) / of.took.Seconds() }
 
 // behind runs a program of the keeper's at a low priority.
 func (d *day) behind(program string, args ...string) {
@@ -84,11 +84,11 @@ func (d *day) manifest() (m expiry.Manifest) {
 	return m
 }
 
-// beside is how work went next to writers.
-type beside struct{ took, p99 time.Duration }
+// timed is how work went next to writers.
+type timed struct{ took, p99 time.Duration }
 
-// writeBeside stores records at 1,000/s while work runs.
-func (d *day) writeBeside(work func()) (of beside) {
+// writeDuring stores records at 1,000/s while work runs.
+func (d *day) writeDuring(work func()) (of timed) {
 	d.t.Helper()
 	ctx, cancel := context.WithCancel(d.t.Context())
 	defer cancel()

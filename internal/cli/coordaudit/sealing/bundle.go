@@ -21,10 +21,14 @@ import (
 )
 
 type verifyBundleCommand struct {
-	File string `arg:"" help:"A bundle, as coordaudit prove writes it, or the proofs of an export or an archive. - is the standard input."`
-	Key  string `required:"" placeholder:"KEY" help:"${key_help}"`
-	JSON bool   `name:"json" help:"Print each record as a JSON object."`
+	File      string       `arg:"" help:"A bundle, as coordaudit prove writes it, or the proofs of an export or an archive. - is the standard input."`
+	Key       string       `required:"" placeholder:"KEY" help:"${key_help}"`
+	Witnesses witnessFlags `embed:""`
+	JSON      bool         `name:"json" help:"Print each record as a JSON object."`
 }
+
+// Validate is called by kong.
+func (c *verifyBundleCommand) Validate() error { return c.Witnesses.validate() }
 
 // Run is called by kong.
 func (c *verifyBundleCommand) Run(p *cli.Program) error {
@@ -66,7 +70,7 @@ func (c *verifyBundleCommand) verifyOne(p *cli.Program, in *bufio.Reader, key no
 	if err != nil {
 		return fmt.Errorf("reading the bundle: %w", err)
 	}
-	proof, checkpoint, rec, err := verifyProof(text, key)
+	proof, checkpoint, rec, err := c.verifyProof(text, key)
 	if err != nil {
 		return err
 	}
@@ -92,7 +96,7 @@ func (c *verifyBundleCommand) verifyLines(p *cli.Program, in *bufio.Reader, key 
 		if line.TooLong() || json.Unmarshal(line.Text, &of) != nil {
 			return fmt.Errorf("line %d is no line of an export's proofs", line.Number)
 		}
-		_, _, rec, err := verifyProof([]byte(of.Bundle), key)
+		_, _, rec, err := c.verifyProof([]byte(of.Bundle), key)
 		if err == nil && rec.AuditID != of.ProofOf {
 			err = fmt.Errorf("%w: it proves record %s", seal.ErrProof, rec.AuditID)
 		}
@@ -112,11 +116,14 @@ func (c *verifyBundleCommand) verifyLines(p *cli.Program, in *bufio.Reader, key 
 	return p.Print(format.Plural(count, "record") + " as they were sealed\n")
 }
 
-func verifyProof(text []byte, key note.Verifier) (proof seal.Proof, checkpoint seal.Checkpoint, rec audit.Record, err error) {
+func (c *verifyBundleCommand) verifyProof(text []byte, key note.Verifier) (proof seal.Proof, checkpoint seal.Checkpoint, rec audit.Record, err error) {
 	if proof, err = seal.ParseProof(text); err != nil {
 		return proof, checkpoint, rec, err
 	}
 	if checkpoint, err = proof.Verify(key.Name(), key); err != nil {
+		return proof, checkpoint, rec, err
+	}
+	if err = c.Witnesses.cosigned(proof.Checkpoint, key); err != nil {
 		return proof, checkpoint, rec, err
 	}
 	rec, err = proof.Row.Record()

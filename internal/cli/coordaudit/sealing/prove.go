@@ -5,16 +5,23 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
 // Prove is the command prove.
 type Prove struct {
-	ID  string `arg:"" help:"The audit id of the record, a UUID."`
-	Out string `default:"-" placeholder:"FILE" help:"Where the bundle goes. - is the standard output."`
+	ID         string `arg:"" help:"The audit id of the record, a UUID."`
+	Out        string `default:"-" placeholder:"FILE" help:"Where the bundle goes. - is the standard output."`
+	Checkpoint string `placeholder:"FILE" and:"exported" help:"Prove it under this exported checkpoint, with the cosignatures that it has, or under the last one of a directory. Defaults to the last one that the database stores."`
+	Key        string `placeholder:"KEY" and:"exported" help:"${key_help}"`
 }
 
 // Help is shown below the command's usage.
@@ -29,12 +36,16 @@ func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 	if err != nil {
 		return err
 	}
+	key, err := c.key(tried)
+	if err != nil {
+		return err
+	}
 	pool, err := db.OpenPool(ctx, tried)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	proof, err := sealer.Prove(ctx, pool, "", id)
+	proof, err := c.prove(ctx, pool, key, id)
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
@@ -49,4 +60,32 @@ func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 		return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("writing the bundle: %w", err)}
 	}
 	return nil
+}
+
+// key is that of --key, or nil.
+func (c *Prove) key(tried string) (note.Verifier, error) {
+	if c.Key == "" {
+		return nil, nil //nolint:nilnil // the flag may be left out
+	}
+	key, err := seal.LoadVerifier(c.Key)
+	if err != nil {
+		return nil, cli.Usage(tried, err, "")
+	}
+	return key, nil
+}
+
+func (c *Prove) prove(ctx context.Context, pool *pgxpool.Pool, key note.Verifier, id uuid.UUID) (seal.Proof, error) {
+	if key == nil {
+		return sealer.Prove(ctx, pool, "", id)
+	}
+	signed, err := ReadCheckpoint(ctx, c.Checkpoint)
+	if err != nil {
+		return seal.Proof{}, err
+	}
+	prover, err := sealer.OpenProverAt(ctx, pool, "", signed, key)
+	if err != nil {
+		return seal.Proof{}, fmt.Errorf("proving record %s: %w", id, err)
+	}
+	defer prover.Close(ctx)
+	return prover.Prove(ctx, id)
 }

@@ -1,7 +1,6 @@
 package sealing
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,14 +28,13 @@ type Verify struct {
 }
 
 type verifyTrailCommand struct {
-	Checkpoint string   `required:"" placeholder:"FILE" help:"A signed checkpoint that the sealer exported, or the directory of checkpoints, whose last one is taken. It must not come from the database."`
-	Key        string   `required:"" placeholder:"KEY" help:"${key_help}"`
-	Witness    []string `sep:"none" placeholder:"KEY" help:"The public key of a witness that must have cosigned the checkpoint: its .pub file, or its text. May be repeated."`
-	Quorum     int      `placeholder:"N" help:"How many of the witnesses must have cosigned it. Defaults to all."`
-	After      string   `placeholder:"FILE" help:"An older checkpoint of the same log, or a directory with some, whose last one is taken. Only the rows after it are compared."`
-	Resume     string   `placeholder:"FILE" help:"Keep the progress in this file, and go on from there if the file exists. It is removed at the end."`
-	Workers    int      `help:"How many connections read and hash at the same time. Defaults to the number of cores."`
-	JSON       bool     `name:"json" help:"Print one JSON object."`
+	Checkpoint string       `required:"" placeholder:"FILE" help:"A signed checkpoint that the sealer exported, or the directory of checkpoints, whose last one is taken. It must not come from the database."`
+	Key        string       `required:"" placeholder:"KEY" help:"${key_help}"`
+	Witnesses  witnessFlags `embed:""`
+	After      string       `placeholder:"FILE" help:"An older checkpoint of the same log, or a directory with some, whose last one is taken. Only the rows after it are compared."`
+	Resume     string       `placeholder:"FILE" help:"Keep the progress in this file, and go on from there if the file exists. It is removed at the end."`
+	Workers    int          `help:"How many connections read and hash at the same time. Defaults to the number of cores."`
+	JSON       bool         `name:"json" help:"Print one JSON object."`
 }
 
 // Help is shown below the command's usage.
@@ -47,12 +45,7 @@ func (c *verifyTrailCommand) Help() string {
 }
 
 // Validate is called by kong.
-func (c *verifyTrailCommand) Validate() error {
-	if c.Quorum < 0 || c.Quorum > len(c.Witness) {
-		return errors.New("--quorum must be 1 to the number of --witness")
-	}
-	return nil
-}
+func (c *verifyTrailCommand) Validate() error { return c.Witnesses.validate() }
 
 // Run is called by kong.
 func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
@@ -65,7 +58,7 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared
 	if config.Checkpoint, err = ReadCheckpoint(ctx, c.Checkpoint); err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
-	if err := c.cosigned(config); err != nil {
+	if err := c.Witnesses.cosigned(config.Checkpoint, config.Verifier); err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
 	if err := c.narrow(ctx, &config); err != nil {
@@ -96,27 +89,6 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared
 	if err == nil && len(result.Findings) > 0 {
 		return cli.ErrReported
 	}
-	return err
-}
-
-// cosigned requires the cosignatures of the witnesses that were named.
-func (c *verifyTrailCommand) cosigned(config sealer.VerifyConfig) error {
-	if len(c.Witness) == 0 {
-		return nil
-	}
-	witnesses := make([]*seal.Witness, len(c.Witness))
-	for i, key := range c.Witness {
-		var err error
-		if witnesses[i], err = seal.LoadWitness(key); err != nil {
-			return err
-		}
-	}
-	checkpoint, err := sealer.OpenCheckpoint(config.Checkpoint, config.Verifier)
-	if err != nil {
-		return err
-	}
-	quorum := cmp.Or(c.Quorum, len(witnesses))
-	_, _, err = seal.OpenCosigned(config.Checkpoint, checkpoint.Origin, config.Verifier, quorum, witnesses...)
 	return err
 }
 
