@@ -41,7 +41,8 @@ func TestFollowBusyTrail(t *testing.T) {
 	go func() { naive <- tr.followNaively(writing, t) }()
 	followed := make(chan seqSet, 1)
 	written := make(chan struct{})
-	go func() { followed <- tr.followWithRestarts(t, written) }()
+	restarts := int(max(500, total/2000))
+	go func() { followed <- tr.followWithRestarts(t, restarts, written) }()
 	tr.writeEverything(t, total)
 	if err := idle.Commit(t.Context()); err != nil {
 		t.Error(err)
@@ -98,22 +99,18 @@ func (s *seqSet) add(seq int64) {
 	s.count++
 }
 
-func (tr *trail) followWithRestarts(t *testing.T, written <-chan struct{}) (seen seqSet) {
+// followWithRestarts begins again after a random number of records, each on average, or a part
+// of a second. Once everything is written it ends with the last record, or gives up if none comes
+// for a minute.
+func (tr *trail) followWithRestarts(t *testing.T, each int, written <-chan struct{}) (seen seqSet) {
 	t.Helper()
 	query := audit.FollowQuery{Scope: audit.AllTenants(), PollInterval: 2 * time.Millisecond}
-	last := int64(0)
-	done := func() bool {
+	last, stored, came := int64(0), int64(0), time.Now()
+	for stored == 0 || seen.count < stored && time.Since(came) < time.Minute {
 		select {
 		case <-written:
-			return true
+			written, stored = nil, int64(fixture.CountRecords(t, tr.pool))
 		default:
-			return false
-		}
-	}
-	var deadline time.Time // once everything is written
-	for {
-		if done() && deadline.IsZero() {
-			deadline = time.Now().Add(time.Minute)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(50+rand.IntN(300))*time.Millisecond)
 		query.Limit, query.Patience = 1+rand.IntN(1000), time.Duration(rand.IntN(2)*10-1)*time.Millisecond
@@ -136,17 +133,15 @@ func (tr *trail) followWithRestarts(t *testing.T, written <-chan struct{}) (seen
 				last = rec.Seq
 			}
 			seen.add(rec.Seq)
-			query.From = audit.FromCursor(rec.Cursor())
-			if rand.IntN(500) == 0 {
+			query.From, came = audit.FromCursor(rec.Cursor()), time.Now()
+			if rand.IntN(each) == 0 {
 				break
 			}
 		}
 		cancel()
 		seen.restarts++
-		if !deadline.IsZero() && (seen.count >= int64(fixture.CountRecords(t, tr.pool)) || time.Now().After(deadline)) {
-			return seen
-		}
 	}
+	return seen
 }
 
 func (tr *trail) followNaively(ctx context.Context, t *testing.T) (seen seqSet) {
