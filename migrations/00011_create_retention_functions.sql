@@ -64,11 +64,15 @@ ALTER TABLE coordination_audit_seal_events ADD CONSTRAINT coordination_audit_sea
         CASE
             WHEN kind = 'expired' THEN
                 body::jsonb ->> 'archive' ~ '^[0-9a-f]{64}$'
+                AND (body::jsonb ->> 'seqs')::int8multirange::text = body::jsonb ->> 'seqs'
                 AND body::jsonb ->> 'seqs' ~ '^\{\[[0-9]+,[0-9]+\)(,\[[0-9]+,[0-9]+\))*\}$'
                 AND (body::jsonb ->> 'first_seq')::bigint <= (body::jsonb ->> 'last_seq')::bigint
                 AND (body::jsonb ->> 'seqs')::int8multirange <@ int8range((body::jsonb ->> 'first_seq')::bigint, (body::jsonb ->> 'last_seq')::bigint, '[]')
                 AND (body::jsonb ->> 'records')::bigint > 0
                 AND (body::jsonb -> 'sources')::text ~ '^\{("[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}": "\{(\[[0-9]{1,18},[0-9]{1,18}\),?)*\}"(, )?)*\}$'
+                -- Each is a multirange as it is printed. The list ["{[1,2)}", "{[4,5)}"] becomes an array for that.
+                AND regexp_replace(replace(jsonb_path_query_array(body::jsonb, '$.sources.*')::text, '", "', '","'), '^\[(.*)\]$', '{\1}')::int8multirange[]::text
+                    = regexp_replace(replace(jsonb_path_query_array(body::jsonb, '$.sources.*')::text, '", "', '","'), '^\[(.*)\]$', '{\1}')
             WHEN kind = 'hold placed' THEN
                 jsonb_typeof(body::jsonb) = 'object'
                 AND coalesce((body::jsonb ->> 'since')::timestamptz BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 00:00:00+00', true)

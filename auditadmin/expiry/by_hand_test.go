@@ -145,12 +145,19 @@ func TestEventThatCannotBeReadIsRefused(t *testing.T) {
 	expired := func(change string) string {
 		return `{"archive": "` + archive + `", "first_seq": 5, "last_seq": 6, "records": 2, "seqs": "{[5,7)}", "sources": {}` + change + `}`
 	}
+	ordinals := func(of string) string {
+		return `, "sources": {"01a22592-1643-70aa-bd36-922a76dfc914": "{[1,2)}", "01a22592-1643-70aa-bd36-922a76dfc915": "` + of + `"}`
+	}
 	for kind, bodies := range map[string][]string{
 		"expired": {
 			"", "x", "{}", "[]", expired(`, "archive": null`), expired(`, "archive": "b"`), expired(`, "first_seq": null`), expired(`, "last_seq": "x"`),
 			expired(`, "last_seq": 5`), expired(`, "records": null`), expired(`, "records": 0`), expired(`, "seqs": null`), expired(`, "seqs": "{}"`),
 			expired(`, "seqs": "{[5,)}"`), expired(`, "seqs": "{[6,5)}"`), expired(`, "seqs": "{[5,99999999999999999999)}"`), expired(`, "sources": null`), expired(`, "sources": 1`),
 			expired(`, "sources": {"x": "{[1,2)}"}`), expired(`, "sources": {"01a22592-1643-70aa-bd36-922a76dfc914": 1}`), expired(`, "sources": {"01a22592-1643-70aa-bd36-922a76dfc914": "x"}`),
+			// What no multirange is, or one that the function would write in another way.
+			expired(`, "seqs": "{[5,6),[6,7)}"`), expired(`, "seqs": "{[6,7),[5,6)}"`), expired(`, "seqs": "{[5,7),[6,6)}"`), expired(`, "seqs": "{[5,07)}"`),
+			expired(ordinals("{[3,2)}")), expired(ordinals("{[2,2)}")), expired(ordinals("{[1,2),}")), expired(ordinals("{[1,2)[4,5)}")),
+			expired(ordinals("{[4,5),[1,2)}")), expired(ordinals("{[1,3),[2,5)}")), expired(ordinals("{[01,2)}")),
 		},
 		"hold placed":   {"", "x", "[]", `{"since": "x"}`, `{"until": "infinity"}`, `{"since": "0044-03-15 BC"}`},
 		"hold released": {"", "{}", `{"hold_id": "x"}`},
