@@ -55,6 +55,9 @@ func TestComposeFileIsComplete(t *testing.T) {
 		}
 		for _, volume := range service.Volumes {
 			source, _, _ := strings.Cut(volume, ":")
+			if source == "key" && name != "sealer" && name != "keygen" {
+				t.Errorf("%s can read the private key", name)
+			}
 			if _, declared := file.Volumes[source]; !declared && !strings.HasPrefix(source, "./") {
 				t.Errorf("%s uses volume %s, which is not declared", name, source)
 			} else if strings.HasPrefix(source, "./") {
@@ -247,7 +250,7 @@ func TestDeployedCommandLinesAreValid(t *testing.T) {
 	if err := os.WriteFile(token, []byte(rand.Text()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ours := strings.NewReplacer("/key/seal.key", keys, "/token/token", token)
+	ours := strings.NewReplacer("/key/seal.key", keys, "/run/secrets/seal.key", keys, "/token/token", token)
 	tried := 0
 	for _, l := range lines {
 		program := map[string]string{"coordaudit-migrate": programs["migrate"], "coordaudit": programs["coordaudit"]}[l.image]

@@ -79,12 +79,14 @@ func checks() []check {
 		{Check{"full_page_writes", "that a torn page can be repaired after a crash", Error, false}, checkFullPageWrites},
 		{Check{"synchronous_commit", "that commits wait, on the server and by its overrides for roles and databases", Error, false}, checkSynchronousCommit},
 		{Check{"standbys", "whether the standbys that commits wait for are there, and what a failover may lose", Error, false}, checkStandbys},
+		{Check{"slots", "replication slots that keep WAL for those that do not take it", Error, false}, checkSlots},
 		{Check{"guards", "the tables, columns, CHECKs, keys and triggers, as `migrate validate` does", Error, false}, checkGuards},
 		{Check{"cluster", "on a Citus cluster: that every node answers, each shard has its triggers, no commit is left half done, and the settings fit", Error, false}, checkCluster},
 		{Check{"row_security", "that no row-level security is on", Error, false}, checkRowSecurity},
 		{Check{"grants", "the rights of roles on the trail, and the members of roles that may change it", Error, false}, checkGrants},
 		{Check{"tenant_readers", "the roles of tenant readers, and whether the server keeps its statistics from them", Warning, false}, checkTenantReaders},
 		{Check{"roles", "superusers, replication roles and others that no grant stops, and who owns the trail", Warning, false}, checkRoles},
+		{Check{"duties", "roles that may both store and remove records, or remove them and release holds", Warning, false}, checkDuties},
 		{Check{"sequences", "cache, position and exhaustion of the sequences", Error, false}, checkSequences},
 		{Check{"indexes", "invalid and bloated indexes, and what a REINDEX would free", Error, false}, checkIndexes},
 		{Check{"fence", "long and prepared transactions that hold up sealing and following", Warning, false}, checkFence},
@@ -111,6 +113,7 @@ type limits struct {
 	skew                                                  time.Duration
 	answer, slowAnswer                                    time.Duration // of a check, and of one that reads every record
 	usedSequence, failSequence                            float64       // shares of a sequence that are used
+	slotBytes                                             int64
 	bloatBytes                                            int64
 	bloat                                                 float64 // size by expected size
 	changedRows                                           int64
@@ -128,6 +131,7 @@ func defaultLimits() limits {
 		skew:     time.Second,
 		answer:   5 * time.Minute, slowAnswer: time.Hour,
 		usedSequence: 0.5, failSequence: 0.9,
+		slotBytes:  1 << 30,
 		bloatBytes: 64 << 20, bloat: 1.7,
 		changedRows: 10_000, changedShare: 0.5,
 		freezeFactor: 2, failAge: 1_500_000_000,

@@ -126,6 +126,24 @@ func TestStandbysThatCommitsWaitForAreCounted(t *testing.T) {
 	weak.Close()
 }
 
+// A slot keeps WAL for as long as no one takes it.
+func TestSlotsThatKeepWALAreNamed(t *testing.T) {
+	t.Parallel()
+	pair := testdb.StartPair(t, false)
+	pool := pair.Open(t)
+	x := examine(t, pool, func(x *examination) { x.limits.slotBytes = 1 << 10 })
+	x.mustBeQuiet(t, "slots")
+	fixture.MustExec(t, pool, "SELECT pg_create_physical_replication_slot('away', true)")
+	fixture.MustExec(t, pool, "CREATE TABLE written AS SELECT generate_series(1, 10000)")
+	x.mustFind(t, "slots", Error, "replication slot 'away'", "not connected, without a bound", "pg_drop_replication_slot('away')", "max_slot_wal_keep_size")
+	examine(t, pool, nil).mustBeQuiet(t, "slots") // it keeps less than a gigabyte
+	if err := pair.Primary.Reconfigure("max_slot_wal_keep_size", "64MB"); err != nil {
+		t.Fatal(err)
+	}
+	fixture.EventuallyTrue(t, pool, time.Minute, "SELECT current_setting('max_slot_wal_keep_size') = '64MB'")
+	x.mustFind(t, "slots", Warning, "replication slot 'away'", "is not connected")
+}
+
 func TestStandbysAreCountedByTheSetting(t *testing.T) {
 	t.Parallel()
 	for names, want := range map[string]int{

@@ -2,11 +2,13 @@ package doctor
 
 import (
 	"context"
+	"log/slog"
 	"math"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
@@ -116,6 +118,51 @@ func TestPowerfulRolesAreNamed(t *testing.T) {
 	x.mustFind(t, "standbys", Unchecked, "GRANT pg_monitor TO "+service)
 	plain.Close()
 	named.Close()
+}
+
+// A role that may remove what it wrote, or release the hold that stops it, is kept in check by no one.
+func TestRolesWithTwoDutiesAreNamed(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	grant := func(c auditmigrate.GrantConfig) {
+		t.Helper()
+		migrator := auditmigrate.New(db.Pool.Config().ConnConfig, auditmigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+		if _, err := migrator.ApplyGrants(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x := examine(t, db.Pool, nil)
+	writer, expirer, eraser, holder := newRole(t, db), newRole(t, db), newRole(t, db), newRole(t, db)
+	grant(auditmigrate.GrantConfig{Writers: []string{writer}, Expirers: []string{expirer}, Erasers: []string{eraser}, Holders: []string{holder}})
+	x.mustBeQuiet(t, "duties")
+	for _, test := range []struct {
+		grant  auditmigrate.GrantConfig
+		member string // of which the role is made a member instead
+		text   string
+	}{
+		{grant: auditmigrate.GrantConfig{Writers: []string{""}, Expirers: []string{""}}, text: "may store records, and expire or erase them"},
+		{grant: auditmigrate.GrantConfig{Writers: []string{""}, Erasers: []string{""}}, text: "may store records, and expire or erase them"},
+		{grant: auditmigrate.GrantConfig{Expirers: []string{""}, Holders: []string{""}}, text: "release the legal holds"},
+		{grant: auditmigrate.GrantConfig{Writers: []string{""}}, member: expirer, text: "may store records, and expire or erase them"},
+		{grant: auditmigrate.GrantConfig{Holders: []string{""}}, member: eraser, text: "release the legal holds"},
+	} {
+		role := newRole(t, db)
+		for _, of := range [][]string{test.grant.Writers, test.grant.Expirers, test.grant.Erasers, test.grant.Holders} {
+			for i := range of {
+				of[i] = role
+			}
+		}
+		grant(test.grant)
+		if test.member != "" {
+			fixture.MustExec(t, db.Pool, "GRANT "+test.member+" TO "+role)
+		}
+		x.mustFind(t, "duties", Warning, "roles "+role, test.text, "a role of their own")
+		fixture.MustExec(t, db.Pool, "DROP OWNED BY "+role)
+		if test.member != "" {
+			fixture.MustExec(t, db.Pool, "REVOKE "+test.member+" FROM "+role)
+		}
+	}
+	x.mustBeQuiet(t, "duties")
 }
 
 func TestBloatedIndexIsNamedAndAPackedOneIsNot(t *testing.T) {
