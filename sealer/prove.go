@@ -182,10 +182,3 @@ func (p *Prover) findLeaf(ctx context.Context, seq int64, hash seal.Hash) (int64
 	}
 	return 0, fmt.Errorf("%w: the checkpoint covers records up to seq %d, and this one has %d", ErrNotSealed, p.last.Through.Records, seq)
 }
-
-// ProofLine is a line of a file of proofs in JSON Lines. Bundle is the text of
-// [github.com/hoc-analytics/coordaudit/seal.Proof.MarshalText]. Its first key tells what the file is.
-type ProofLine struct {
-	ProofOf uuid.UUID `json:"proof_of"`
-	Bundle  string    `json:"bundle"`
-}

@@ -44,7 +44,7 @@ func checkSlots(ctx context.Context, x *examination) ([]Finding, error) {
 		switch {
 		case of.Lost:
 			f.Evidence = "its WAL is gone: the standby or subscriber behind it cannot go on"
-			f.Repair = "make that one anew, and SELECT pg_drop_replication_slot(" + of.Name + ");"
+			f.Repair = "set that one up again, and SELECT pg_drop_replication_slot(" + of.Name + ");"
 		case of.Kept < x.limits.slotBytes:
 			continue
 		default:

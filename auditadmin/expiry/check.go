@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -229,8 +228,8 @@ func (c *checked) prove(p *piece) error {
 
 // proveOne returns the seq of a record that its proof proves.
 func (c *checked) proveOne(of pair) (seq int64, err error) {
-	var line sealer.ProofLine
-	if err := json.Unmarshal(of.proof, &line); err != nil {
+	line, err := sealer.ParseProofLine(of.proof)
+	if err != nil {
 		return 0, damaged("its proof cannot be read")
 	}
 	proof, err := seal.ParseProof([]byte(line.Bundle))

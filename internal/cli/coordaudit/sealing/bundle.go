@@ -3,7 +3,6 @@ package sealing
 import (
 	"bufio"
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -92,8 +91,8 @@ func (c *verifyBundleCommand) verifyLines(p *cli.Program, in *bufio.Reader, key 
 		if err != nil {
 			return fmt.Errorf("reading the proofs: %w", err)
 		}
-		var of sealer.ProofLine
-		if line.TooLong() || json.Unmarshal(line.Text, &of) != nil {
+		of, err := sealer.ParseProofLine(line.Text)
+		if line.TooLong() || err != nil {
 			return fmt.Errorf("line %d is no line of an export's proofs", line.Number)
 		}
 		_, _, rec, err := c.verifyProof([]byte(of.Bundle), key)
