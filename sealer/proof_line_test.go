@@ -11,7 +11,7 @@ import (
 
 const proofLineID = "01a22592-1643-70aa-bd36-922a76dfc914"
 
-// A line is read as JSON is, whatever its spelling.
+// A line is read as JSON is, in any spelling.
 func TestProofLineIsReadAsJSONIs(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{

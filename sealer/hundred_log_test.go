@@ -1,0 +1,171 @@
+package sealer_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/sealer"
+)
+
+// hundredOfLog seals a trail of many tiles and of a checkpoint for each place.
+func hundredOfLog(t *testing.T) (s *sealed, places int) {
+	t.Helper()
+	records, places := fixture.Size(t, sealedVariable, 10_000), 20
+	if os.Getenv(sealedVariable) != "" {
+		places = 100
+	}
+	s = newSealed(t)
+	s.seed(t, records)
+	s.once(t)
+	for range places {
+		s.persist(t, 1+rand.IntN(20))
+		s.once(t)
+	}
+	s.mustVerify(t, int64(fixture.CountRecords(t, s.pool)))
+	return s, places
+}
+
+// A hundred random tiles of each kind of damage are all found and named, and no row is blamed.
+// COORDAUDIT_SEALED=1000000 gives the number of records.
+func TestHundredDamagedTilesAreNamed(t *testing.T) {
+	t.Parallel()
+	s, places := hundredOfLog(t)
+	leaves := int64(fixture.CountRecords(t, s.pool))
+	tiles := fixture.QueryInt(t, s.pool, "SELECT count(*)::int FROM coordination_audit_seal_tiles WHERE level = 0")
+	places = min(places, tiles)
+
+	for _, change := range []string{
+		"hashes = set_byte(hashes, $2 % length(hashes), get_byte(hashes, $2 % length(hashes)) # 1)",
+		"root = set_byte(root, $2 % length(root), get_byte(root, $2 % length(root)) # 128)",
+	} {
+		damaged, named := rand.Perm(tiles)[:places], map[string]bool{}
+		for _, idx := range damaged {
+			s.superuser(t, "UPDATE coordination_audit_seal_tiles SET "+change+" WHERE level = 0 AND idx = $1", idx, rand.IntN(1<<20))
+			named[fmt.Sprintf("tile %d", idx)] = false
+		}
+		result := s.verify(t)
+		if result.Verified != leaves {
+			t.Errorf("%s: %d of %d rows are as they were sealed", change, result.Verified, leaves)
+		}
+		for _, f := range result.Findings {
+			of, _, _ := strings.Cut(strings.Replace(f.Text, ": its hashes", " is not", 1), " is not")
+			if _, of := named[of]; f.Fault != sealer.Damaged || !of {
+				t.Errorf("%s: a false alarm: %+v", change, f)
+			}
+			named[of] = true
+		}
+		for tile, found := range named {
+			if !found {
+				t.Errorf("%s: %s is not found", change, tile)
+			}
+		}
+		s.superuser(t, "TRUNCATE coordination_audit_seal_tiles, coordination_audit_seal_checkpoints")
+		s.export = sealer.Directory(t.TempDir())
+		s.once(t) // the same trail, sealed anew
+		s.mustVerify(t, leaves)
+	}
+}
+
+// Where it cannot be known any more which rows a tile covers, verification says so and names the
+// tile.
+func TestHundredUnreadableTilesAreNamed(t *testing.T) {
+	t.Parallel()
+	s, places := hundredOfLog(t)
+	tiles := fixture.QueryInt(t, s.pool, "SELECT count(*)::int FROM coordination_audit_seal_tiles WHERE level = 0")
+	s.superuser(t, "ALTER TABLE coordination_audit_seal_tiles DROP CONSTRAINT coordination_audit_seal_tiles_hashes_valid")
+	s.superuser(t, "CREATE TABLE kept AS TABLE coordination_audit_seal_tiles")
+	for i, idx := range rand.Perm(tiles)[:min(places, tiles)] {
+		change := []string{
+			"UPDATE coordination_audit_seal_tiles SET leaves = substr(leaves, 1, greatest(length(leaves) - 1 - $2, 0)) WHERE level = 0 AND idx = $1",
+			"UPDATE coordination_audit_seal_tiles SET hashes = substr(hashes, 1, 32 * ($2 % 256)) WHERE level = 0 AND idx = $1",
+			"DELETE FROM coordination_audit_seal_tiles WHERE level = 0 AND idx = $1 AND $2 >= 0",
+		}[i%3]
+		s.superuser(t, change, idx, rand.IntN(1000))
+		result, err := sealer.Verify(t.Context(), s.pool, sealer.VerifyConfig{Checkpoint: s.checkpoint(t), Verifier: s.verifier})
+		named := fmt.Sprintf("tile %d", idx)
+		if err != nil && (!errors.Is(err, sealer.ErrTampered) || !strings.Contains(err.Error(), named)) {
+			t.Errorf("%s: %v, want %s", change, err, named)
+		}
+		if err == nil && !slices.ContainsFunc(result.Findings, func(f sealer.Finding) bool { return f.Fault == sealer.Damaged && strings.Contains(f.Text, named) }) {
+			t.Errorf("%s: %+v, want %s", change, result.Findings, named)
+		}
+		s.superuser(t, "DELETE FROM coordination_audit_seal_tiles WHERE level = 0 AND idx = $1", idx)
+		s.superuser(t, "INSERT INTO coordination_audit_seal_tiles SELECT * FROM kept WHERE level = 0 AND idx = $1", idx)
+	}
+	s.mustVerify(t, int64(fixture.CountRecords(t, s.pool)))
+}
+
+// A hundred rewritten checkpoints are all named by their size.
+func TestHundredRewrittenCheckpointsAreNamed(t *testing.T) {
+	t.Parallel()
+	s, places := hundredOfLog(t)
+	rows, err := s.pool.Query(t.Context(), "SELECT size FROM coordination_audit_seal_checkpoints ORDER BY random() LIMIT $1", places)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	var sizes []int64
+	for rows.Next() {
+		var size int64
+		if err := rows.Scan(&size); err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, size)
+	}
+	rows.Close()
+	for i, size := range sizes {
+		s.superuser(t, "UPDATE coordination_audit_seal_checkpoints SET "+[]string{
+			"root = set_byte(root, $2 % 32, get_byte(root, $2 % 32) # 1)",
+			"note = overlay(note PLACING 'x' FROM 1 + $2 % 20)",
+			"note = rtrim(note, E'\\n') || ($2 + 1) || E'\\n'",
+		}[i%3]+" WHERE size = $1", size, rand.IntN(1<<20))
+		want = append(want, fmt.Sprintf("the stored checkpoint of size %d is not as it was signed", size))
+	}
+	for _, f := range s.verify(t).Findings {
+		if f.Fault != sealer.Damaged || !slices.Contains(want, f.Text) {
+			t.Errorf("a false alarm: %+v", f)
+		}
+		want = slices.DeleteFunc(want, func(text string) bool { return text == f.Text })
+	}
+	if len(want) > 0 {
+		t.Errorf("not found: %q", want)
+	}
+}
+
+// The trail is cut off at random checkpoints, rows and log, and grown to the same size with other
+// rows. An exported checkpoint tells each time.
+func TestHundredCutsAndRestoresAreFound(t *testing.T) {
+	t.Parallel()
+	s, places := hundredOfLog(t)
+	newest, honest := s.checkpoint(t), s.export
+	size := int64(fixture.CountRecords(t, s.pool))
+	for range places {
+		var at, through int64
+		if err := s.pool.QueryRow(t.Context(), `SELECT size, records_through FROM coordination_audit_seal_checkpoints
+			WHERE size < $1 ORDER BY random() LIMIT 1`, size).Scan(&at, &through); err != nil {
+			t.Fatal(err)
+		}
+		s.superuser(t, "DELETE FROM coordination_audit_records WHERE seq > $1", through)
+		s.superuser(t, "DELETE FROM coordination_audit_seal_checkpoints WHERE size > $1", at)
+		s.superuser(t, "DELETE FROM coordination_audit_seal_tiles WHERE (idx + 1) * 256 ^ (level + 1) > $1", at)
+		s.superuser(t, "SELECT setval('coordination_audit_records_seq_seq', $1)", through)
+		cut := s.verifyAgainst(t, newest)
+		want := fmt.Sprintf("the checkpoint covers %d leaves, the log has %d", size, at)
+		if len(cut.Findings) != 1 || cut.Findings[0].Fault != sealer.CutOff || cut.Findings[0].Text != want || cut.Verified != at {
+			t.Errorf("cut off: %+v, want %s", cut, want)
+		}
+		s.persist(t, int(size-at))
+		s.export = sealer.Directory(t.TempDir()) // the attacker's own
+		s.once(t)
+		s.export = honest
+		if grown := s.verifyAgainst(t, newest); !slices.ContainsFunc(grown.Findings, func(f sealer.Finding) bool { return f.Fault == sealer.Forked }) {
+			t.Errorf("cut off at %d and grown to %d: %+v", at, size, grown.Findings)
+		}
+	}
+}
