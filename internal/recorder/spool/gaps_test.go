@@ -123,3 +123,48 @@ func TestGapsFileIsDirectory(t *testing.T) {
 		t.Errorf("%d records", len(got))
 	}
 }
+
+// A line that no release of ours can have written is named with its length.
+func TestOverlongSideLine(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"gaps.jsonl", "statements.jsonl"} {
+		config := spool.Config{Path: t.TempDir()}
+		write(t, filepath.Join(config.Path, name), strings.Repeat("x", 2<<20)+"\n")
+		_, found := open(t, config)
+		if len(found.Unreadable) != 1 || !strings.Contains(found.Unreadable[0].Error(), "line 1: is 2097152 bytes long, at most 1048576 are allowed") {
+			t.Errorf("%s: unreadable %v", name, found.Unreadable)
+		}
+	}
+}
+
+// A line with an id or a set that cannot be read is reported, and counts for nothing: half of
+// an account would be a wrong one.
+func TestSideLineNeedsEachMember(t *testing.T) {
+	t.Parallel()
+	const id = "018f0000-0000-7000-8000-000000000001"
+	for name, line := range map[string]string{
+		"gaps.jsonl":       `{"gap_id":"` + id + `","first_audit_id":"` + id + `","last_audit_id":"` + id + `","dropped":{"COST":1}}`,
+		"statements.jsonl": `{"source_id":"` + id + `","statement_no":1,"dropped":"{}","rejected":"{}","already_persisted":"{}","waiting":"{}"}`,
+	} {
+		for _, value := range append([]string{"whole"}, membersOf(line, id, "{}")...) {
+			config := spool.Config{Path: t.TempDir()}
+			write(t, filepath.Join(config.Path, name), strings.Replace(line, value, value[:max(0, len(value)-3)]+`?"`, 1)+"\n")
+			_, found := open(t, config)
+			if whole := value == "whole"; whole != (len(found.Gaps)+len(found.Statements) == 1) || whole != (len(found.Unreadable) == 0) {
+				t.Errorf("%s with a broken %s: found %+v", name, value, found)
+			}
+		}
+	}
+}
+
+// membersOf returns the members of a line that have one of these values, with their names.
+func membersOf(line string, values ...string) (members []string) {
+	for member := range strings.SplitSeq(strings.Trim(line, "{}"), ",") {
+		for _, value := range values {
+			if strings.HasSuffix(member, `:"`+value+`"`) {
+				members = append(members, member)
+			}
+		}
+	}
+	return members
+}

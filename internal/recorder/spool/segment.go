@@ -53,9 +53,8 @@ func (c classCounts) with(class audit.EnvelopeClass, n int64) classCounts {
 // segment is one file of records. The directory's mu guards everything that changes, except
 // for the target of lines, which belongs to Append while appending is set.
 type segment struct {
-	number int64
-	path   string
-	lines  *lineFile // nil once nothing more is written to it
+	path  string
+	lines *lineFile // nil once nothing more is written to it
 
 	size      int64 // of the whole lines that were written and synced, and may be read
 	disk      int64 // the file's own size, which a failed write can leave larger
@@ -116,7 +115,8 @@ func (d *Directory) seal(seg *segment) file {
 	return unused
 }
 
-// retire leaves a segment to sweep if all of it is done. The caller holds mu.
+// retire leaves a segment to sweep if all of it is done. A segment whose file was replaced is
+// no longer among the segments, and the new file stays. The caller holds mu.
 func (d *Directory) retire(seg *segment) (finished bool) {
 	at := slices.Index(d.segments, seg)
 	if at < 0 || !seg.isFinished() {
