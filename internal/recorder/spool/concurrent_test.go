@@ -110,6 +110,11 @@ func TestCloseWaits(t *testing.T) {
 		default:
 		}
 	}
+	select {
+	case err := <-closed:
+		t.Fatalf("Close() = %v, with an Append in progress", err)
+	case <-time.After(50 * time.Millisecond):
+	}
 	if _, _, err := spool.Open(config); !errors.Is(err, audit.ErrDirectoryInUse) {
 		t.Errorf("Open() = %v, with an Append in progress", err)
 	}

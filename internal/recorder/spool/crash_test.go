@@ -304,6 +304,16 @@ func TestReplacedDirectoryIsSynced(t *testing.T) {
 	if err := errors.Join(os.Rename(path, path+".old"), os.Mkdir(path, 0o700)); err != nil {
 		t.Fatal(err)
 	}
+	disk.fail = func(op, path string) error {
+		if op == "syncdir" && path == "/a" {
+			return errDisk
+		}
+		return nil
+	}
+	if err := d.Append(records(0, 4)); !errors.Is(err, errDisk) {
+		t.Errorf("Append() = %v, and the directory is not durable", err)
+	}
+	disk.fail = nil
 	for n := range 3 {
 		before := len(disk.log)
 		appendAll(t, d, records(4*n, 4*n+4)) // more than fits into a segment with others
@@ -346,5 +356,22 @@ func TestDoneTouchesTheDiskOnce(t *testing.T) {
 	done(t, d, first)
 	if d.Bytes() != 0 || len(segments(t, filepath.Join(disk.root, "a", "spool"))) > 0 {
 		t.Errorf("Bytes() = %d after the removal was tried again", d.Bytes())
+	}
+}
+
+// An Append to a segment that is there costs one write and one fsync.
+func TestAppendCostsOneFsync(t *testing.T) {
+	t.Parallel()
+	disk := newCrashDisk(t)
+	d, _, err := openOn(t, disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, d, records(0, 1))
+	before := len(disk.log)
+	appendAll(t, d, records(1, 2))
+	const name = " /a/spool/0000000001.jsonl"
+	if ops := disk.log[before:]; !slices.Equal(ops, []string{"write" + name, "sync" + name}) {
+		t.Errorf("the second Append takes %q", ops)
 	}
 }

@@ -425,14 +425,24 @@ func TestLostSegmentNamesItsRecords(t *testing.T) {
 	for i := range want {
 		want[i].Origin.SourceID, want[i].Origin.SourceSeq = source, int64(i+1)
 	}
+	appended := func(t *testing.T) (*spool.Directory, string) {
+		t.Helper()
+		config := spool.Config{Path: t.TempDir()}
+		d, _ := open(t, config)
+		appendAll(t, d, want[:2])
+		appendAll(t, d, want[2:])
+		return d, segments(t, config.Path)[0]
+	}
+	found := func(t *testing.T) (*spool.Directory, string) {
+		t.Helper()
+		config, path := prepared(t, want)
+		d, _ := open(t, config)
+		return d, path
+	}
 	for name, notice := range notices() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			config := spool.Config{Path: t.TempDir()}
-			d, _ := open(t, config)
-			appendAll(t, d, want)
+		requireLoss := func(t *testing.T, d *spool.Directory, path string) {
+			t.Helper()
 			done(t, d, next(t, d, 2))
-			path := segments(t, config.Path)[0]
 			remove(t, path)
 			gone := notice(d)
 			if gone == nil || !gone.Gone || gone.Path != path || !errors.Is(gone, fs.ErrNotExist) || gone.FirstAuditID != want[0].AuditID || gone.LastAuditID != want[4].AuditID {
@@ -450,6 +460,16 @@ func TestLostSegmentNamesItsRecords(t *testing.T) {
 			if d.Bytes() != 0 || !d.Empty() {
 				t.Errorf("Bytes() = %d, Empty() = %v without a file", d.Bytes(), d.Empty())
 			}
+		}
+		t.Run(name+"OfAppended", func(t *testing.T) {
+			t.Parallel()
+			d, path := appended(t)
+			requireLoss(t, d, path)
+		})
+		t.Run(name+"OfFound", func(t *testing.T) {
+			t.Parallel()
+			d, path := found(t)
+			requireLoss(t, d, path)
 		})
 	}
 }

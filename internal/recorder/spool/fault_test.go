@@ -419,3 +419,44 @@ func TestRecordWithoutJSON(t *testing.T) {
 		t.Errorf("RejectAll() = %d, %v with %d lines, want the first record alone", kept, err, len(lines))
 	}
 }
+
+// A segment that never held a record does not outlive its process.
+func TestFailedFirstAppendLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	d, disk := openFaulty(t, config)
+	disk.write = true
+	if err := d.Append(records(0, 2)); !errors.Is(err, errDisk) {
+		t.Fatalf("Append() = %v", err)
+	}
+	shut(t, d)
+	if left := segments(t, config.Path); len(left) > 0 || d.Bytes() != 0 {
+		t.Errorf("left are %v, Bytes() = %d", left, d.Bytes())
+	}
+}
+
+// A new segment that cannot be examined takes no record, and leaves no file.
+func TestUnexaminedSegment(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	d, _ := open(t, config)
+	fails := true
+	spool.SetCreate(d, func(file spool.File) spool.File { return unexamined{file, &fails} })
+	if err := d.Append(records(0, 2)); !errors.Is(err, errDisk) || len(segments(t, config.Path)) > 0 || d.Bytes() != 0 {
+		t.Errorf("Append() = %v, left are %v, Bytes() = %d", err, segments(t, config.Path), d.Bytes())
+	}
+	fails = false
+	appendAll(t, d, records(0, 2))
+}
+
+type unexamined struct {
+	spool.File
+	fails *bool
+}
+
+func (f unexamined) Stat() (fs.FileInfo, error) {
+	if *f.fails {
+		return nil, errDisk
+	}
+	return f.File.Stat()
+}

@@ -79,7 +79,7 @@ func TestDamagedGapsFile(t *testing.T) {
 		if diff := cmp.Diff(want, found.Gaps); diff != "" || len(found.Unreadable) != 1 {
 			t.Errorf("gaps (-want +got), unreadable %v:\n%s", found.Unreadable, diff)
 		}
-		if len(found.Unreadable) > 0 && !strings.Contains(found.Unreadable[0].Error(), "the first is line 2:") {
+		if len(found.Unreadable) > 0 && !strings.Contains(found.Unreadable[0].Error(), "4 of its lines are not gaps, the first is line 2:") {
 			t.Errorf("the error names no line: %v", found.Unreadable[0])
 		}
 		if round == 0 {
@@ -97,6 +97,30 @@ func TestDamagedGapsFile(t *testing.T) {
 		t.Error("the lines that cannot be read are lost")
 	}
 	saveAll(t, d, after)
+	if err := d.ForgetGaps(); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := filepath.Glob(filepath.Join(config.Path, "torn", "*")); err != nil || len(kept) != 1 {
+		t.Errorf("set aside are %v, %v: a file of gaps alone is removed", kept, err)
+	}
+}
+
+// A second damaged file does not replace the first one that was set aside.
+func TestDamagedGapsAreKeptApart(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	for _, damaged := range []string{"one\n", "two\n"} {
+		write(t, filepath.Join(config.Path, "gaps.jsonl"), damaged)
+		d, _ := open(t, config)
+		if err := d.ForgetGaps(); err != nil {
+			t.Fatal(err)
+		}
+		shut(t, d)
+	}
+	torn := filepath.Join(config.Path, "torn")
+	if got := read(t, filepath.Join(torn, "gaps-1.jsonl")) + read(t, filepath.Join(torn, "gaps-2.jsonl")); got != "one\ntwo\n" {
+		t.Errorf("kept are %q", got)
+	}
 }
 
 func TestGapsFileIsDirectory(t *testing.T) {
@@ -127,11 +151,11 @@ func TestGapsFileIsDirectory(t *testing.T) {
 // A line that no release of ours can have written is named with its length.
 func TestOverlongSideLine(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"gaps.jsonl", "statements.jsonl"} {
-		config := spool.Config{Path: t.TempDir()}
+	for _, holds := range []string{"gaps", "statements"} {
+		name, config := holds+".jsonl", spool.Config{Path: t.TempDir()}
 		write(t, filepath.Join(config.Path, name), strings.Repeat("x", 2<<20)+"\n")
 		_, found := open(t, config)
-		if len(found.Unreadable) != 1 || !strings.Contains(found.Unreadable[0].Error(), "line 1: is 2097152 bytes long, at most 1048576 are allowed") {
+		if len(found.Unreadable) != 1 || !strings.Contains(found.Unreadable[0].Error(), "1 of its lines are not "+holds+", the first is line 1: is 2097152 bytes long, at most 1048576 are allowed") {
 			t.Errorf("%s: unreadable %v", name, found.Unreadable)
 		}
 	}

@@ -58,6 +58,9 @@ func TestReject(t *testing.T) {
 	if !d.Empty() || d.Bytes() != 0 {
 		t.Error("a rejected record is still there to take")
 	}
+	if _, err := os.Stat(filepath.Join(config.Path, "rejected", "0000000001.jsonl")); err != nil {
+		t.Errorf("%v, want the first number", err)
+	}
 }
 
 func TestRejectLine(t *testing.T) {

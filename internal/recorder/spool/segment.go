@@ -77,7 +77,7 @@ type segment struct {
 func (s *segment) hasMore() bool { return !s.skipped && s.read < s.size }
 
 func (s *segment) isFinished() bool {
-	return s.sealed && !s.appending && !s.skipped && s.out == 0 && s.read == s.size
+	return s.sealed && !s.appending && s.out == 0 && s.read == s.size
 }
 
 // nextNumber returns the first number from next on that follows number. It ignores a number
@@ -146,8 +146,8 @@ func numberOf(name string) (number int64, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	number, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || number < 1 || number > maxNumber || numberedName(number) != name {
+	number, _ = strconv.ParseInt(digits, 10, 64) // 0 or the largest of all if it is no number
+	if number < 1 || number > maxNumber || numberedName(number) != name {
 		return 0, false
 	}
 	return number, true
