@@ -148,13 +148,11 @@ func TestUnkeepableRecordStays(t *testing.T) {
 	}
 }
 
-// Lines that are no records are kept before their segment goes, and counted as rejected.
-func TestBadLinesAreKeptFirst(t *testing.T) {
-	t.Parallel()
+// benchOn returns a drainer that holds a segment of these lines, all of the same class.
+func benchOn(t *testing.T, lines ...string) *bench {
+	t.Helper()
 	path := t.TempDir()
-	newer := `{"format":99,"audit_id":"x","envelope_class":"COST"}`
-	text := `"envelope_class":"COST" one` + "\n" + newer + "\n" + `"envelope_class":"COST" two` + "\n"
-	if err := os.WriteFile(filepath.Join(path, "0000000001.jsonl"), []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(path, "0000000001.jsonl"), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir, found, err := spool.Open(spool.Config{Path: path})
@@ -163,12 +161,20 @@ func TestBadLinesAreKeptFirst(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = dir.Close() })
 	b := newBench(t, spool.Config{}, 0)
-	b.files, b.spool = dir, dir
+	b.files, b.spool, b.path = dir, dir, path
 	b.ledger.acceptMany(audit.Cost, spooled, found.Records[audit.Cost])
 	if took, err := b.take(t.Context()); !took || err != nil {
 		t.Fatal(took, err)
 	}
-	rejected := filepath.Join(path, "rejected")
+	return b
+}
+
+// Lines that are no records are kept before their segment goes, and counted as rejected.
+func TestBadLinesAreKeptFirst(t *testing.T) {
+	t.Parallel()
+	newer := `{"format":99,"audit_id":"x","envelope_class":"COST"}`
+	b := benchOn(t, `"envelope_class":"COST" one`, newer, `"envelope_class":"COST" two`)
+	rejected := filepath.Join(b.path, "rejected")
 	if err := os.WriteFile(rejected, nil, 0o600); err != nil { // a file where the directory should be
 		t.Fatal(err)
 	}
@@ -178,7 +184,7 @@ func TestBadLinesAreKeptFirst(t *testing.T) {
 	if err := os.Remove(rejected); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.finishHeld(t.Context()); err != nil || len(b.held) != 0 || dir.Bytes() != 0 {
+	if err := b.finishHeld(t.Context()); err != nil || len(b.held) != 0 || b.spool.Bytes() != 0 {
 		t.Errorf("finishHeld() = %v, %d batches are held", err, len(b.held))
 	}
 	if diff := cmp.Diff(audit.RecorderCounts{Accepted: 3, Rejected: 2, Spooled: 1}, b.counts()); diff != "" {
@@ -216,6 +222,38 @@ func TestHeldRecordsOutliveTheirFile(t *testing.T) {
 	}
 	if diff := cmp.Diff(audit.RecorderCounts{Accepted: 3, Persisted: 1, Spooled: 2}, b.counts()); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+}
+
+// They are written again once, even if a line next to them cannot be kept at first.
+func TestHeldRecordsAreWrittenOnce(t *testing.T) {
+	t.Parallel()
+	rec := spooledRecord(uuid.New(), 1)
+	line, err := rec.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := benchOn(t, string(line), `"envelope_class":"COST" bad`)
+	rejected := filepath.Join(b.path, "rejected")
+	if err := errors.Join(os.Remove(filepath.Join(b.path, "0000000001.jsonl")), os.WriteFile(rejected, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	b.spool.Check()
+	if err := b.keepStale(t.Context()); err == nil || len(b.held) != 1 {
+		t.Errorf("keepStale() = %v, with nowhere to keep the line", err)
+	}
+	if err := os.Remove(rejected); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.keepStale(t.Context()); err != nil || len(b.held) != 0 {
+		t.Errorf("keepStale() = %v, %d batches are held", err, len(b.held))
+	}
+	batch, err := b.spool.Next(0)
+	if err != nil || len(batch.Records) != 1 {
+		t.Fatalf("%+v, %v; want the record", batch, err)
+	}
+	if again, err := b.spool.Next(0); again != nil || err != nil {
+		t.Errorf("%+v, %v; the record was written twice", again, err)
 	}
 }
 
