@@ -52,7 +52,9 @@ func TestFailingSpoolIsReportedOnce(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { defer close(ended); s.run(ctx) }()
 		for round := 1; round <= 2; round++ {
-			waiting(t, q, 6) // more than the spool takes
+			s.writing.Lock() // the six are one group, which is more than the spool takes
+			waiting(t, q, 6)
+			s.writing.Unlock()
 			time.Sleep(time.Hour)
 			if n := strings.Count(output.String(), "level=ERROR msg=audit_spool_failing"); n != round {
 				t.Errorf("reported %d times in round %d:\n%s", n, round, &output)
