@@ -19,7 +19,7 @@ case " $* " in
 	.) set -- -test . "$@" ;;
 	./audit) set -- -test ./audit "$@" ;;
 	./internal/auditdriver) set -- -test ./internal/auditdriver -test '.=^TestConformance$' "$@" ;;
-	./internal/recorder | ./internal/recorder/spool) set -- -test "$package" -test '.=^TestConformance$/Recorder|^TestConformance$/Spool' "$@" ;;
+	./internal/recorder | ./internal/recorder/spool) set -- -test "$package" -test '.=^TestConformance$/Recorder|^TestConformance$/Spool|^TestConformance$/Completeness' "$@" ;;
 	*) set -- -test "$package" "$@" ;;
 	esac
 	;;

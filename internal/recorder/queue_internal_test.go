@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -290,6 +291,31 @@ func TestGroupCommit(t *testing.T) {
 		}
 		if took := lasts(); took != 0 {
 			t.Errorf("waits %v, although all are there", took)
+		}
+	})
+}
+
+// A caller that waits for its record's commit waits for room as well, as long as its context lets it.
+func TestRecordWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := testQueue(1, plenty)
+		r := &Recorder{queue: q}
+		pushed(t, q, 1)
+		q.take(byFlusher, 1, plenty)
+		start := time.Now()
+		time.AfterFunc(time.Minute, func() { q.finish(byFlusher, nil) })
+		if err := r.pushWaiting(t.Context(), newEntry(&audit.Record{})); err != nil || time.Since(start) != time.Minute {
+			t.Errorf("pushWaiting() = %v after %v, want the minute until there is room", err, time.Since(start))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := r.pushWaiting(ctx, newEntry(&audit.Record{})); !errors.Is(err, errFull) || time.Since(start) != time.Minute+time.Second {
+			t.Errorf("pushWaiting() = %v after %v, want errFull at the end of the context", err, time.Since(start))
+		}
+		time.AfterFunc(time.Minute, q.close)
+		if err := r.pushWaiting(t.Context(), newEntry(&audit.Record{})); !errors.Is(err, audit.ErrClosed) {
+			t.Errorf("pushWaiting() = %v, want ErrClosed when the queue closes", err)
 		}
 	})
 }

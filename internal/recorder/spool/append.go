@@ -75,10 +75,6 @@ func (d *Directory) appendLines(lines []byte, what appended) error {
 // beginAppend returns the segment to write to, and sets its appending.
 func (d *Directory) beginAppend(size int64) (*segment, error) {
 	d.mu.Lock()
-	if err := d.usable(); err != nil {
-		d.mu.Unlock()
-		return nil, err
-	}
 	if bound := d.config.MaxBytes; bound > 0 && d.bytes.Load()+size > bound {
 		d.mu.Unlock()
 		return nil, ErrFull
@@ -110,7 +106,7 @@ func (d *Directory) beginSegment() (*segment, error) {
 	if err != nil {
 		return nil, errors.Join(err, made.file.Close(), d.disk.Remove(made.path))
 	}
-	seg := &segment{number: next - 1, path: made.path, lines: made, info: info, checked: true, counted: classCounts{}, given: classCounts{}, ordinals: ordinals{}, taken: ordinals{}, appending: true}
+	seg := &segment{path: made.path, lines: made, info: info, checked: true, counted: classCounts{}, given: classCounts{}, ordinals: ordinals{}, taken: ordinals{}, appending: true}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.segments = append(d.segments, seg)

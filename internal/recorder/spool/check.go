@@ -73,27 +73,19 @@ func (d *Directory) readAgain(seg *segment, cause error) *UnreadableError {
 	d.mu.Unlock()
 	_ = closeFile(unused) // what was synced to it is gone
 
-	now, err := d.scanSegment(seg.path, seg.number)
-	var found Found
-	if err == nil {
-		d.setTornAside(now, &found) // if it fails, the removal of the segment tries again
-	}
+	now, err := d.scanSegment(seg.path) // the removal of the segment sets a torn end aside
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.bytes.Add(-seg.disk)
 	at := slices.Index(d.segments, seg)
-	left := classCounts{}
+	left, rest := classCounts{}, ordinals{}
 	if err != nil {
 		d.segments = slices.Delete(d.segments, at, at+1)
 	} else {
-		left = now.counted
+		left, rest = now.counted, now.ordinals
 		d.bytes.Add(now.disk)
 		d.segments[at] = now
 		d.retire(now)
-	}
-	rest := ordinals{}
-	if err == nil {
-		rest = now.ordinals
 	}
 	lost, again := seg.missing(left)
 	return &UnreadableError{

@@ -2,10 +2,13 @@ package spool_test
 
 import (
 	"errors"
+	"io/fs"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -29,6 +32,9 @@ func TestConcurrentCalls(t *testing.T) {
 					return
 				default:
 					_, _ = d.Empty(), d.Bytes()
+					for _, lost := range d.Check() {
+						failures.add(lost)
+					}
 					failures.add(d.Reject(&want[0], "no", ""), d.SaveGap(gap(1)), d.ForgetGaps())
 				}
 			}
@@ -104,6 +110,11 @@ func TestCloseWaits(t *testing.T) {
 		default:
 		}
 	}
+	select {
+	case err := <-closed:
+		t.Fatalf("Close() = %v, with an Append in progress", err)
+	case <-time.After(50 * time.Millisecond):
+	}
 	if _, _, err := spool.Open(config); !errors.Is(err, audit.ErrDirectoryInUse) {
 		t.Errorf("Open() = %v, with an Append in progress", err)
 	}
@@ -121,4 +132,66 @@ func TestCloseWaits(t *testing.T) {
 // isClosed uses a call that does not wait for the disk.
 func isClosed(d *spool.Directory) bool {
 	return errors.Is(d.Done(&spool.Batch{}), audit.ErrClosed)
+}
+
+// hangingDisk stops a call until the test lets it go on.
+type hangingDisk struct {
+	spool.OSDisk
+	op      string
+	hanging chan struct{} // gets a token when the call hangs
+	goOn    chan struct{}
+}
+
+func (d hangingDisk) hang(op string) {
+	if op == d.op {
+		d.hanging <- struct{}{}
+		<-d.goOn
+	}
+}
+
+func (d hangingDisk) OpenFile(path string, flag int, perm fs.FileMode) (spool.File, error) {
+	if flag == os.O_RDONLY {
+		d.hang("read")
+	}
+	return d.OSDisk.OpenFile(path, flag, perm)
+}
+
+func (d hangingDisk) Remove(path string) error {
+	d.hang("remove")
+	return d.OSDisk.Remove(path)
+}
+
+func TestCloseWaitsForReaders(t *testing.T) {
+	t.Parallel()
+	for op, call := range map[string]func(*spool.Directory) error{
+		"read": func(d *spool.Directory) error { _, err := d.Next(0); return err },
+		"remove": func(d *spool.Directory) error {
+			batch, err := d.Next(0)
+			return errors.Join(err, d.Done(batch))
+		},
+	} {
+		disk := hangingDisk{op: op, hanging: make(chan struct{}), goOn: make(chan struct{})}
+		config := spool.Config{Path: t.TempDir()}
+		d, _, err := spool.OpenOn(disk, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		appendAll(t, d, records(0, 1))
+		called, closed := make(chan error, 1), make(chan error, 1)
+		go func() { called <- call(d) }()
+		<-disk.hanging
+		go func() { closed <- d.Close() }()
+		select {
+		case err := <-closed:
+			t.Fatalf("Close() = %v while a call waits for a %s", err, op)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if _, _, err := spool.Open(config); !errors.Is(err, audit.ErrDirectoryInUse) {
+			t.Errorf("Open() = %v while a call waits for a %s", err, op)
+		}
+		close(disk.goOn)
+		if err := errors.Join(<-called, <-closed); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -290,3 +290,88 @@ func TestRemovalIsSynced(t *testing.T) {
 		t.Error("the torn end is there again after it was cut off")
 	}
 }
+
+// What is acknowledged in a directory that replaced the first one survives a crash there. Only
+// the first segment pays for that.
+func TestReplacedDirectoryIsSynced(t *testing.T) {
+	t.Parallel()
+	disk := newCrashDisk(t)
+	d, _, err := openOn(t, disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(disk.root, "a", "spool")
+	if err := errors.Join(os.Rename(path, path+".old"), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	disk.fail = func(op, path string) error {
+		if op == "syncdir" && path == "/a" {
+			return errDisk
+		}
+		return nil
+	}
+	if err := d.Append(records(0, 4)); !errors.Is(err, errDisk) {
+		t.Errorf("Append() = %v, and the directory is not durable", err)
+	}
+	disk.fail = nil
+	for n := range 3 {
+		before := len(disk.log)
+		appendAll(t, d, records(4*n, 4*n+4)) // more than fits into a segment with others
+		above := slices.Contains(disk.log[before:], "syncdir /a")
+		if above != (n == 0) {
+			t.Errorf("segment %d: the directory above is synced: %t", n+1, above)
+		}
+	}
+	reopened, _ := open(t, spool.Config{Path: filepath.Join(disk.crash(t), "a", "spool")})
+	if got, _ := drain(t, reopened, 0); len(got) != 12 {
+		t.Errorf("%d records are left of 12", len(got))
+	}
+}
+
+// A removal that fails is tried again, and no directory is synced for nothing.
+func TestDoneTouchesTheDiskOnce(t *testing.T) {
+	t.Parallel()
+	disk := newCrashDisk(t)
+	d, _, err := openOn(t, disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, d, records(0, 4))
+	first, second := next(t, d, 2), next(t, d, 2)
+	before := len(disk.log)
+	done(t, d, first)
+	if ops := disk.log[before:]; len(ops) > 0 {
+		t.Errorf("half of a segment is done, and that takes %v", ops)
+	}
+	disk.fail = func(op, _ string) error {
+		if op == "remove" {
+			return errDisk
+		}
+		return nil
+	}
+	if err := d.Done(second); !errors.Is(err, errDisk) || d.Bytes() == 0 {
+		t.Errorf("Done() = %v, Bytes() = %d", err, d.Bytes())
+	}
+	disk.fail = nil
+	done(t, d, first)
+	if d.Bytes() != 0 || len(segments(t, filepath.Join(disk.root, "a", "spool"))) > 0 {
+		t.Errorf("Bytes() = %d after the removal was tried again", d.Bytes())
+	}
+}
+
+// An Append to a segment that is there costs one write and one fsync.
+func TestAppendCostsOneFsync(t *testing.T) {
+	t.Parallel()
+	disk := newCrashDisk(t)
+	d, _, err := openOn(t, disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, d, records(0, 1))
+	before := len(disk.log)
+	appendAll(t, d, records(1, 2))
+	const name = " /a/spool/0000000001.jsonl"
+	if ops := disk.log[before:]; !slices.Equal(ops, []string{"write" + name, "sync" + name}) {
+		t.Errorf("the second Append takes %q", ops)
+	}
+}

@@ -12,8 +12,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/recorder/spool"
 )
 
@@ -258,6 +260,7 @@ func TestUnreadableFiles(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "torn"), "a file")
 	write(t, filepath.Join(dir, "rejected"), "a file")
+	write(t, filepath.Join(dir, "later"), "a file")
 
 	d, found := open(t, config)
 	var unreadable []string
@@ -268,7 +271,7 @@ func TestUnreadableFiles(t *testing.T) {
 		}
 		unreadable = append(unreadable, filepath.Base(what.Path))
 	}
-	if diff := cmp.Diff([]string{"0000000007.jsonl", "0000000008.jsonl", "torn", "rejected"}, unreadable); diff != "" {
+	if diff := cmp.Diff([]string{"0000000007.jsonl", "0000000008.jsonl", "torn", "later", "rejected"}, unreadable); diff != "" {
 		t.Errorf("unreadable (-want +got):\n%s", diff)
 	}
 	appendAll(t, d, records(3, 4))
@@ -357,5 +360,223 @@ func TestAppendToRemovedSegment(t *testing.T) {
 	got, _ := drain(t, d, 0)
 	if diff := cmp.Diff(want[4:], got); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
+	}
+}
+
+// A torn end, and the half of a copy that a crash left, may be larger than any buffer.
+func TestLongTornEnd(t *testing.T) {
+	t.Parallel()
+	torn := strings.Repeat("0123456789abcdef", 10_000)
+	tests := map[string]struct {
+		found string // under the name of the copy
+		other bool   // which is something else
+	}{
+		"HalfACopy":            {torn[:len(torn)-1000], false},
+		"AWholeCopy":           {torn, false},
+		"LongerThanTheEnd":     {torn + "0", true},
+		"AnotherLastByte":      {torn[:len(torn)-1] + "x", true},
+		"AnotherByteInBetween": {torn[:70_000] + "x" + torn[70_001:], true},
+		"AnotherFirstByte":     {"x" + torn[1:], true},
+		"AnotherHalf":          {torn[:100_000] + "x", true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := spool.Config{Path: t.TempDir()}
+			taken := filepath.Join(config.Path, "torn", "0000000001-0.jsonl")
+			if err := os.Mkdir(filepath.Dir(taken), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			write(t, taken, test.found)
+			write(t, filepath.Join(config.Path, "0000000001.jsonl"), torn)
+			_, found := open(t, config)
+			if len(found.Torn) != 1 || read(t, found.Torn[0].Path) != torn || (found.Torn[0].Path != taken) != test.other {
+				t.Errorf("found %+v", found)
+			}
+			if test.other && read(t, taken) != test.found {
+				t.Error("another file was overwritten")
+			}
+		})
+	}
+}
+
+// notices are the two ways in which a process learns that a file has changed under it.
+func notices() map[string]func(d *spool.Directory) *spool.UnreadableError {
+	return map[string]func(d *spool.Directory) *spool.UnreadableError{
+		"Next": func(d *spool.Directory) *spool.UnreadableError {
+			_, err := d.Next(0)
+			gone, _ := errors.AsType[*spool.UnreadableError](err)
+			return gone
+		},
+		"Check": func(d *spool.Directory) *spool.UnreadableError {
+			for _, gone := range d.Check() {
+				return gone
+			}
+			return nil
+		},
+	}
+}
+
+// Who reads the report of a lost segment learns where the loss begins and where it ends.
+func TestLostSegmentNamesItsRecords(t *testing.T) {
+	t.Parallel()
+	want := records(0, 5)
+	source := uuid.New()
+	for i := range want {
+		want[i].Origin.SourceID, want[i].Origin.SourceSeq = source, int64(i+1)
+	}
+	appended := func(t *testing.T) (*spool.Directory, string) {
+		t.Helper()
+		config := spool.Config{Path: t.TempDir()}
+		d, _ := open(t, config)
+		appendAll(t, d, want[:2])
+		appendAll(t, d, want[2:])
+		return d, segments(t, config.Path)[0]
+	}
+	found := func(t *testing.T) (*spool.Directory, string) {
+		t.Helper()
+		config, path := prepared(t, want)
+		d, _ := open(t, config)
+		return d, path
+	}
+	for name, notice := range notices() {
+		requireLoss := func(t *testing.T, d *spool.Directory, path string) {
+			t.Helper()
+			done(t, d, next(t, d, 2))
+			remove(t, path)
+			gone := notice(d)
+			if gone == nil || !gone.Gone || gone.Path != path || !errors.Is(gone, fs.ErrNotExist) || gone.FirstAuditID != want[0].AuditID || gone.LastAuditID != want[4].AuditID {
+				t.Fatalf("lost %+v", gone)
+			}
+			if diff := cmp.Diff(countedByClass(want[2:]), gone.Records); diff != "" {
+				t.Errorf("records (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(map[uuid.UUID]completeness.Set{source: completeness.SetOf(3, 4, 5)}, gone.Ordinals); diff != "" {
+				t.Errorf("ordinals (-want +got):\n%s", diff)
+			}
+			if again := d.Check(); len(again) > 0 {
+				t.Errorf("reported again: %v", again)
+			}
+			if d.Bytes() != 0 || !d.Empty() {
+				t.Errorf("Bytes() = %d, Empty() = %v without a file", d.Bytes(), d.Empty())
+			}
+		}
+		t.Run(name+"OfAppended", func(t *testing.T) {
+			t.Parallel()
+			d, path := appended(t)
+			requireLoss(t, d, path)
+		})
+		t.Run(name+"OfFound", func(t *testing.T) {
+			t.Parallel()
+			d, path := found(t)
+			requireLoss(t, d, path)
+		})
+	}
+}
+
+// Only the records that a replaced file no longer has are lost.
+func TestReplacedFileKeepsItsOrdinals(t *testing.T) {
+	t.Parallel()
+	recs, source := records(0, 4), uuid.New()
+	for i := range recs {
+		recs[i].Origin.SourceID, recs[i].Origin.SourceSeq = source, int64(i+1)
+	}
+	for name, notice := range notices() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config, path := prepared(t, recs)
+			d, _ := open(t, config)
+			lines := slices.Collect(strings.Lines(read(t, path)))
+			replaceBy(t, path, lines[0]+lines[2])
+			lost := notice(d)
+			if lost == nil || len(lost.Again) > 0 {
+				t.Fatalf("lost %+v", lost)
+			}
+			if diff := cmp.Diff(map[uuid.UUID]completeness.Set{source: completeness.SetOf(2, 4)}, lost.Ordinals); diff != "" {
+				t.Errorf("ordinals (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(map[uuid.UUID]completeness.Set{source: completeness.SetOf(1, 3)}, d.Ordinals()); diff != "" {
+				t.Errorf("left (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A copy of the file, as a restored backup brings it, gives again what was given. That is
+// reported, so that the counts add up.
+func TestGivenAgain(t *testing.T) {
+	t.Parallel()
+	for name, notice := range notices() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config, path := prepared(t, records(0, 2))
+			d, _ := open(t, config)
+			next(t, d, 1)
+			replaceBy(t, path, read(t, path))
+			again := notice(d)
+			if again == nil || len(again.Records) > 0 || cmp.Diff(map[audit.EnvelopeClass]int64{audit.Safety: 1}, again.Again) != "" {
+				t.Fatalf("reported %+v, want one record again", again)
+			}
+			if got, _ := drain(t, d, 0); len(got) != 2 {
+				t.Errorf("%d records of 2", len(got))
+			}
+		})
+	}
+}
+
+// A line of 1 MiB is read as a whole. A longer one is not, and its own file keeps it.
+func TestLongestLine(t *testing.T) {
+	t.Parallel()
+	config, path := prepared(t, records(0, 1))
+	longest := strings.Repeat("y", 1<<20)
+	write(t, path, longest+"\n"+longest+"z\n")
+	d, _ := open(t, config)
+	batch := next(t, d, 0)
+	if len(batch.Bad) != 2 {
+		t.Fatalf("%d bad lines, want 2", len(batch.Bad))
+	}
+	if reason := batch.Bad[0].Reason; strings.Contains(reason, "are allowed") {
+		t.Errorf("a line of 1 MiB: %s", reason)
+	}
+	if reason := batch.Bad[1].Reason; !strings.Contains(reason, "is 1048577 bytes long") {
+		t.Errorf("a longer one: %s", reason)
+	}
+	if kept, err := filepath.Glob(filepath.Join(config.Path, "torn", "*")); err != nil || len(kept) != 1 || read(t, kept[0]) != longest+"z\n" {
+		t.Errorf("kept in %v, %v", kept, err)
+	}
+	done(t, d, batch)
+}
+
+// unwritableDisk opens no existing file for writing, as one that belongs to someone else.
+type unwritableDisk struct{ spool.OSDisk }
+
+func (d unwritableDisk) OpenFile(path string, flag int, perm fs.FileMode) (spool.File, error) {
+	if flag == os.O_RDWR {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}
+	}
+	return d.OSDisk.OpenFile(path, flag, perm)
+}
+
+// The lines before a torn end that cannot be cut off are given all the same.
+func TestTornEndStays(t *testing.T) {
+	t.Parallel()
+	config, path := prepared(t, records(0, 3))
+	appendTo(t, path, `{"torn`)
+	d, found, err := spool.OpenOn(unwritableDisk{}, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found.Torn) > 0 || len(found.Unreadable) != 1 || !errors.Is(found.Unreadable[0], fs.ErrPermission) {
+		t.Errorf("found %+v", found)
+	}
+	batch := next(t, d, 0)
+	if len(batch.Records) != 3 || len(batch.Bad) > 0 {
+		t.Errorf("%d records of 3, bad %v", len(batch.Records), batch.Bad)
+	}
+	if err := d.Done(batch); !errors.Is(err, fs.ErrPermission) || !strings.HasSuffix(read(t, path), `{"torn`) {
+		t.Errorf("Done() = %v, and the torn end must stay", err)
+	}
+	if err := d.Close(); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("Close() = %v, want the removal that failed", err)
 	}
 }

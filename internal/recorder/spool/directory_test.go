@@ -223,3 +223,32 @@ func TestPathIsNoDirectory(t *testing.T) {
 		t.Error("the file was written to")
 	}
 }
+
+// A name that someone has taken meanwhile costs no record.
+func TestTakenNumber(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	d, _ := open(t, config)
+	write(t, filepath.Join(config.Path, "0000000001.jsonl"), "not ours")
+	want := records(0, 2)
+	appendAll(t, d, want)
+	if got := read(t, filepath.Join(config.Path, "0000000001.jsonl")); got != "not ours" {
+		t.Errorf("the file that was there holds %q", got)
+	}
+	if got, _ := drain(t, d, 0); len(got) != len(want) {
+		t.Errorf("%d records of %d", len(got), len(want))
+	}
+}
+
+// Someone else may have removed a segment whose records are all done.
+func TestDoneAfterRemoval(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	d, _ := open(t, config)
+	appendAll(t, d, records(0, 2))
+	batch := next(t, d, 0)
+	remove(t, segments(t, config.Path)[0])
+	if err := d.Done(batch); err != nil || d.Bytes() != 0 {
+		t.Errorf("Done() = %v, Bytes() = %d", err, d.Bytes())
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -285,4 +286,177 @@ func TestFailedAppendAfterDone(t *testing.T) {
 	if left := segments(t, config.Path); len(left) > 0 || !d.Empty() || d.Bytes() != 0 {
 		t.Errorf("left are %v; Empty() = %v, Bytes() = %d", left, d.Empty(), d.Bytes())
 	}
+}
+
+// Check looks at the other segments while a disk hangs in an Append, which looks at its own.
+func TestCheckDoesNotWaitForAppend(t *testing.T) {
+	t.Parallel()
+	for _, before := range []int{0, 2} { // the Append begins a segment, or continues one
+		config := spool.Config{Path: t.TempDir()}
+		d, disk := openFaulty(t, config)
+		appendAll(t, d, records(0, before))
+		disk.hang, disk.hanging = make(chan struct{}), make(chan struct{})
+		appended, checked := make(chan error, 1), make(chan int64, 1)
+		go func() { appended <- d.Append(records(2, 4)) }()
+		<-disk.hanging
+		remove(t, segments(t, config.Path)[0])
+		go func() { checked <- lostIn(d.Check()) }()
+		select {
+		case lost := <-checked:
+			if lost != 0 {
+				t.Errorf("%d records are reported as lost", lost)
+			}
+		case <-time.After(30 * time.Second):
+			t.Error("Check waits for the Append")
+		}
+		close(disk.hang)
+		if err := <-appended; !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Append() = %v, want ErrNotExist", err)
+		}
+		if lost := lostIn(d.Check()); lost != int64(before) {
+			t.Errorf("%d records are reported as lost, want %d", lost, before)
+		}
+	}
+}
+
+// A process that has no file descriptor left, for a moment, loses no segment by that.
+func TestNoDescriptorIsTemporary(t *testing.T) {
+	t.Parallel()
+	config, _ := prepared(t, records(0, 3))
+	disk := &scarceDisk{}
+	d, _, err := spool.OpenOn(disk, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, d)
+	disk.scarce.Store(true)
+	if _, err := d.Next(0); !errors.Is(err, syscall.EMFILE) || errors.As(err, new(*spool.UnreadableError)) {
+		t.Errorf("Next() = %v, want an error that is temporary", err)
+	}
+	disk.scarce.Store(false)
+	if got, _ := drain(t, d, 0); len(got) != 3 {
+		t.Errorf("%d records of 3", len(got))
+	}
+}
+
+// scarceDisk has no file descriptor at times.
+type scarceDisk struct {
+	spool.OSDisk
+	scarce atomic.Bool
+}
+
+func (d *scarceDisk) OpenFile(path string, flag int, perm fs.FileMode) (spool.File, error) {
+	if d.scarce.Load() {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EMFILE}
+	}
+	return d.OSDisk.OpenFile(path, flag, perm)
+}
+
+// However a segment ends, its file is closed at once, so that a long life needs few descriptors.
+func TestEachSegmentIsClosed(t *testing.T) {
+	t.Parallel()
+	var files atomic.Int64
+	config := spool.Config{Path: t.TempDir(), SegmentBytes: 1}
+	d, _, err := spool.OpenOn(countingDisk{open: &files}, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, d)
+	want := func(open int64, when string) {
+		t.Helper()
+		if n := files.Load(); n != open {
+			t.Errorf("%d files are open %s, want %d", n, when, open)
+		}
+	}
+	for n := range 3 {
+		appendAll(t, d, records(n, n+1))
+		want(1, "after an Append")
+	}
+	for range 3 {
+		done(t, d, next(t, d, 0))
+	}
+	want(0, "after all segments were taken")
+	appendAll(t, d, records(3, 4))
+	remove(t, segments(t, config.Path)[0])
+	if lost := lostIn(d.Check()); lost != 1 {
+		t.Errorf("%d records are lost, want 1", lost)
+	}
+	want(0, "after the segment has gone")
+}
+
+// The file of a failed Append is given up, and closed.
+func TestBrokenSegmentIsClosed(t *testing.T) {
+	t.Parallel()
+	var files atomic.Int64
+	config := spool.Config{Path: t.TempDir()}
+	d, _, err := spool.OpenOn(countingDisk{open: &files}, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, d)
+	appendAll(t, d, records(0, 1))
+	remove(t, segments(t, config.Path)[0])
+	if err := d.Append(records(1, 2)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Append() = %v, want ErrNotExist", err)
+	}
+	if n := files.Load(); n != 0 {
+		t.Errorf("%d files are open, want none", n)
+	}
+}
+
+// A record that has no JSON form is refused as a whole group, and nothing is written.
+func TestRecordWithoutJSON(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	d, _ := open(t, config)
+	recs := records(0, 2)
+	recs[1].Details = "{"
+	if err := d.Append(recs); err == nil || d.Bytes() != 0 || !d.Empty() {
+		t.Errorf("Append() = %v, Bytes() = %d, Empty() = %v", err, d.Bytes(), d.Empty())
+	}
+	kept, err := d.RejectAll([]spool.Rejection{{Record: &recs[0], Err: errDisk}, {Record: &recs[1], Err: errDisk}})
+	if lines := rejects(t, config.Path); kept != 1 || err == nil || len(lines) != 1 {
+		t.Errorf("RejectAll() = %d, %v with %d lines, want the first record alone", kept, err, len(lines))
+	}
+}
+
+// A segment that never held a record does not outlive its process.
+func TestFailedFirstAppendLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	d, disk := openFaulty(t, config)
+	disk.write = true
+	if err := d.Append(records(0, 2)); !errors.Is(err, errDisk) {
+		t.Fatalf("Append() = %v", err)
+	}
+	shut(t, d)
+	if left := segments(t, config.Path); len(left) > 0 || d.Bytes() != 0 {
+		t.Errorf("left are %v, Bytes() = %d", left, d.Bytes())
+	}
+}
+
+// A new segment that cannot be examined takes no record, and leaves no file.
+func TestUnexaminedSegment(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	d, _ := open(t, config)
+	fails := true
+	spool.SetCreate(d, func(file spool.File) spool.File { return unexamined{file, &fails} })
+	if err := d.Append(records(0, 2)); !errors.Is(err, errDisk) || len(segments(t, config.Path)) > 0 || d.Bytes() != 0 {
+		t.Errorf("Append() = %v, left are %v, Bytes() = %d", err, segments(t, config.Path), d.Bytes())
+	}
+	fails = false
+	appendAll(t, d, records(0, 2))
+}
+
+type unexamined struct {
+	spool.File
+	fails *bool
+}
+
+func (f unexamined) Stat() (fs.FileInfo, error) {
+	if *f.fails {
+		return nil, errDisk
+	}
+	return f.File.Stat()
 }

@@ -61,13 +61,16 @@ func createAside(d disk, name string, part *io.SectionReader) (out file, path st
 	}
 }
 
+// comparedBytes is how much of two files is compared at once.
+const comparedBytes = 64 << 10
+
 // begins reports whether the part begins with the whole content of a file.
 func begins(part *io.SectionReader, with file) bool {
 	info, err := with.Stat()
 	if err != nil || info.Size() > part.Size() {
 		return false
 	}
-	left, right := make([]byte, 64<<10), make([]byte, 64<<10)
+	left, right := make([]byte, comparedBytes), make([]byte, comparedBytes)
 	for at := int64(0); at < info.Size(); at += int64(len(left)) {
 		n := min(int64(len(left)), info.Size()-at)
 		_, errLeft := part.ReadAt(left[:n], at)

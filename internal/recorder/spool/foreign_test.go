@@ -387,3 +387,20 @@ func TestBatchBytes(t *testing.T) {
 		t.Errorf("%d records of %d", got, len(want))
 	}
 }
+
+// The file that replaced a segment may be torn itself. Its end is kept like any other.
+func TestReplacedByTornFile(t *testing.T) {
+	t.Parallel()
+	config, path := prepared(t, records(0, 2))
+	d, _ := open(t, config)
+	replaceBy(t, path, read(t, path)+`{"torn`)
+	if lost := d.Check(); len(lost) > 0 {
+		t.Errorf("lost %v", lost)
+	}
+	if got, _ := drain(t, d, 0); len(got) != 2 {
+		t.Errorf("%d records of 2", len(got))
+	}
+	if kept, err := filepath.Glob(filepath.Join(config.Path, "torn", "*")); err != nil || len(kept) != 1 || read(t, kept[0]) != `{"torn` {
+		t.Errorf("kept are %v, %v", kept, err)
+	}
+}

@@ -72,15 +72,8 @@ func (d *Directory) scanGaps(found *Found) {
 }
 
 func parseGap(line line) (audit.Gap, error) {
-	if line.tooLong() {
-		return audit.Gap{}, fmt.Errorf("is %d bytes long, at most %d are allowed", line.size-1, maxLine)
-	}
-	text, _, intact := cutChecksum(line.text)
-	if !intact {
-		return audit.Gap{}, errDamaged
-	}
 	var saved savedGap
-	if err := json.Unmarshal(text, &saved); err != nil {
+	if err := line.decode(&saved); err != nil {
 		return audit.Gap{}, err
 	}
 	gap := audit.Gap{Dropped: saved.Dropped, From: saved.From, Until: saved.Until, Cause: saved.Cause}

@@ -63,8 +63,7 @@ func (d *Directory) takeUpLater(found *Found) {
 		if _, ok := numberOf(entry.Name()); !ok {
 			continue
 		}
-		from, number := filepath.Join(dir, entry.Name()), d.number
-		to := filepath.Join(d.path, numberedName(number))
+		from, to := filepath.Join(dir, entry.Name()), filepath.Join(d.path, numberedName(d.number))
 		if err := d.disk.Rename(from, to); err != nil {
 			found.unreadable(from, err)
 			continue
@@ -73,7 +72,7 @@ func (d *Directory) takeUpLater(found *Found) {
 		if err := errors.Join(d.disk.SyncDir(d.path), d.disk.SyncDir(dir)); err != nil {
 			found.unreadable(from, err)
 		}
-		d.takeUp(to, number, found)
+		d.takeUp(to, found)
 	}
 }
 

@@ -2,8 +2,11 @@ package spool_test
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,4 +65,141 @@ func total(counts map[audit.EnvelopeClass]int64) (n int64) {
 		n += of
 	}
 	return n
+}
+
+// The caller lets the segment go when KeepForLater returns nil, so it must not before the lines
+// are on disk.
+func TestKeepForLaterFails(t *testing.T) {
+	t.Parallel()
+	for _, op := range []string{"mkdir", "syncdir", "create", "write", "sync"} {
+		disk := newCrashDisk(t)
+		d, _, err := openOn(t, disk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		newer := newerLines(t)
+		disk.fail = func(failing, path string) error {
+			if failing == op && !strings.HasSuffix(path, ".jsonl") || failing == op && strings.Contains(path, "/later/") {
+				return errDisk
+			}
+			return nil
+		}
+		if err := d.KeepForLater(newer); !errors.Is(err, errDisk) {
+			t.Errorf("KeepForLater() = %v, with a failing %s", err, op)
+		}
+		disk.fail = nil
+		if err := d.KeepForLater(newer); err != nil {
+			t.Errorf("KeepForLater() = %v, after a failing %s", err, op)
+		}
+		left := filepath.Join(disk.crash(t), "a", "spool", "later")
+		var kept []string
+		for _, path := range segments(t, left) {
+			if text := read(t, path); text != "" {
+				kept = append(kept, text)
+			}
+		}
+		if !slices.Equal(kept, []string{newerLine + "\n"}) {
+			t.Errorf("kept after a crash are %q", kept)
+		}
+	}
+}
+
+func TestKeepForLaterAfterClose(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	d, _ := open(t, config)
+	newer := newerLines(t)
+	if err := d.KeepForLater(nil); err != nil {
+		t.Errorf("KeepForLater() = %v for nothing", err)
+	}
+	shut(t, d)
+	if err := d.KeepForLater(newer); !errors.Is(err, audit.ErrClosed) {
+		t.Errorf("KeepForLater() = %v, want ErrClosed", err)
+	}
+	if _, err := os.Stat(filepath.Join(config.Path, "later")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, want no directory for nothing", err)
+	}
+}
+
+const newerLine = `{"format":99,"audit_id":"x","envelope_class":"SAFETY"}`
+
+// newerLines returns the one line of a spool that a newer release wrote.
+func newerLines(t *testing.T) []spool.BadLine {
+	t.Helper()
+	config := spool.Config{Path: t.TempDir()}
+	write(t, filepath.Join(config.Path, "0000000001.jsonl"), newerLine+"\n")
+	from, _ := open(t, config)
+	newer, damaged := spool.SplitNewer(next(t, from, 0).Bad)
+	if len(newer) != 1 || len(damaged) > 0 {
+		t.Fatalf("newer %v, damaged %v", newer, damaged)
+	}
+	return newer
+}
+
+// What waits for a newer release and cannot be taken up stays where it is, and is reported.
+func TestTakingUpLaterFails(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		op    string
+		given int // lines
+	}{{"rename", 0}, {"syncdir", 1}} {
+		disk := newCrashDisk(t)
+		d, _, err := openOn(t, disk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.KeepForLater(newerLines(t)); err != nil {
+			t.Fatal(err)
+		}
+		shut(t, d)
+		disk.fail = func(op, path string) error {
+			if op == test.op && (op == "rename" || strings.HasSuffix(path, "/later")) {
+				return errDisk
+			}
+			return nil
+		}
+		d, found, err := openOn(t, disk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found.Unreadable) != 1 || !errors.Is(found.Unreadable[0], errDisk) || total(found.Records) != int64(test.given) {
+			t.Errorf("%s fails: found %+v", test.op, found)
+		}
+		if kept := segments(t, filepath.Join(disk.root, "a", "spool", "later")); len(kept) != 1-test.given {
+			t.Errorf("%s fails: %v wait", test.op, kept)
+		}
+		disk.fail = nil
+		shut(t, d)
+		if _, found, err := openOn(t, disk); err != nil || len(found.Unreadable) > 0 || total(found.Records) != 1 {
+			t.Errorf("after a failing %s: %v, found %+v", test.op, err, found)
+		}
+	}
+}
+
+// Lines that wait are taken up under numbers of their own, next to other files there.
+func TestTakeUpManyLater(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	d, _ := open(t, config)
+	newer := newerLines(t)
+	for range 3 {
+		if err := d.KeepForLater(newer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	appendAll(t, d, records(0, 1))
+	shut(t, d)
+	notes := filepath.Join(config.Path, "later", "notes.txt")
+	write(t, notes, "not ours")
+	d, found := open(t, config)
+	if total(found.Records) != 4 || len(segments(t, config.Path)) != 4 || len(found.Unreadable) > 0 {
+		t.Fatalf("found %+v in %v", found, segments(t, config.Path))
+	}
+	appendAll(t, d, records(1, 2))
+	if got, bad := drain(t, d, 0); len(got) != 2 || len(bad) != 3 {
+		t.Errorf("%d records and %d lines of a newer release, want 2 and 3", len(got), len(bad))
+	}
+	if read(t, notes) != "not ours" {
+		t.Error("a file that is not ours was changed")
+	}
 }

@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -57,10 +56,7 @@ func (f *lineFile) append(lines []byte) error {
 		return err
 	}
 	n, err := f.file.WriteAt(lines, f.size)
-	if err == nil && n < len(lines) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
+	if err != nil { // as always if n is less
 		f.cutOff(int64(n))
 		return err
 	}

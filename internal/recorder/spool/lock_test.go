@@ -59,3 +59,42 @@ func TestLostLockStopsAppend(t *testing.T) {
 	}
 	appendAll(t, first, records(2, 3))
 }
+
+// A directory that is closed belongs to whoever opens it next.
+func TestClosedDirectoryTakesNoLock(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	closed, _ := open(t, config)
+	appendAll(t, closed, records(0, 1))
+	shut(t, closed)
+	remove(t, segments(t, config.Path)[0])
+	removeLock(t, config.Path)
+	if err := closed.Append(records(0, 1)); !errors.Is(err, audit.ErrClosed) {
+		t.Errorf("Append() = %v, want ErrClosed", err)
+	}
+	if lost := closed.Check(); len(lost) > 0 {
+		t.Errorf("lost %v", lost)
+	}
+	open(t, config)
+}
+
+// A directory that cannot be locked takes no record.
+func TestUnlockableDirectory(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: filepath.Join(t.TempDir(), "spool")}
+	d, _ := open(t, config)
+	if err := os.Rename(config.Path, config.Path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	lock := filepath.Join(config.Path, "lock")
+	if err := os.MkdirAll(lock, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Append(records(0, 2)); err == nil || len(segments(t, config.Path)) > 0 {
+		t.Errorf("Append() = %v, and there are %v", err, segments(t, config.Path))
+	}
+	if err := os.Remove(lock); err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, d, records(0, 2))
+}

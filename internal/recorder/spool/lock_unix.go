@@ -31,10 +31,8 @@ func lockFile(path string) (locked fs.FileInfo, release func() error, err error)
 			break
 		}
 	}
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	if err = os.NewSyscallError("flock", err); errors.Is(err, syscall.EWOULDBLOCK) {
 		err = audit.ErrDirectoryInUse
-	} else if err != nil {
-		err = &os.PathError{Op: "flock", Path: path, Err: err}
 	}
 	if err == nil {
 		locked, err = file.Stat()

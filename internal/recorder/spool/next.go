@@ -30,9 +30,10 @@ type Batch struct {
 	// someone changed the file, or the disk damaged it, after it was counted.
 	Miscounted map[audit.EnvelopeClass]int64
 
-	seg   *segment
-	size  int64
-	taken bool
+	seg        *segment
+	from, upto int64 // the range of the segment that it is filled from
+	size       int64
+	taken      bool
 }
 
 // BadLine is a line that cannot be read as a record.
@@ -62,7 +63,7 @@ func (d *Directory) Next(limit int) (*Batch, error) {
 }
 
 func (d *Directory) next(limit int) (*Batch, error) {
-	batch, from, upto, err := d.beginTaking()
+	batch, err := d.beginTaking()
 	if err != nil {
 		return nil, fmt.Errorf("reading spooled records: %w", err)
 	}
@@ -75,49 +76,50 @@ func (d *Directory) next(limit int) (*Batch, error) {
 		}
 		return d.next(limit)
 	}
-	if err := d.read(batch, from, upto, limit); err != nil && batch.size == 0 {
+	if err := d.read(batch, limit); err != nil && batch.size == 0 {
 		return nil, d.unreadable(batch.seg, err)
 	}
 	d.endTaking(batch)
 	return batch, nil
 }
 
-// beginTaking returns an empty batch, and the range of its segment to fill it from.
-func (d *Directory) beginTaking() (batch *Batch, from, upto int64, err error) {
+// beginTaking returns an empty batch, or nil if there is nothing to take.
+func (d *Directory) beginTaking() (*Batch, error) {
 	d.mu.Lock()
 	if err := d.usable(); err != nil {
 		d.mu.Unlock()
-		return nil, 0, 0, err
+		return nil, err
 	}
 	at := slices.IndexFunc(d.segments, (*segment).hasMore)
 	if at < 0 {
 		d.mu.Unlock()
-		return nil, 0, 0, nil
+		return nil, nil
 	}
 	seg := d.segments[at]
-	from, upto = seg.read, seg.size
+	batch := &Batch{seg: seg, from: seg.read, upto: seg.size}
 	unused := d.seal(seg) // it is removed once it is done, so nothing may be added
 	d.mu.Unlock()
 	_ = closeFile(unused) // its content was synced
-	return &Batch{seg: seg}, from, upto, nil
+	return batch, nil
 }
 
-// read fills the batch with lines between from and upto.
-func (d *Directory) read(batch *Batch, from, upto int64, limit int) (err error) {
+// read fills the batch with lines of its range.
+func (d *Directory) read(batch *Batch, limit int) (err error) {
 	in, err := openRegular(d.disk, batch.seg.path, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	lines := newLineReader(io.NewSectionReader(in, from, upto-from))
-	for batch.size < upto-from && batch.size < batchBytes && (limit <= 0 || len(batch.Records)+len(batch.Bad) < limit) {
+	size := batch.upto - batch.from
+	lines := newLineReader(io.NewSectionReader(in, batch.from, size))
+	for batch.size < size && batch.size < batchBytes && (limit <= 0 || len(batch.Records)+len(batch.Bad) < limit) {
 		line, err := lines.next()
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF // it was longer when it was counted
 		}
 		if err == nil && line.tooLong() {
 			// The batch holds only its beginning.
-			_, err = setAside(d.disk, batch.seg.path, filepath.Join(d.path, tornName), from+batch.size, line.size)
+			_, err = setAside(d.disk, batch.seg.path, filepath.Join(d.path, tornName), batch.from+batch.size, line.size)
 		}
 		if err != nil {
 			return err
@@ -197,7 +199,6 @@ func (d *Directory) unreadable(seg *segment, err error) error {
 	gone := errors.Is(err, fs.ErrNotExist)
 	if gone {
 		d.bytes.Add(-seg.disk)
-		seg.disk = 0
 	}
 	return &UnreadableError{
 		Path: seg.path, Records: seg.notGiven(), Gone: gone || errors.Is(err, io.ErrUnexpectedEOF),
@@ -215,9 +216,7 @@ func (d *Directory) Done(b *Batch) error {
 	if err == nil && b.taken {
 		b.taken = false
 		b.seg.out--
-		if slices.Contains(d.segments, b.seg) { // else its file was replaced, and the new file stays
-			d.retire(b.seg)
-		}
+		d.retire(b.seg)
 	}
 	d.mu.Unlock()
 	if err == nil {

@@ -58,6 +58,9 @@ func TestReject(t *testing.T) {
 	if !d.Empty() || d.Bytes() != 0 {
 		t.Error("a rejected record is still there to take")
 	}
+	if _, err := os.Stat(filepath.Join(config.Path, "rejected", "0000000001.jsonl")); err != nil {
+		t.Errorf("%v, want the first number", err)
+	}
 }
 
 func TestRejectLine(t *testing.T) {
@@ -67,6 +70,9 @@ func TestRejectLine(t *testing.T) {
 	write(t, path, "not JSON <&>\n"+broken+"\n"+strings.Repeat("z", 3<<20)+"\n")
 	d, _ := open(t, config)
 	batch := next(t, d, 0)
+	if reason := batch.Bad[2].Reason; reason != "is 3145728 bytes long, at most 1048576 are allowed; it is kept in the directory torn" {
+		t.Errorf("the reason is %q", reason)
+	}
 	for _, bad := range batch.Bad {
 		if err := d.RejectLine(bad); err != nil {
 			t.Fatal(err)

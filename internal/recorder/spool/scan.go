@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -88,7 +87,8 @@ func (f *Found) unreadable(path string, err error) {
 	f.Unreadable = append(f.Unreadable, &UnreadableError{Path: path, Err: err})
 }
 
-// scan reads everything that an earlier process left. Nothing else runs meanwhile.
+// scan reads everything that an earlier process left, in the order of the names. Nothing else
+// runs meanwhile.
 func (d *Directory) scan() (Found, error) {
 	found := Found{Records: map[audit.EnvelopeClass]int64{}}
 	d.number = 1
@@ -105,11 +105,10 @@ func (d *Directory) scan() (Found, error) {
 			continue
 		}
 		d.number = nextNumber(d.number, number)
-		d.takeUp(filepath.Join(d.path, entry.Name()), number, &found)
+		d.takeUp(filepath.Join(d.path, entry.Name()), &found)
 	}
 	d.scanTorn(&found)
 	d.takeUpLater(&found)
-	slices.SortFunc(d.segments, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
 	d.rejects.scan(&found)
 	d.scanGaps(&found)
 	d.scanStatements(&found)
@@ -122,8 +121,8 @@ func (d *Directory) scan() (Found, error) {
 }
 
 // takeUp adds a file to the segments.
-func (d *Directory) takeUp(path string, number int64, found *Found) {
-	seg, err := d.scanSegment(path, number)
+func (d *Directory) takeUp(path string, found *Found) {
+	seg, err := d.scanSegment(path)
 	if err != nil {
 		found.unreadable(path, err)
 		return
@@ -136,8 +135,8 @@ func (d *Directory) takeUp(path string, number int64, found *Found) {
 
 // scanSegment counts the lines of a segment. A file that cannot be read still counts as disk
 // space.
-func (d *Directory) scanSegment(path string, number int64) (*segment, error) {
-	seg := &segment{number: number, path: path, counted: classCounts{}, given: classCounts{}, ordinals: ordinals{}, taken: ordinals{}, sealed: true}
+func (d *Directory) scanSegment(path string) (*segment, error) {
+	seg := &segment{path: path, counted: classCounts{}, given: classCounts{}, ordinals: ordinals{}, taken: ordinals{}, sealed: true}
 	err := seg.scan(d.disk)
 	if err != nil {
 		if info, infoErr := d.disk.Lstat(path); infoErr == nil && info.Mode().IsRegular() {

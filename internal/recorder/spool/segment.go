@@ -53,9 +53,8 @@ func (c classCounts) with(class audit.EnvelopeClass, n int64) classCounts {
 // segment is one file of records. The directory's mu guards everything that changes, except
 // for the target of lines, which belongs to Append while appending is set.
 type segment struct {
-	number int64
-	path   string
-	lines  *lineFile // nil once nothing more is written to it
+	path  string
+	lines *lineFile // nil once nothing more is written to it
 
 	size      int64 // of the whole lines that were written and synced, and may be read
 	disk      int64 // the file's own size, which a failed write can leave larger
@@ -78,7 +77,7 @@ type segment struct {
 func (s *segment) hasMore() bool { return !s.skipped && s.read < s.size }
 
 func (s *segment) isFinished() bool {
-	return s.sealed && !s.appending && !s.skipped && s.out == 0 && s.read == s.size
+	return s.sealed && !s.appending && s.out == 0 && s.read == s.size
 }
 
 // nextNumber returns the first number from next on that follows number. It ignores a number
@@ -116,7 +115,8 @@ func (d *Directory) seal(seg *segment) file {
 	return unused
 }
 
-// retire leaves a segment to sweep if all of it is done. The caller holds mu.
+// retire leaves a segment to sweep if all of it is done. A segment whose file was replaced is
+// no longer among the segments, and the new file stays. The caller holds mu.
 func (d *Directory) retire(seg *segment) (finished bool) {
 	at := slices.Index(d.segments, seg)
 	if at < 0 || !seg.isFinished() {
@@ -146,8 +146,8 @@ func numberOf(name string) (number int64, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	number, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || number < 1 || number > maxNumber || numberedName(number) != name {
+	number, _ = strconv.ParseInt(digits, 10, 64) // 0 or the largest of all if it is no number
+	if number < 1 || number > maxNumber || numberedName(number) != name {
 		return 0, false
 	}
 	return number, true

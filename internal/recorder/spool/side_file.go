@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -153,6 +154,18 @@ func (f *sideFile) read(take func(line) error) (err error) {
 		return fmt.Errorf("%d of its lines are not %s, the first is %w", bad, f.holds, first)
 	}
 	return nil
+}
+
+// decode reads a line that [sideFile.save] wrote.
+func (l line) decode(saved any) error {
+	if l.tooLong() {
+		return fmt.Errorf("is %d bytes long, at most %d are allowed", l.size-1, maxLine)
+	}
+	text, _, intact := cutChecksum(l.text)
+	if !intact {
+		return errDamaged
+	}
+	return json.Unmarshal(text, saved)
 }
 
 func (f *sideFile) close() error {

@@ -89,15 +89,8 @@ func toSaved(s *completeness.Statement) savedStatement {
 }
 
 func parseStatement(line line) (completeness.Statement, error) {
-	if line.tooLong() {
-		return completeness.Statement{}, fmt.Errorf("is %d bytes long, at most %d are allowed", line.size-1, maxLine)
-	}
-	text, _, intact := cutChecksum(line.text)
-	if !intact {
-		return completeness.Statement{}, errDamaged
-	}
 	var saved savedStatement
-	if err := json.Unmarshal(text, &saved); err != nil {
+	if err := line.decode(&saved); err != nil {
 		return completeness.Statement{}, err
 	}
 	s := completeness.Statement{
