@@ -22,8 +22,12 @@ type Description struct {
 	Root      seal.Hash // of the log
 	MadeAt    time.Time // by the clock of the database
 
-	// Unsealed counts the committed records that the checkpoint does not cover, up to
-	// [MaxUnsealed].
+	// Note is the signed text of the last checkpoint, as it is stored. Whether the key of the
+	// log signed it, and whether it says the same as the fields above, is not checked.
+	Note string
+
+	// Unsealed counts the committed records that wait to be sealed, up to [MaxUnsealed]. A
+	// record that was inserted among sealed ones does not wait: [Verify] finds it.
 	Unsealed int64
 }
 
@@ -46,6 +50,7 @@ func Describe(ctx context.Context, pool *pgxpool.Pool, schema string) (Descripti
 	if log != nil {
 		described.Size, described.Epoch, described.Root, described.MadeAt = log.Size, log.Epoch, log.Root, log.MadeAt
 		described.Unsealed = min(log.Unsealed, MaxUnsealed)
+		described.Note = log.Note
 		if checkpoint, err := readText(log.Note); err == nil {
 			described.Origin = checkpoint.Origin
 		}

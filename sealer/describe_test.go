@@ -38,7 +38,7 @@ func TestDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := sealer.Description{HasTables: true, Size: 300, Epoch: 1, Origin: logName, Root: signed.Root}
+	want := sealer.Description{HasTables: true, Size: 300, Epoch: 1, Origin: logName, Root: signed.Root, Note: string(s.checkpoint(t))}
 	for _, step := range []struct {
 		run      func()
 		unsealed int64

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -320,4 +321,24 @@ func TestHostileSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.mustVerify(t, 300)
+}
+
+// A record that was inserted among sealed ones does not wait to be sealed, and its proof says
+// what a verification says. One that comes after them waits.
+func TestInsertedRecordIsNotUnsealed(t *testing.T) {
+	t.Parallel()
+	s := newSealed(t)
+	s.persist(t, 10)
+	s.once(t)
+	forged := uuid.New()
+	s.superuser(t, `INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, active_envelopes_count, seq)
+		OVERRIDING SYSTEM VALUE VALUES ($1, 'forged', 'COST', 'APPLIED', 'x', now(), 0, -5)`, forged)
+	wantFindings(t, s.verify(t), sealer.Inserted, forged)
+	if _, err := sealer.Prove(t.Context(), s.pool, "", forged); !errors.Is(err, sealer.ErrTampered) || errors.Is(err, sealer.ErrNotSealed) {
+		t.Errorf("an inserted record: %v", err)
+	}
+	late := s.persist(t, 1)[0]
+	if _, err := sealer.Prove(t.Context(), s.pool, "", late.AuditID); !errors.Is(err, sealer.ErrNotSealed) {
+		t.Errorf("a record after the last checkpoint: %v", err)
+	}
 }

@@ -19,7 +19,7 @@ import (
 // [github.com/hoc-analytics/coordaudit/seal.Proof.Verify].
 //
 // The error matches [audit.ErrNotFound], [ErrNotSealed], or [ErrTampered] if the record or
-// the tiles are not as they were sealed. schema may be empty.
+// the tiles are not as they were sealed, or if the record was inserted among sealed ones. schema may be empty.
 func Prove(ctx context.Context, pool *pgxpool.Pool, schema string, id uuid.UUID) (seal.Proof, error) {
 	p, err := OpenProver(ctx, pool, schema)
 	if err != nil {
@@ -179,6 +179,9 @@ func (p *Prover) findLeaf(ctx context.Context, seq int64, hash seal.Hash) (int64
 	seen = seen || len(places) > 0
 	if seen {
 		return 0, fmt.Errorf("the record with seq %d is %w: run coordaudit verify", seq, ErrTampered)
+	}
+	if seq <= p.last.Through.Records && !p.last.Awaited.Has(seq) { // a verification calls it inserted
+		return 0, fmt.Errorf("the trail is %w: the record with seq %d was never sealed, although its neighbours were: run coordaudit verify", ErrTampered, seq)
 	}
 	return 0, fmt.Errorf("%w: the checkpoint covers records up to seq %d, and this one has %d", ErrNotSealed, p.last.Through.Records, seq)
 }

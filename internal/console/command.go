@@ -9,13 +9,30 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
-// exportCommand writes the same records to a file.
-func exportCommand(q audit.Query) string {
-	words := []string{"coordaudit export --format csv --out records.csv", format.ScopeFlags(q.Scope)}
+// placeholder stands for a text in a command that a terminal would act on.
+const placeholder = "TEXT"
+
+// exportCommand writes the same records to a file. It is not whole if the reader has to put a
+// text in the place of a placeholder.
+func exportCommand(q audit.Query) (command string, whole bool) {
+	words := []string{"coordaudit export --format csv --out records.csv"}
+	whole = true
 	add := func(flag, text string) {
-		if text != "" {
-			words = append(words, "--"+flag+" "+quoted(text))
+		if text == "" {
+			return
 		}
+		word := quoted(text)
+		whole = whole && (word != placeholder || text == placeholder)
+		if strings.HasPrefix(text, "-") { // it would be taken for a flag
+			words = append(words, "--"+flag+"="+word)
+			return
+		}
+		words = append(words, "--"+flag+" "+word)
+	}
+	if tenant := q.Scope.TenantID(); tenant != "" {
+		add(paramTenant, tenant)
+	} else {
+		words = append(words, format.ScopeFlags(q.Scope))
 	}
 	for _, id := range q.EnvelopeIDs {
 		add(paramEnvelope, id)
@@ -44,14 +61,13 @@ func exportCommand(q audit.Query) string {
 	if !q.Window.Until.IsZero() {
 		add(paramUntil, format.Time(q.Window.Until))
 	}
-	return strings.Join(words, " ")
+	return strings.Join(words, " "), whole
 }
 
-// quoted is a text as one word for a shell. A text that a terminal would act on is left for
-// the reader to fill in.
+// quoted is a text as one word for a shell, or the placeholder.
 func quoted(text string) string {
 	if shown(text) != text || strings.ContainsAny(text, "\n\t") {
-		return "TEXT"
+		return placeholder
 	}
 	for _, r := range text {
 		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/@+", r) {

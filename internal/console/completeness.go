@@ -80,16 +80,32 @@ func (a *accounts) last() (found *audit.Completeness, took time.Duration, at tim
 	return a.found, a.took, a.at
 }
 
-// ask returns an account that is not older than accountAge. It ends with its context, and a
-// computation that another request waits for begins again there.
-func (a *accounts) ask(ctx context.Context, compute func(context.Context, audit.CompletenessQuery) (audit.Completeness, error)) error {
-	select {
-	case <-a.turn:
-	case <-ctx.Done():
-		return fmt.Errorf("accounting for all sources: %w", ctx.Err())
+// isFresh reports an account that is not older than accountAge.
+func (a *accounts) isFresh() bool {
+	found, _, at := a.last()
+	return found != nil && time.Since(at) < accountAge
+}
+
+// accountTurn waits until no other request makes an account, and not at all if there is a fresh
+// one. It ends with its context, and an account that another request waits for begins again there.
+func (c *Console) accountTurn(ctx context.Context, v *visit) (release func(), wrong *fault) {
+	if !v.has("account") || c.account.isFresh() {
+		return func() {}, nil
 	}
-	defer func() { a.turn <- struct{}{} }()
-	if found, _, at := a.last(); found != nil && time.Since(at) < accountAge {
+	bounded, cancel := context.WithTimeout(ctx, c.config.AccountTimeout)
+	defer cancel()
+	select {
+	case <-c.account.turn:
+		v.mayAccount = true
+		return func() { c.account.turn <- struct{}{} }, nil
+	case <-bounded.Done():
+		return nil, accountFault(bounded, fmt.Errorf("waiting for the account of another request: %w", bounded.Err()), c.config.AccountTimeout)
+	}
+}
+
+// make makes an account, unless another request has made a fresh one.
+func (a *accounts) make(ctx context.Context, compute func(context.Context, audit.CompletenessQuery) (audit.Completeness, error)) error {
+	if a.isFresh() {
 		return nil
 	}
 	begun := time.Now()
@@ -117,8 +133,8 @@ func (c *Console) completeness(ctx context.Context, v *visit) (view, error) {
 			page.Lost += gap.Total()
 		}
 	}
-	if v.has("account") {
-		err := c.account.ask(ctx, c.config.Store.Completeness)
+	if v.mayAccount {
+		err := c.account.make(ctx, c.config.Store.Completeness)
 		switch {
 		case errors.Is(err, audit.ErrRefused):
 			page.Unread = "The role of this console may not read every row, so nothing can be said about what is missing."
@@ -133,7 +149,7 @@ func (c *Console) completeness(ctx context.Context, v *visit) (view, error) {
 	return view{Title: "Completeness", Data: page}, nil
 }
 
-func accountFault(ctx context.Context, err error, timeout time.Duration) error {
+func accountFault(ctx context.Context, err error, timeout time.Duration) *fault {
 	wrong := faultOf(ctx, err, timeout)
 	if wrong.status == http.StatusGatewayTimeout {
 		wrong.next = "Run coordaudit completeness, which takes its own --timeout."

@@ -54,6 +54,7 @@ type batch struct {
 func (h *hub) since(at position) batch {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.forget(time.Now())
 	b := batch{trouble: h.trouble, skips: h.skips, at: position{h.session, h.next}, changed: h.changed}
 	if at.run == "" {
 		at.run = h.session

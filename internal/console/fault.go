@@ -113,9 +113,9 @@ type faultView struct {
 // logged is the cause of an error without what was tried, which may name an envelope.
 func logged(err error) string { return audit.Printable(format.OneLine(format.Cause(err))) }
 
-// logUnread logs why a part of a page could not be read.
-func (c *Console) logUnread(ctx context.Context, event, cause string) {
+// logUnread logs why the sealed log could not be read.
+func (c *Console) logUnread(ctx context.Context, cause string) {
 	if ctx.Err() == nil {
-		c.config.Logger.LogAttrs(ctx, slog.LevelWarn, event, slog.String("error", audit.Printable(cause))) //nolint:sloglint // the event is one of two constants
+		c.config.Logger.LogAttrs(ctx, slog.LevelWarn, "coordination_console_seal_unread", slog.String("error", audit.Printable(cause)))
 	}
 }

@@ -67,6 +67,12 @@ func (c *Console) refused(w http.ResponseWriter, r *http.Request, from visitor) 
 			text: "The console does not answer under this name.", next: "Open it by localhost, or start it with --host for the name that you use.",
 		}
 	}
+	if isByOtherSite(r.Header) {
+		return &fault{
+			status: http.StatusForbidden, title: "Asked by another site",
+			text: "A page of another site asked for this in the background.", next: "Open the address itself.",
+		}
+	}
 	if ok, wait := c.limiter.allow(from.client, time.Now()); !ok {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		return &fault{
@@ -81,7 +87,7 @@ func (c *Console) refused(w http.ResponseWriter, r *http.Request, from visitor) 
 			text: "This console asks for its token.", next: "Give it as the password, with any user name, or as Authorization: Bearer.",
 		}
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !isReading(r) {
 		w.Header().Set("Allow", "GET, HEAD")
 		return &fault{
 			status: http.StatusMethodNotAllowed, title: "Read only",
@@ -89,6 +95,22 @@ func (c *Console) refused(w http.ResponseWriter, r *http.Request, from visitor) 
 		}
 	}
 	return nil
+}
+
+func isReading(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead
+}
+
+// isByOtherSite reports what a page of another site asks for by itself, such as an image or a
+// frame. It could not read the answer, but it could use up the slots of the live tail and the rate of
+// this machine. A link that is followed may come from anywhere. Programs do not send these headers.
+func isByOtherSite(h http.Header) bool {
+	switch h.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+		return false
+	default:
+		return h.Get("Sec-Fetch-Mode") != "navigate" || h.Get("Sec-Fetch-Dest") != "document"
+	}
 }
 
 // hasToken compares digests, so that the time tells nothing about the token, nor its length.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -13,7 +14,7 @@ import (
 
 // everyPath is an address of each route.
 func everyPath() []string {
-	return append(pagesOf(uuid.New(), "envelope"), "/", "/find?q=x", "/timeline", "/live/events?after=-0", "/static/none", "/nothing", "/healthz")
+	return append(pagesOf(uuid.New(), "envelope"), "/", "/find?q=x", "//find", "/static/../records", "/timeline", "/live/events?after=-0", "/static/none", "/nothing", "/healthz")
 }
 
 func TestConsoleOnlyReads(t *testing.T) {
@@ -147,6 +148,28 @@ func TestStrangeHostIsRefused(t *testing.T) {
 	}
 }
 
+// A page of another site can make a browser ask the console, although it cannot read the
+// answers: an account each minute, every slot of the live tail, the whole rate of this machine. Only
+// a link that is followed may come from there.
+func TestRequestsOfOtherSitesAreRefused(t *testing.T) {
+	t.Parallel()
+	s := open(t, func(config *console.Config) { config.RequestRate, config.RequestBurst, config.MaxWatchers = 1, 40, 1 })
+	from := func(site, mode, dest string) []string {
+		return []string{"Sec-Fetch-Site", site, "Sec-Fetch-Mode", mode, "Sec-Fetch-Dest", dest}
+	}
+	for _, site := range []string{"cross-site", "same-site", "none of these"} { // localhost:3000 and localhost:8080 are the same site
+		for _, path := range []string{"/completeness?account=now", "/live/events?after=-0", "/records", "//records"} {
+			for _, headers := range [][]string{from(site, "no-cors", "image"), from(site, "cors", "empty"), from(site, "no-cors", "script"), from(site, "navigate", "iframe"), {"Sec-Fetch-Site", site}} {
+				s.get(t, path, headers...).must(t, http.StatusForbidden, "Asked by another site")
+			}
+		}
+		s.get(t, "/records", from(site, "navigate", "document")...).must(t, http.StatusOK)
+	}
+	for _, headers := range [][]string{nil, from("none", "navigate", "document"), from("same-origin", "cors", "empty"), from("same-origin", "no-cors", "style")} {
+		s.get(t, "/records", headers...).must(t, http.StatusOK)
+	}
+}
+
 func TestTooManyRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := open(t, func(config *console.Config) {
@@ -187,4 +210,33 @@ func TestBusyConsoleSaysSo(t *testing.T) {
 	}
 	s.mustRun(t, 1)
 	held()
+}
+
+// Who waits for an account of another request asks the database nothing, and keeps no one from
+// asking.
+func TestWaitingForAnAccountTakesNoSlot(t *testing.T) {
+	t.Parallel()
+	s := open(t, func(config *console.Config) { config.MaxQueries = 2 })
+	held := s.lockRecords(t)
+	for range 5 {
+		s.startAsking(t, "/completeness?account=now")
+	}
+	s.mustRun(t, 1)
+	time.Sleep(200 * time.Millisecond) // for the others to wait
+	s.get(t, "/seal").must(t, http.StatusOK)
+	s.get(t, "/completeness").must(t, http.StatusOK)
+	s.mustRun(t, 1)
+	held()
+}
+
+// A request waits no longer for the account of another one than for its own.
+func TestWaitingForAnAccountEnds(t *testing.T) {
+	t.Parallel()
+	s := open(t, func(config *console.Config) { config.AccountTimeout = 2 * time.Second })
+	s.lockRecords(t)
+	for range 3 {
+		s.startAsking(t, "/completeness?account=now")
+	}
+	s.mustRun(t, 1)
+	s.get(t, "/completeness?account=now").must(t, http.StatusGatewayTimeout, "coordaudit completeness")
 }

@@ -19,6 +19,10 @@ const (
 	// further behind gets a message that says so.
 	keptEvents = 2000
 
+	// keptTime is how long they are kept, for a watcher that connects again. A text may be
+	// erased later, or a record expire, and must not come out of here then.
+	keptTime = 5 * time.Minute
+
 	// mostFollowed is how many records one look reads. If more are stored between two looks, the
 	// hub skips them and the watchers learn of it. So a tail costs the same at any rate of writes.
 	mostFollowed = audit.MaxPageSize
@@ -146,8 +150,9 @@ func (h *hub) deliver(recs []audit.Followed, skipped bool) {
 		return
 	}
 	h.ready, h.trouble = true, ""
+	now := time.Now()
 	for i := range recs {
-		h.events = append(h.events, &event{Followed: recs[i]})
+		h.events = append(h.events, &event{Followed: recs[i], at: now})
 	}
 	if skipped {
 		h.skips++
@@ -156,7 +161,19 @@ func (h *hub) deliver(recs []audit.Followed, skipped bool) {
 		h.events = append([]*event(nil), h.events[over:]...)
 	}
 	h.next += int64(len(recs))
+	h.forget(now)
 	h.tell()
+}
+
+// forget leaves out what is older than keptTime. The caller holds the lock.
+func (h *hub) forget(now time.Time) {
+	old := 0
+	for old < len(h.events) && now.Sub(h.events[old].at) >= keptTime {
+		old++
+	}
+	if old > 0 {
+		h.events = append([]*event(nil), h.events[old:]...)
+	}
 }
 
 // afterFailure says what the trouble is, and where to go on.

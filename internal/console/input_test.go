@@ -187,7 +187,9 @@ func TestDatabaseAwayIsSaid(t *testing.T) {
 			t.Errorf("%s: %s", path, got.body)
 		}
 	}
-	s.get(t, "/seal").must(t, http.StatusOK, "Not known")
+	if got := s.get(t, "/seal").must(t, http.StatusOK, "Not known", "cannot reach the database"); strings.Contains(got.body, "role of this console") {
+		t.Errorf("the role is blamed: %s", main(got.body))
+	}
 	s.get(t, "/healthz").must(t, http.StatusOK)
 	if strings.Contains(s.log.String(), "sesame") {
 		t.Error("the log has the password")
@@ -204,5 +206,51 @@ func TestCommandWritesTheSameRecords(t *testing.T) {
 	const want = `coordaudit export --format csv --out records.csv --tenant acme --envelope &#39;it&#39;\&#39;&#39;s&#39; --class RELIABILITY --since 2026-01-01T00:00:00.000000Z`
 	if !strings.Contains(body, want) {
 		t.Errorf("the command is not there: %s", main(body))
+	}
+}
+
+// A blank is a name like any other. A link to it must not show what other tenants have.
+func TestBlankNamesAreNames(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	for _, blank := range []string{" ", "  ", "\t", "\n", "\u00a0"} {
+		s.persist(t, decision("acme", blank), decision(blank, "envelope"), decision("acme", "envelope"))
+		for path, want := range map[string]int{
+			"/records?envelope=" + url.QueryEscape(blank):                          1,
+			"/records?tenant=" + url.QueryEscape(blank):                            1,
+			"/timeline?envelope=" + url.QueryEscape(blank) + "&tenant=acme":        1,
+			"/timeline?envelope=envelope&tenant=" + url.QueryEscape(blank):         1,
+			"/timeline?envelope=envelope&tenant=" + url.QueryEscape(blank+"x"):     0,
+			"/live?actor=" + url.QueryEscape(blank) + "&envelope=envelope":         0,
+			"/records?reason-code=" + url.QueryEscape(blank) + "&tenant=" + "acme": 0,
+		} {
+			if got := strings.Count(s.get(t, path).must(t, http.StatusOK).body, ` id="r-`); got != want {
+				t.Errorf("%q: %d records, want %d", path, got, want)
+			}
+		}
+	}
+}
+
+// A name that begins like a flag stays a value, and a tenant is quoted like any other text.
+func TestCommandKeepsOddNames(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	s.persist(t, decision("acme ", "-x"), decision("acme ", "--all-tenants"), decision("-t", "e"), decision("$(id)", "e"), decision("a\x1bb", "e"))
+	for query, want := range map[string]string{
+		"tenant=acme+&envelope=-x":              "--tenant 'acme ' --envelope=-x --since",
+		"tenant=acme+&envelope=--all-tenants":   "--tenant 'acme ' --envelope=--all-tenants --since",
+		"tenant=-t":                             "--tenant=-t --since",
+		"tenant=" + url.QueryEscape("$(id)"):    "--tenant '$(id)' --since",
+		"tenant=" + url.QueryEscape("a\x1bb"):   "--tenant TEXT --since",
+		"no-tenant=1&order=oldest&since=2h":     "",
+		"envelope=" + url.QueryEscape("-'$(x)"): "",
+	} {
+		body := html.UnescapeString(s.get(t, "/records?"+query).must(t, http.StatusOK).body)
+		if want != "" && !strings.Contains(body, want) {
+			t.Errorf("%s: %q is not there: %s", query, want, main(body))
+		}
+		if strings.Contains(body, "TEXT") != strings.Contains(body, "Put in the text that stands for TEXT") {
+			t.Errorf("%s: the page does not say what TEXT is", query)
+		}
 	}
 }

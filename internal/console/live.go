@@ -125,6 +125,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 type event struct {
 	audit.Followed
 
+	at   time.Time      // when it came
 	rows [2]renderedRow // without and with its tenant
 }
 

@@ -105,6 +105,7 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, nam
 		http.Error(w, "The console failed to make this page.", http.StatusInternalServerError)
 		return
 	}
+	writeSoon(w)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {

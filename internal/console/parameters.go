@@ -65,10 +65,11 @@ func isRepeatable(name string) bool {
 	return name == paramEnvelope || name == paramClass || name == paramDecision
 }
 
-// canonical is the URL without the empty fields that a form sends, to be shared.
+// canonical is the URL without the empty fields that a form sends, to be shared. A blank is not
+// empty: an envelope or a tenant may have that name, and without it the link would show more.
 func (p *parameters) canonical(at *url.URL) (target string, differs bool) {
 	for name, given := range p.values {
-		full := slices.DeleteFunc(slices.Clone(given), func(text string) bool { return strings.TrimSpace(text) == "" })
+		full := slices.DeleteFunc(slices.Clone(given), func(text string) bool { return text == "" })
 		if len(full) == len(given) {
 			continue
 		}

@@ -49,6 +49,9 @@ func (c *Console) record(ctx context.Context, v *visit) (view, error) {
 		return view{}, err
 	}
 	sealed := sealstate.Of(ctx, c.config.Pool, id, c.config.Verifier)
+	if sealed.Unread != nil {
+		c.logUnread(ctx, sealed.Detail)
+	}
 	links := newLinker(e)
 	page := recordView{
 		Record: e.Record, Sealed: sealed, Verdict: sealVerdict(sealed), Next: nextLink(e),

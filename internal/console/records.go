@@ -50,6 +50,7 @@ type recordsView struct {
 	Hint        *link
 	HintText    string
 	Command     string // that writes these records to a file
+	IsWhole     bool   // the command has no placeholder
 	Live        string // the same filters in the live tail
 }
 
@@ -78,8 +79,9 @@ func (c *Console) records(ctx context.Context, v *visit) (view, error) {
 	}
 	shown := recordsView{
 		Form: form, Records: page.Records, Window: q.Window, AllTenants: q.Scope.IsAllTenants(),
-		Command: exportCommand(q), Live: v.with("/live", paramSince, "", paramUntil, "", paramOrder, "", paramLimit, "", paramCursor, ""),
+		Live: v.with("/live", paramSince, "", paramUntil, "", paramOrder, "", paramLimit, "", paramCursor, ""),
 	}
+	shown.Command, shown.IsWhole = exportCommand(q)
 	if q.After != "" {
 		shown.First = v.with("/records", paramCursor, "")
 	}

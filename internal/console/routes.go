@@ -11,8 +11,13 @@ import (
 	"time"
 )
 
-// writeTime is how long a client may take to read a page.
+// writeTime is how long a client may take to read an answer.
 const writeTime = 30 * time.Second
+
+// writeSoon ends an answer that its client does not read.
+func writeSoon(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime)) // a recorder of tests has none
+}
 
 // visit is one request for a page.
 type visit struct {
@@ -21,6 +26,9 @@ type visit struct {
 
 	id  string // of the path; empty if it has none
 	now time.Time
+
+	// mayAccount says that it is the turn of this request to account for all sources.
+	mayAccount bool
 }
 
 // maker makes a page. Its context ends when the client leaves, or after the time of a query.
@@ -37,27 +45,36 @@ func (c *Console) routes() http.Handler {
 	pages.HandleFunc("/records/{id}/proof", c.proof)
 	pages.Handle("/timeline", c.page("timeline", timelineParameters(), c.config.QueryTimeout, c.timeline))
 	pages.Handle("/signals", c.page("signals", signalParameters(), c.config.QueryTimeout, c.signals))
-	pages.Handle("/completeness", c.page("completeness", completenessParameters(), c.config.AccountTimeout, c.completeness))
+	pages.Handle("/completeness", c.page("completeness", completenessParameters(), c.config.AccountTimeout, c.completeness, c.accountTurn))
 	pages.Handle("/seal", c.page("seal", nil, c.config.QueryTimeout, c.seal))
 	pages.Handle("/live", c.page("live", liveParameters(), c.config.QueryTimeout, c.live))
 	pages.HandleFunc("/live/events", c.events)
 	pages.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { c.fail(w, r, noPage()) })
 
-	all := http.NewServeMux()
-	all.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		setHeaders(w.Header())
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = io.WriteString(w, "ok\n") // a client that leaves needs no answer
+	guarded := c.guard(pages) // also what the mux answers by itself, such as a path that is not clean
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" && isReading(r) {
+			health(w)
+			return
+		}
+		guarded.ServeHTTP(w, r)
 	})
-	all.Handle("/", c.guard(pages))
-	return all
 }
 
+func health(w http.ResponseWriter) {
+	setHeaders(w.Header())
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "ok\n") // a client that leaves needs no answer
+}
+
+// taker takes what the queries of a page need, and returns how to give it back.
+type taker func(ctx context.Context, v *visit) (release func(), wrong *fault)
+
 // page answers with a page. It takes one of the slots for queries, so that many clients cannot
-// ask the database for more than it should do at once.
-func (c *Console) page(name string, known []string, timeout time.Duration, make maker) http.Handler {
+// ask the database for more than it should do at once. What it needs before comes first, and
+// who waits for that has no slot.
+func (c *Console) page(name string, known []string, timeout time.Duration, make maker, before ...taker) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + slotTime + writeTime)) // a recorder of tests has none
 		v, wrong := c.visit(r, known)
 		if wrong != nil {
 			c.fail(w, r, wrong)
@@ -67,7 +84,7 @@ func (c *Console) page(name string, known []string, timeout time.Duration, make 
 			http.Redirect(w, r, target, http.StatusSeeOther) //nolint:gosec // its path is that of the request
 			return
 		}
-		made, wrong := c.query(r.Context(), v, timeout, make)
+		made, wrong := c.query(r.Context(), v, timeout, make, before...)
 		switch {
 		case r.Context().Err() != nil: // the client has left
 		case wrong != nil:
@@ -90,12 +107,14 @@ func (c *Console) visit(r *http.Request, known []string) (*visit, *fault) {
 const slotTime = 3 * time.Second
 
 // query runs the queries of a page in a slot.
-func (c *Console) query(ctx context.Context, v *visit, timeout time.Duration, make maker) (view, *fault) {
-	release, wrong := c.slot(ctx)
-	if wrong != nil {
-		return view{}, wrong
+func (c *Console) query(ctx context.Context, v *visit, timeout time.Duration, make maker, before ...taker) (view, *fault) {
+	for _, take := range append(before, c.slot) {
+		release, wrong := take(ctx, v)
+		if wrong != nil {
+			return view{}, wrong
+		}
+		defer release()
 	}
-	defer release()
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	made, err := make(bounded, v)
@@ -105,7 +124,7 @@ func (c *Console) query(ctx context.Context, v *visit, timeout time.Duration, ma
 	return made, nil
 }
 
-func (c *Console) slot(ctx context.Context) (release func(), wrong *fault) {
+func (c *Console) slot(ctx context.Context, _ *visit) (release func(), wrong *fault) {
 	timer := time.NewTimer(slotTime)
 	defer timer.Stop()
 	select {
@@ -164,6 +183,7 @@ func (c *Console) serveAsset(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", file.kind)
 	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+	writeSoon(w)
 	_, _ = w.Write(file.content) // a client that leaves needs no answer
 }
 

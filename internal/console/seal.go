@@ -3,19 +3,23 @@ package console
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/sealstate"
+	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
 // sealView is the page of the sealed log. The log belongs to all tenants, and holds digests
 // alone.
 type sealView struct {
-	Unread   bool
+	Unread   string // why the log is not known
 	NoTables bool
 	Size     int64
 	Epoch    int64
@@ -25,6 +29,7 @@ type sealView struct {
 	Unsealed int64
 	AtLeast  bool
 	KeyName  string // of the key that proofs are verified with; empty if there is none
+	Foreign  bool   // the key did not sign the last checkpoint, or not with this size and root
 }
 
 func (c *Console) seal(ctx context.Context, _ *visit) (view, error) {
@@ -37,13 +42,14 @@ func (c *Console) seal(ctx context.Context, _ *visit) (view, error) {
 	case err != nil && ctx.Err() != nil:
 		return view{}, err
 	case err != nil:
-		page.Unread = true
-		c.logUnread(ctx, "coordination_console_seal_unread", sealstate.Cause(err))
+		page.Unread = unreadLog(err)
+		c.logUnread(ctx, sealstate.Cause(err))
 	case !log.HasTables:
 		page.NoTables = true
 	default:
 		page.Size, page.Epoch, page.Origin, page.MadeAt = log.Size, log.Epoch, log.Origin, log.MadeAt
 		page.Unsealed, page.AtLeast = log.Unsealed, log.Unsealed == sealer.MaxUnsealed
+		page.Foreign = c.config.Verifier != nil && !isSigned(log, c.config.Verifier)
 		page.Root = base64.StdEncoding.EncodeToString(log.Root[:])
 	}
 	return view{Title: "Seal", Data: page}, nil
@@ -56,7 +62,7 @@ func (c *Console) proof(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, wrong)
 		return
 	}
-	var bundle string
+	var sealed sealstate.State
 	_, wrong = c.query(r.Context(), v, c.config.QueryTimeout, func(ctx context.Context, v *visit) (view, error) {
 		id, err := audit.ParseAuditID(v.id)
 		if err != nil {
@@ -65,21 +71,22 @@ func (c *Console) proof(w http.ResponseWriter, r *http.Request) {
 		if _, err := c.config.Store.Get(ctx, v.scope, id); err != nil {
 			return view{}, err
 		}
-		bundle = sealstate.Of(ctx, c.config.Pool, id, c.config.Verifier).Proof
-		return view{}, nil
+		sealed = sealstate.Of(ctx, c.config.Pool, id, c.config.Verifier)
+		return view{}, sealed.Unread
 	})
 	switch {
 	case wrong != nil:
 		c.fail(w, r, wrong)
-	case bundle == "":
+	case sealed.Proof == "":
 		c.fail(w, r, &fault{
-			status: http.StatusNotFound, title: "No proof", text: "There is no proof of this record: it is not sealed yet, or not as it was sealed.",
+			status: http.StatusNotFound, title: "No proof", text: "There is no proof of this record: " + sealVerdict(sealed) + ".",
 			next: "Look at the record.", links: []link{{"The record", "/records/" + strings.ToLower(v.id)}},
 		})
 	default:
+		writeSoon(w)
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Content-Disposition", `attachment; filename="`+strings.ToLower(v.id)+`.proof"`)
-		_, _ = w.Write([]byte(bundle)) // a client that leaves needs no answer
+		_, _ = w.Write([]byte(sealed.Proof)) // a client that leaves needs no answer
 	}
 }
 
@@ -99,4 +106,24 @@ func (c *Console) find(w http.ResponseWriter, r *http.Request) {
 		target = none.with("/timeline", paramEnvelope, text)
 	}
 	http.Redirect(w, r, target, http.StatusSeeOther) //nolint:gosec // its path is one of the console's
+}
+
+// unreadLog says why the log could not be read.
+func unreadLog(err error) string {
+	switch {
+	case errors.Is(err, audit.ErrRefused):
+		return "the role of this console may not read it. migrate grants --reader gives it what it needs."
+	case errors.Is(err, audit.ErrUnavailable), errors.Is(err, audit.ErrClosed):
+		return "the console cannot reach the database. Load the page again in a moment."
+	case errors.Is(err, audit.ErrLimit):
+		return "a limit of the database ended the query."
+	default:
+		return "it could not be read. The log of the console has the cause."
+	}
+}
+
+// isSigned reports a checkpoint that the key signed, and whose text says what its row says.
+func isSigned(log sealer.Description, key note.Verifier) bool {
+	epoch, signed, err := seal.OpenLog([]byte(log.Note), key)
+	return err == nil && epoch == log.Epoch && signed.Size == log.Size && signed.Root == log.Root
 }

@@ -19,7 +19,7 @@ const (
 )
 
 // Serve answers on a listener until ctx ends. Then it ends the live tails, and waits for the
-// pages that are on their way. It closes the listener.
+// pages that are on their way, but not for long. It closes the listener.
 func (c *Console) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler: c.handler, ReadHeaderTimeout: headerTime, ReadTimeout: 2 * headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
@@ -36,8 +36,9 @@ func (c *Console) Serve(ctx context.Context, listener net.Listener) error {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	err := server.Shutdown(bounded)
-	if err != nil { // a page took longer than it may
-		err = errors.Join(err, server.Close())
+	if errors.Is(err, context.DeadlineExceeded) { // a page takes longer than it may; its queries end with its connection
+		c.config.Logger.LogAttrs(ctx, slog.LevelWarn, "coordination_console_cut_off", slog.Duration("after", shutdownTime))
+		err = server.Close()
 	}
 	if closed := <-ended; !errors.Is(closed, http.ErrServerClosed) {
 		err = errors.Join(err, closed)

@@ -340,3 +340,33 @@ func TestShutdownEndsTails(t *testing.T) {
 		t.Error("the server still answers")
 	}
 }
+
+// An end waits for pages, but not for those that take too long: their queries end with it.
+func TestShutdownEndsSlowPages(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.console.Serve(ctx, listener) }()
+	s.server.URL = "http://" + listener.Addr().String()
+	s.lockRecords(t)
+	s.startAsking(t, "/records")
+	s.mustRun(t, 1)
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the server waits for a page")
+	}
+	s.mustRun(t, 0)
+	if !strings.Contains(s.log.String(), "coordination_console_cut_off") {
+		t.Errorf("the log does not say that a page was cut off: %s", s.log)
+	}
+}

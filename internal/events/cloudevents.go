@@ -2,8 +2,12 @@ package events
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -14,7 +18,8 @@ import (
 const CloudEventType = "com.github.hoc-analytics.coordaudit.decision"
 
 // cloudEvent is a CloudEvent 1.0 with the extensions for correlation and distributed
-// tracing. An attribute without a value is left out, as the specification demands.
+// tracing. An attribute without a value, or with one that the specification does not allow, is
+// left out. The data has it.
 type cloudEvent struct {
 	SpecVersion     string          `json:"specversion"`
 	ID              string          `json:"id"`
@@ -40,8 +45,8 @@ func CloudEvent(rec *audit.Followed, source string) ([]byte, error) {
 	}
 	event := cloudEvent{
 		SpecVersion: "1.0", ID: rec.AuditID.String(), Source: source, Type: CloudEventType,
-		Subject: rec.EnvelopeID, Time: timeOf(rec.DecisionTimestamp), DataContentType: "application/json",
-		CorrelationID: rec.Links.CorrelationID, TraceParent: traceParent(rec.Origin), Sequence: fmt.Sprintf("%020d", rec.Seq),
+		Subject: attribute(rec.EnvelopeID), Time: timeOf(rec.DecisionTimestamp), DataContentType: "application/json",
+		CorrelationID: attribute(rec.Links.CorrelationID), TraceParent: traceParent(rec.Origin), Sequence: fmt.Sprintf("%020d", rec.Seq),
 		Late: rec.Late, Repeated: rec.Repeated, Data: data,
 	}
 	if rec.Links.CausedBy != uuid.Nil {
@@ -52,6 +57,37 @@ func CloudEvent(rec *audit.Followed, source string) ([]byte, error) {
 		return nil, fmt.Errorf("writing record %s as a CloudEvent: %w", rec.AuditID, err)
 	}
 	return text, nil
+}
+
+// attribute is a text as a CloudEvents String, or empty if it holds what that must not hold:
+// control characters and noncharacters.
+func attribute(text string) string {
+	forbidden := func(r rune) bool {
+		return unicode.IsControl(r) || r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe
+	}
+	if strings.IndexFunc(text, forbidden) >= 0 {
+		return ""
+	}
+	return text
+}
+
+// ErrSource says what the source of an event must be.
+var ErrSource = errors.New("must be a URI reference, such as //audit.example/plant-7")
+
+// CheckSource checks that a text may be the source of a CloudEvent: a URI reference by RFC 3986.
+func CheckSource(text string) error {
+	const reserved = "-._~:/?#[]@!$&'()*+,;=%"
+	for _, r := range text {
+		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(reserved, r)) {
+			return ErrSource
+		}
+	}
+	_, escapes := url.PathUnescape(text) // url.Parse does not look at those of the query
+	parsed, err := url.Parse(text)
+	if err != nil || escapes != nil || text == "" || strings.Count(text, "#") > 1 || strings.ContainsAny(strings.Replace(text, parsed.Host, "", 1), "[]") {
+		return ErrSource
+	}
+	return nil
 }
 
 // timeOf is empty for times that RFC 3339 cannot write: those before year 0 or after 9999,

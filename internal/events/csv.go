@@ -3,6 +3,7 @@ package events
 import (
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -75,9 +76,14 @@ func CSV(rec *audit.Record) []byte {
 }
 
 // isFormula reports whether a spreadsheet may evaluate a text, by its first character: those
-// that OWASP names, and their full-width forms.
+// that OWASP names, and their full-width forms. A program that trims the cells it reads looks
+// behind blanks and invisible characters.
 func isFormula(text string) bool {
-	return strings.IndexAny(text, "=+-@\t\r\n'＝＋－＠") == 0
+	if strings.IndexAny(text, "\t\r\n'") == 0 {
+		return true
+	}
+	trimmed := strings.TrimLeftFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) })
+	return strings.IndexAny(trimmed, "=+-@＝＋－＠") == 0
 }
 
 func optionalID(id uuid.UUID) string {

@@ -107,3 +107,46 @@ func TestECSFields(t *testing.T) {
 		}
 	}
 }
+
+// CloudEvents allows no control characters and no noncharacters in an attribute. A name with one
+// is in the data alone.
+func TestCloudEventAttributesAreAllowed(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"a\nb", "\t", "a\x01", "\x7f", "\u0085", "\u009fz", "\ufffe", "\uffff", "\ufdd0", "\U0001fffe", "\U0010ffff"} {
+		rec := full()
+		rec.EnvelopeID, rec.Links.CorrelationID = text, text
+		line, err := events.CloudEvent(&rec, "coordaudit")
+		got := fields(t, line, err)
+		for _, name := range []string{"subject", "correlationid"} {
+			if value, there := got[name]; there {
+				t.Errorf("%s is %q", name, value)
+			}
+		}
+		if data, _ := got["data"].(map[string]any); data["envelope_id"] != text {
+			t.Errorf("the data has %q, want %q", data["envelope_id"], text)
+		}
+	}
+	for _, text := range []string{"é 😀", "\u202e", "\ufffd", " "} { // odd, and allowed
+		rec := full()
+		rec.EnvelopeID = text
+		line, err := events.CloudEvent(&rec, "coordaudit")
+		if got := fields(t, line, err); got["subject"] != text {
+			t.Errorf("subject is %q, want %q", got["subject"], text)
+		}
+	}
+}
+
+// The source of an event is a URI reference that is not empty.
+func TestEventSource(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{"coordaudit", "//audit.example/plant-7", "https://audit.example/trail?x=1#y", "urn:uuid:6e8bc430-9c3a-11d9-9669-0800200c9a66", "/a%20b", "mailto:a@b", "//[::1]/x"} {
+		if err := events.CheckSource(source); err != nil {
+			t.Errorf("%q: %v", source, err)
+		}
+	}
+	for _, source := range []string{"", " ", "a b", "a\nb", "%zz", "x?%zz", "x#%f", "/a[b]", "http://[::1", "é", "\"x\"", "a|b", "<x>", "1:x", "a\\b", "{x}", "^", "`", "a#b#c"} {
+		if err := events.CheckSource(source); err == nil {
+			t.Errorf("%q is a source", source)
+		}
+	}
+}

@@ -33,6 +33,9 @@ type State struct {
 	Index  *int64 `json:"index,omitempty"` // the place in the log
 	Size   int64  `json:"size,omitempty"`  // of the log under the checkpoint
 
+	// Unread is why it is not known; nil if it is.
+	Unread error `json:"-"`
+
 	// Verified says that the proof was verified with the key.
 	Verified bool   `json:"verified"`
 	Proof    string `json:"proof,omitempty"`
@@ -66,7 +69,7 @@ func Of(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, key note.Verifier
 	case errors.Is(err, sealer.ErrTampered):
 		return State{State: Tampered, Detail: Cause(err)}
 	case err != nil:
-		return State{State: Unread, Detail: Cause(err)}
+		return State{State: Unread, Detail: Cause(err), Unread: err}
 	}
 	return proved(proof, key)
 }

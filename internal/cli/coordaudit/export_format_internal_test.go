@@ -118,7 +118,7 @@ func TestExportFormats(t *testing.T) {
 	if again, err := os.ReadFile(table); err != nil || !cmp.Equal(text, again) {
 		t.Errorf("the file changed: %v", err)
 	}
-	for _, flags := range [][]string{{"--format=parquet"}, {"--event-source="}, {"--actor="}, {"--decision=expired"}} {
+	for _, flags := range [][]string{{"--format=parquet"}, {"--event-source="}, {"--event-source=a b"}, {"--event-source=%zz"}, {"--actor="}, {"--decision=expired"}} {
 		run(t, db.URL, "", append([]string{"export", "--all-tenants"}, flags...)...).mustExit(t, cli.ExitUsage)
 	}
 }

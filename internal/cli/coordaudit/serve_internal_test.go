@@ -141,6 +141,10 @@ func TestServeBadInput(t *testing.T) {
 		"TokenDirectory": {[]string{"--all-tenants", "--token-file=" + t.TempDir()}, cli.ExitUsage, "not a file"},
 		"TraceURL":       {[]string{"--all-tenants", "--trace-url=https://x"}, cli.ExitUsage, "{trace_id}"},
 		"NoTime":         {[]string{"--all-tenants", "--timeout=0s"}, cli.ExitUsage, "must be positive"},
+		"HostWithPort":   {[]string{"--all-tenants", "--host=audit.example:8080"}, cli.ExitUsage, "without a scheme and a port"},
+		"HostWithScheme": {[]string{"--all-tenants", "--host=https://audit.example"}, cli.ExitUsage, "without a scheme and a port"},
+		"ManyQueries":    {[]string{"--all-tenants", "--max-queries=3000000000"}, cli.ExitUsage, "--max-queries may be 1,000 at most"},
+		"WideProxy":      {[]string{"--tenant-header=X-Tenant", "--trusted-proxy=::ffff:0:0/90"}, cli.ExitUsage, "neither an address nor a network"},
 		"EmptyTenant":    {[]string{"--tenant="}, cli.ExitUsage, "--no-tenant"},
 		"LongTenant":     {[]string{"--tenant=" + strings.Repeat("t", 101)}, cli.ExitUsage, "101 characters"},
 		"NoKey":          {[]string{"--all-tenants", "--key=nonsense"}, cli.ExitUsage, "key"},
@@ -166,4 +170,41 @@ func TestServeHelp(t *testing.T) {
 	got := run(t, "", "", "serve", "--help")
 	got.mustExit(t, cli.ExitDone)
 	mustContain(t, got.stdout, "(--tenant=ID | --no-tenant | --all-tenants | --tenant-header=NAME)")
+}
+
+// The longest time is one that the database can hold.
+func TestServeWithALongTimeout(t *testing.T) {
+	t.Parallel()
+	s := serve(t, testdb.New(t).URL, "--all-tenants", "--listen=127.0.0.1:0", "--timeout=100000h", "--host=[2001:db8::7]", "--host=Audit.Example.")
+	if status, body := s.get(t, "/records"); status != http.StatusOK {
+		t.Errorf("%d: %s", status, body)
+	}
+	for _, host := range []string{"[2001:db8::7]:8080", "audit.example", "AUDIT.example.:80"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.address+"/records", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d, %v", host, resp.StatusCode, err)
+		}
+	}
+	s.end().mustExit(t, cli.ExitDone)
+}
+
+// A proxy is one machine, however its address is written.
+func TestServeTrustsAMappedAddress(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	for _, proxy := range []string{"127.0.0.1", "::ffff:127.0.0.1", "::ffff:127.0.0.0/104", "127.0.0.0/8"} {
+		s := serve(t, db.URL, "--tenant-header=X-Tenant", "--trusted-proxy="+proxy, "--listen=127.0.0.1:0")
+		if status, body := s.get(t, "/records", "X-Tenant", "acme"); status != http.StatusOK {
+			t.Errorf("%s: %d: %s", proxy, status, body)
+		}
+		s.end().mustExit(t, cli.ExitDone)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/internal/events"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
@@ -45,6 +46,8 @@ func (c *Follow) Validate() error {
 	}
 	if c.Source == "" {
 		errs = append(errs, errors.New("--event-source is empty; leave it out for coordaudit"))
+	} else if err := events.CheckSource(c.Source); err != nil {
+		errs = append(errs, fmt.Errorf("--event-source %w", err))
 	}
 	return shared.Together(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,8 @@ type reads struct {
 // after its reader has left.
 func (c *Serve) reads() reads {
 	const spare = 4
-	return reads{longest: max(c.Timeout, c.Account) + time.Second, connections: c.MaxQueries + spare}
+	const most = math.MaxInt32 * time.Millisecond // that statement_timeout takes
+	return reads{longest: min(max(c.Timeout, c.Account), most-time.Second) + time.Second, connections: c.MaxQueries + spare}
 }
 
 // openReading opens a pool whose sessions cannot write, and whose statements end by

@@ -70,7 +70,33 @@ func (c *Serve) Validate() error {
 	if c.Timeout <= 0 || c.Account <= 0 || c.MaxQueries <= 0 || c.MaxWatchers <= 0 {
 		errs = append(errs, errors.New("--timeout, --account-timeout, --max-queries and --max-watchers must be positive"))
 	}
+	if c.MaxQueries > mostQueries {
+		errs = append(errs, fmt.Errorf("--max-queries may be %s at most", format.Thousands(mostQueries)))
+	}
+	for _, host := range c.Hosts {
+		if _, ok := hostName(host); !ok {
+			errs = append(errs, errors.New("--host must be a name or an address, without a scheme and a port"))
+		}
+	}
 	return shared.Together(errs...)
+}
+
+// mostQueries bounds the connections that the console opens.
+const mostQueries = 1000
+
+// hostName is a name as it stands in a request, without the brackets of an IPv6 address and the
+// dot that ends a full name.
+func hostName(text string) (name string, ok bool) {
+	if addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")); err == nil {
+		return addr.String(), true
+	}
+	name = strings.TrimSuffix(text, ".")
+	for _, r := range name {
+		if r <= ' ' || strings.ContainsRune(":/?#@[]\\", r) {
+			return "", false
+		}
+	}
+	return name, name != ""
 }
 
 func isHeaderName(name string) bool {
@@ -127,8 +153,12 @@ func (c *Serve) whose() string {
 // config reads everything that the command line names.
 func (c *Serve) config(p *cli.Program) (console.Config, error) {
 	config := console.Config{
-		Hosts: c.Hosts, TraceURL: c.TraceURL, QueryTimeout: c.Timeout, AccountTimeout: c.Account, MaxQueries: c.MaxQueries, MaxWatchers: c.MaxWatchers,
+		TraceURL: c.TraceURL, QueryTimeout: c.Timeout, AccountTimeout: c.Account, MaxQueries: c.MaxQueries, MaxWatchers: c.MaxWatchers,
 		Logger: slog.New(slog.NewTextHandler(p.Stderr, nil)), Loopback: c.isLoopback(),
+	}
+	for _, text := range c.Hosts {
+		host, _ := hostName(text) // Validate has checked it
+		config.Hosts = append(config.Hosts, host)
 	}
 	var err error
 	if c.TokenFile != "" {
@@ -160,17 +190,30 @@ func (c *Serve) config(p *cli.Program) (console.Config, error) {
 func parseProxies(texts []string) ([]netip.Prefix, error) {
 	var proxies []netip.Prefix
 	for _, text := range texts {
-		if addr, err := netip.ParseAddr(text); err == nil {
-			proxies = append(proxies, netip.PrefixFrom(addr, addr.BitLen()))
-			continue
-		}
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
+		network, ok := parseProxy(text)
+		if !ok {
 			return nil, cli.Usage(triedServing, fmt.Errorf("--trusted-proxy %s is neither an address nor a network", format.Printable(text)), "give it as 10.0.0.7 or 10.0.0.0/24")
 		}
-		proxies = append(proxies, network.Masked())
+		proxies = append(proxies, network)
 	}
 	return proxies, nil
+}
+
+// parseProxy reads an address or a network. An IPv4 address may be written as one of IPv6.
+func parseProxy(text string) (network netip.Prefix, ok bool) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), true
+	}
+	network, err := netip.ParsePrefix(text)
+	if err != nil {
+		return network, false
+	}
+	if addr := network.Addr(); addr.Is4In6() {
+		const mapping = 96 // bits before the address of IPv4
+		network = netip.PrefixFrom(addr.Unmap(), network.Bits()-mapping)
+	}
+	return network.Masked(), network.IsValid()
 }
 
 // isLoopback reports whether only this machine can reach the address. A name may mean any.

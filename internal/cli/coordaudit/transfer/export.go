@@ -15,6 +15,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
+	"github.com/hoc-analytics/coordaudit/internal/events"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/internal/jsonl"
 )
@@ -39,6 +40,8 @@ func (c *Export) Validate() error {
 	errs := []error{c.Scope.Validate(), c.Filters.Validate()}
 	if c.Source == "" {
 		errs = append(errs, errors.New("--event-source is empty; leave it out for coordaudit"))
+	} else if err := events.CheckSource(c.Source); err != nil {
+		errs = append(errs, fmt.Errorf("--event-source %w", err))
 	}
 	if c.Out == "" {
 		errs = append(errs, errors.New("--out is empty; give a path, or - for the standard output"))
