@@ -30,13 +30,13 @@ func (f *sealingFigures) writeTrails(text *strings.Builder) {
 	text.WriteString(`
 ## A trail that stands still
 
-| records | sealed/s | cores, µs/record | verified/s | cores, µs/record | followed/s | tiles, bytes/record | a proof, ms | opening a Prover, ms | a bundle, bytes |
-|---|---|---|---|---|---|---|---|---|---|
+| records | sealed/s | cores, µs/record | verified/s | cores, µs/record | followed/s | tiles, bytes/record | a proof, ms | the same again, ms | opening a Prover, ms | a bundle, bytes | of these the record |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 `)
 	for _, t := range f.trails {
-		fmt.Fprintf(text, "| %s | %s | %.1f | %s | %.1f | %s | %.1f | %.2f | %.0f | %s |\n",
+		fmt.Fprintf(text, "| %s | %s | %.1f | %s | %.1f | %s | %.1f | %.2f | %.2f | %.0f | %s | %s |\n",
 			thousands(int64(t.records)), thousands(int64(t.sealed)), micros(t.sealCost), thousands(int64(t.verified)), micros(t.verifyCost),
-			thousands(int64(t.caught)), t.bytes, millis(t.prove), millis(t.open), thousands(int64(t.bundle)))
+			thousands(int64(t.caught)), t.bytes, millis(t.prove), millis(t.again), millis(t.open), thousands(int64(t.bundle)), thousands(int64(t.row)))
 	}
 }
 
@@ -84,7 +84,7 @@ const howToReadSealing = `
 ## How to read it
 
 - Rates are those of one run over a table that was just filled. *Cores* is the time that all cores of the machine worked, the server's and the program's together.
-- A proof is made by an open Prover, for ids that are spread over the whole table. The figure is the median. Each proof is verified.
+- A proof is made by an open Prover, for ids that are spread over the whole table. The figure is the median. Each proof is verified. *The same again* has its tiles and rows in the server's cache.
 - Each neighbour has a database of its own, so that it seals or follows only what was written next to it. They take turns.
 - With more than one caller, the writers use both cores, so the work of a neighbour takes from them what it uses.
 `
