@@ -112,13 +112,14 @@ func (c *Console) find(w http.ResponseWriter, r *http.Request) {
 func unreadLog(err error) string {
 	switch {
 	case errors.Is(err, audit.ErrRefused):
-		return "the role of this console may not read it. migrate grants --reader gives it what it needs."
+		text, next := refusal(err)
+		return text + " " + next
 	case errors.Is(err, audit.ErrUnavailable), errors.Is(err, audit.ErrClosed):
-		return "the console cannot reach the database. Load the page again in a moment."
+		return "The console cannot reach the database. Load the page again in a moment."
 	case errors.Is(err, audit.ErrLimit):
-		return "a limit of the database ended the query."
+		return "A limit of the database ended the query."
 	default:
-		return "it could not be read. The log of the console has the cause."
+		return "It could not be read. The log of the console has the cause."
 	}
 }
 

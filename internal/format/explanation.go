@@ -223,7 +223,7 @@ func missingLine(l audit.NearbyLosses) string {
 	}
 	switch {
 	case l.GapsUnread:
-		parts = append(parts, "gaps: not known, this role may not read them")
+		parts = append(parts, "gaps: not known, this role may not read them or the table is not there")
 	case len(l.Gaps) > 0:
 		parts = append(parts, fmt.Sprintf("%s of %s, of all tenants, within %s", Plural(int64(len(l.Gaps)), "gap"), Plural(lost, "record"), shortly(audit.GapReach)))
 	}
