@@ -145,6 +145,10 @@ func (l linker) cut(text string) []link {
 func nextLink(e audit.Explanation) *link {
 	switch e.NextStep {
 	case audit.StepCorrection:
+		if e.Corrections.More { // the last one of those that are known is not the last word
+			none := &parameters{}
+			return &link{"Read the corrections", none.with("/records", "corrects", e.Record.AuditID.String(), paramSince, everything)}
+		}
 		last := e.Corrections.Records[len(e.Corrections.Records)-1]
 		return &link{"Read the correction", recordURL(last.AuditID)}
 	case audit.StepLosses:

@@ -249,6 +249,9 @@ func nextLine(e audit.Explanation, scope string) string {
 	}
 	switch e.NextStep {
 	case audit.StepCorrection:
+		if e.Corrections.More { // the last one of those that are known is not the last word
+			return "read the corrections, the newest first: " + command("list", "--corrects", e.Record.AuditID.String())
+		}
 		return "read the correction: " + command("explain", e.Corrections.Records[len(e.Corrections.Records)-1].AuditID.String())
 	case audit.StepLosses:
 		return "find out what is missing: coordaudit gaps, coordaudit completeness"
