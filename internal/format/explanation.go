@@ -256,7 +256,11 @@ func nextLine(e audit.Explanation, scope string) string {
 	case audit.StepLosses:
 		return "find out what is missing: coordaudit gaps, coordaudit completeness"
 	case audit.StepPair:
-		return "the two meet often: " + command("signals", "--since", Day(e.Record.DecisionTimestamp.Add(-audit.MeetingReach)))
+		since := e.Record.DecisionTimestamp.Add(-audit.MeetingReach)
+		if year := since.UTC().Year(); year < 1 || year > 9999 { // no flag can name it
+			return "the two meet often: " + command("signals")
+		}
+		return "the two meet often: " + command("signals", "--since", Day(since))
 	case audit.StepCounterpart:
 		return "explain the other decision: " + command("explain", e.Counterpart.Record.AuditID.String())
 	default:
