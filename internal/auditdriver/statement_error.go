@@ -52,6 +52,9 @@ func (e *StatementError) Unwrap() []error {
 	return []error{e.Kind, e.cause}
 }
 
+// Code returns SQLState, for rooms that do not import this one.
+func (e *StatementError) Code() string { return e.SQLState }
+
 // Deadlock reports whether the server ended the transaction to break a deadlock.
 func (e *StatementError) Deadlock() bool { return e.SQLState == stateDeadlockDetected }
 

@@ -29,7 +29,7 @@ const (
 type completenessView struct {
 	Whole      bool // the scope is all tenants
 	Gaps       []audit.Gap
-	GapsUnread bool
+	GapsUnread string // why the gaps are not known
 	MoreGaps   bool
 	Lost       int64
 
@@ -124,7 +124,8 @@ func (c *Console) completeness(ctx context.Context, v *visit) (view, error) {
 	gaps, err := c.config.Store.Gaps(ctx, audit.GapQuery{Limit: maxGaps + 1})
 	switch {
 	case errors.Is(err, audit.ErrRefused):
-		page.GapsUnread = true
+		text, next := refusal(err)
+		page.GapsUnread = text + " " + next
 	case err != nil:
 		return view{}, err
 	default:
@@ -137,7 +138,7 @@ func (c *Console) completeness(ctx context.Context, v *visit) (view, error) {
 		err := c.account.make(ctx, c.config.Store.Completeness)
 		switch {
 		case errors.Is(err, audit.ErrRefused):
-			page.Unread = "The role of this console may not read every row, so nothing can be said about what is missing."
+			page.Unread = unaccounted(err)
 		case err != nil:
 			return view{}, accountFault(ctx, err, c.config.AccountTimeout)
 		}
@@ -147,6 +148,16 @@ func (c *Console) completeness(ctx context.Context, v *visit) (view, error) {
 		page.At, page.Took = at, format.Age(took)
 	}
 	return view{Title: "Completeness", Data: page}, nil
+}
+
+// unaccounted says why no account could be made.
+func unaccounted(err error) string {
+	const nothing = "Nothing can be said about what is missing. "
+	if of, ok := errors.AsType[coded](err); ok && of.Code() == "" { // row-level security, which is no error of the server
+		return nothing + "The role of this console may not read every row."
+	}
+	text, next := refusal(err)
+	return nothing + text + " " + next
 }
 
 func accountFault(ctx context.Context, err error, timeout time.Duration) *fault {

@@ -47,10 +47,8 @@ func faultOf(ctx context.Context, err error, timeout time.Duration) *fault {
 			next: "Ask for less, such as a shorter window.", cause: err,
 		}
 	case errors.Is(err, audit.ErrRefused):
-		return &fault{
-			status: http.StatusInternalServerError, title: "Refused by the database",
-			text: "The role of this console may not read what this page shows.", next: "migrate grants --reader gives a role what it needs.", cause: err,
-		}
+		text, next := refusal(err)
+		return &fault{status: http.StatusInternalServerError, title: "Refused by the database", text: text, next: next, cause: err}
 	case errors.Is(err, audit.ErrUnavailable) || errors.Is(err, audit.ErrClosed):
 		return &fault{
 			status: http.StatusServiceUnavailable, title: "The database is away",
@@ -60,6 +58,30 @@ func faultOf(ctx context.Context, err error, timeout time.Duration) *fault {
 	return &fault{
 		status: http.StatusInternalServerError, title: "The console failed",
 		text: "This is a fault of the console.", next: "Load the page again. If it comes back, report it with the time.", cause: err,
+	}
+}
+
+// coded is an error that has the SQLSTATE of the server.
+type coded interface {
+	error
+	Code() string
+}
+
+// refusal says what a refusal of the database means for a console, and what to do.
+func refusal(err error) (text, next string) {
+	of, ok := errors.AsType[coded](err)
+	if !ok {
+		return "The database refused the query.", "The log of the console has the cause."
+	}
+	switch of.Code() {
+	case "42501": // insufficient_privilege
+		return "The role of this console may not read what this page shows.", "migrate grants --reader gives a role what it needs."
+	case "42P01", "3F000": // undefined_table, invalid_schema_name
+		return "The database has no such table on the search_path of this console.", "Run migrate up, and check the search_path."
+	case "42703": // undefined_column
+		return "The schema of the trail is older than this console.", "Run migrate up."
+	default:
+		return "The database refused the query.", "The log of the console has the cause."
 	}
 }
 

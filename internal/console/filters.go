@@ -155,7 +155,11 @@ func (f *searchForm) fill(v *visit, q audit.Query) {
 	}
 	f.Oldest = q.Order == audit.OldestFirst
 	f.Tenant, f.NoTenant, f.AnyTenant = v.text(paramTenant), v.has(paramNoTenant), v.scope.IsAllTenants()
-	f.Windows = v.windows("/records", f.Since, "1h", usualWindow, "7d", "31d", everything)
+	choices := []string{"1h", usualWindow, "7d", "31d", everything}
+	if scans(q) && len(q.EnvelopeIDs) == 0 {
+		choices = choices[:len(choices)-1] // boundScan would refuse it
+	}
+	f.Windows = v.windows("/records", f.Since, choices...)
 }
 
 // windows are links to the same page with other windows.

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 )
 
 const (
@@ -105,5 +106,40 @@ func TestOddRowsAreShown(t *testing.T) {
 	timeline := s.get(t, "/timeline?since=all&envelope=odd").must(t, http.StatusOK, "-infinity", "4 decisions")
 	for _, match := range regexp.MustCompile(`href="(/records/[^"]*)"`).FindAllStringSubmatch(timeline.body, -1) {
 		s.get(t, match[1]).must(t, http.StatusOK, "odd")
+	}
+}
+
+// A page links to nothing that the console refuses, also near the first and the last time that a
+// record may have, and beyond.
+func TestLinksOfOddTimesWork(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	times := []string{"infinity", "-infinity", "0044-03-15 BC", "20000-01-01", "9999-12-31T23:59:59.999999Z", "0001-01-01T06:00:00Z", "0001-01-08T06:00:00Z", "0001-01-01T00:00:00.000001Z"}
+	fixture.MustExec(t, s.pool, "ALTER TABLE coordination_audit_records DROP CONSTRAINT coordination_audit_decision_timestamp_valid")
+	fixture.MustExec(t, s.pool, `INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, preempting_envelope_id, correlation_id, tenant_id)
+		SELECT gen_random_uuid(), 'odd', 'COST', 'PREEMPTED', 'r', t::timestamptz, 'odder', 'act', t FROM unnest('{`+strings.Join(times, ",")+`}'::text[]) AS t, generate_series(1, 3)`)
+	next := []string{"/records?since=all", "/records?correlation-id=act", "/signals", "/live"}
+	for _, at := range times {
+		of := url.Values{"tenant": {at}}.Encode()
+		next = append(next, "/records?"+of, "/records?since=all&"+of, "/signals?"+of, "/timeline?envelope=odd&"+of, "/timeline?since=all&envelope=odd&"+of)
+	}
+	seen := make(map[string]bool)
+	for len(next) > 0 {
+		path := next[0]
+		next = next[1:]
+		if seen[path] || strings.HasPrefix(path, "/static/") {
+			continue
+		}
+		seen[path] = true
+		got := s.get(t, path)
+		if got.status != http.StatusOK && got.status != http.StatusSeeOther {
+			t.Errorf("%s: %d: %s", path, got.status, main(got.body))
+		}
+		for _, match := range regexp.MustCompile(`href="(/[^"]*)"`).FindAllStringSubmatch(got.body, -1) {
+			next = append(next, html.UnescapeString(match[1]))
+		}
+	}
+	if len(seen) < 100 {
+		t.Errorf("%d pages were found", len(seen))
 	}
 }

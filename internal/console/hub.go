@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,9 @@ const (
 	// keptTime is how long they are kept, for a watcher that connects again. A text may be
 	// erased later, or a record expire, and must not come out of here then.
 	keptTime = 5 * time.Minute
+
+	// keptBytes bounds the texts of what is kept. A reason may have 64 KiB.
+	keptBytes = 32 << 20
 
 	// mostFollowed is how many records one look reads. If more are stored between two looks, the
 	// hub skips them and the watchers learn of it. So a tail costs the same at any rate of writes.
@@ -157,22 +161,23 @@ func (h *hub) deliver(recs []audit.Followed, skipped bool) {
 	if skipped {
 		h.skips++
 	}
-	if over := len(h.events) - keptEvents; over > 0 {
-		h.events = append([]*event(nil), h.events[over:]...)
-	}
 	h.next += int64(len(recs))
 	h.forget(now)
 	h.tell()
 }
 
-// forget leaves out what is older than keptTime. The caller holds the lock.
+// forget leaves out what is old, or too much to keep. The caller holds the lock.
 func (h *hub) forget(now time.Time) {
-	old := 0
-	for old < len(h.events) && now.Sub(h.events[old].at) >= keptTime {
-		old++
+	kept, bytes := 0, 0
+	for _, one := range slices.Backward(h.events) {
+		bytes += len(one.Reason) + len(one.Details)
+		if kept == keptEvents || bytes > keptBytes || now.Sub(one.at) >= keptTime {
+			break
+		}
+		kept++
 	}
-	if old > 0 {
-		h.events = append([]*event(nil), h.events[old:]...)
+	if kept < len(h.events) {
+		h.events = append([]*event(nil), h.events[len(h.events)-kept:]...)
 	}
 }
 

@@ -2,6 +2,7 @@ package console
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,5 +32,32 @@ func TestTailForgets(t *testing.T) {
 	h.deliver([]audit.Followed{{Record: fixture.NewRecord()}}, false)
 	if b := h.since(position{h.session, 2}); len(h.events) != 1 || len(b.events) != 1 || b.lost {
 		t.Errorf("%d events, lost %t", len(b.events), b.lost)
+	}
+}
+
+// However long the texts of the latest records are, the tail does not keep more than it may.
+func TestTailKeepsLittle(t *testing.T) {
+	t.Parallel()
+	h := newHub(nil, audit.AllTenants(), time.Second, slog.New(slog.DiscardHandler), 1)
+	h.begin()
+	long := strings.Repeat("x", audit.MaxReasonBytes)
+	for range 4 {
+		batch := make([]audit.Followed, 300)
+		for i := range batch {
+			batch[i].Record = fixture.NewRecord()
+			batch[i].Reason = long
+		}
+		h.deliver(batch, false)
+	}
+	if n := len(h.events) * len(long); n > keptBytes || n < keptBytes/2 {
+		t.Errorf("%d bytes are kept, want about %d", n, keptBytes)
+	}
+	if b := h.since(position{h.session, 0}); !b.lost || len(b.events) != len(h.events) {
+		t.Errorf("%d events, lost %t", len(b.events), b.lost)
+	}
+	short := make([]audit.Followed, keptEvents+7)
+	h.deliver(short, false)
+	if len(h.events) != keptEvents {
+		t.Errorf("%d events are kept, want %d", len(h.events), keptEvents)
 	}
 }

@@ -187,7 +187,7 @@ func TestDatabaseAwayIsSaid(t *testing.T) {
 			t.Errorf("%s: %s", path, got.body)
 		}
 	}
-	if got := s.get(t, "/seal").must(t, http.StatusOK, "Not known", "cannot reach the database"); strings.Contains(got.body, "role of this console") {
+	if got := s.get(t, "/seal").must(t, http.StatusOK, "Not known", "The console cannot reach the database"); strings.Contains(got.body, "role of this console") {
 		t.Errorf("the role is blamed: %s", main(got.body))
 	}
 	s.get(t, "/healthz").must(t, http.StatusOK)

@@ -142,6 +142,24 @@ func (p *parameters) window(usualSince string, now time.Time) (w audit.Window, s
 	return w.Normalized(), since, until, nil
 }
 
+// around are the bounds of a window around a time, for a link. The end is empty if it lies after
+// all times that a link can name. It is not ok if the time itself does.
+func around(at time.Time, before, after time.Duration) (since, until string, ok bool) {
+	const firstYear, lastYear = 1, 9999
+	if year := at.UTC().Year(); audit.IsInfinite(at) || year < firstYear || year > lastYear {
+		return "", "", false
+	}
+	first := time.Time{}.Add(time.Microsecond) // the zero time is no bound
+	from, to := at.Add(-before), at.Add(after)
+	if from.Before(first) {
+		from = first
+	}
+	if to.UTC().Year() <= lastYear {
+		until = format.Time(to)
+	}
+	return format.Time(from), until, true
+}
+
 // pinned are changes by which a link means the same window at any later time.
 func pinned(w audit.Window, since, until string) []string {
 	changes := []string{paramSince, since, paramUntil, until}

@@ -84,13 +84,13 @@ func badID() *fault {
 // actionURL lists the records of the same action. No index serves it, so the window is a day
 // around the record.
 func (v *visit) actionURL(rec audit.Record) string {
-	if audit.IsInfinite(rec.DecisionTimestamp) {
+	const reach = 12 * time.Hour
+	since, until, ok := around(rec.DecisionTimestamp, reach, reach)
+	if !ok {
 		return ""
 	}
-	const reach = 12 * time.Hour
-	at := rec.DecisionTimestamp
 	none := &parameters{}
-	return none.with("/records", "correlation-id", rec.Links.CorrelationID, paramSince, format.Time(at.Add(-reach)), paramUntil, format.Time(at.Add(reach)))
+	return none.with("/records", "correlation-id", rec.Links.CorrelationID, paramSince, since, paramUntil, until)
 }
 
 // linker makes links of the ids in a text. Only the records of the scope that an explanation
@@ -145,19 +145,24 @@ func (l linker) cut(text string) []link {
 func nextLink(e audit.Explanation) *link {
 	switch e.NextStep {
 	case audit.StepCorrection:
+		if e.Corrections.More { // the last one of those that are known is not the last word
+			none := &parameters{}
+			return &link{"Read the corrections", none.with("/records", "corrects", e.Record.AuditID.String(), paramSince, everything)}
+		}
 		last := e.Corrections.Records[len(e.Corrections.Records)-1]
 		return &link{"Read the correction", recordURL(last.AuditID)}
 	case audit.StepLosses:
 		return &link{"Find out what is missing", "/completeness"}
 	case audit.StepPair:
-		none := &parameters{}
-		at := e.Record.DecisionTimestamp
-		return &link{"Look at the signals of that day", none.with("/signals", paramSince, format.Time(at.Add(-24*time.Hour)), paramUntil, format.Time(at.Add(time.Minute)))}
+		if since, until, ok := around(e.Record.DecisionTimestamp, 24*time.Hour, time.Minute); ok {
+			none := &parameters{}
+			return &link{"Look at the signals of that day", none.with("/signals", paramSince, since, paramUntil, until)}
+		}
 	case audit.StepCounterpart:
 		return &link{"Explain the other decision", recordURL(e.Counterpart.Record.AuditID)}
-	default:
-		return &link{"Read its timeline", timelineURL(e.Record.TenantID, e.Record.EnvelopeID)}
+	case audit.StepTimeline:
 	}
+	return &link{"Read its timeline", timelineURL(e.Record.TenantID, e.Record.EnvelopeID)}
 }
 
 // sealedText is the line of the seal.

@@ -11,7 +11,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // listParameters are the flags of the command list.
@@ -146,11 +145,12 @@ func (c *Console) outside(ctx context.Context, v *visit, q audit.Query) (string,
 	if audit.IsInfinite(newest) || q.Window.Since.IsZero() || !newest.Before(q.Window.Since) {
 		return "", nil
 	}
-	since, until := newest.Add(-24*time.Hour), newest.Add(time.Microsecond)
-	return fmt.Sprintf("The newest record of this scope is of %s UTC, before this window.", stamp(newest)), &link{
-		"Show the 24 hours that end there",
-		v.with("/records", paramSince, format.Time(since), paramUntil, format.Time(until)),
+	text := fmt.Sprintf("The newest record of this scope is of %s UTC, before this window.", stamp(newest))
+	since, until, ok := around(newest, 24*time.Hour, time.Microsecond)
+	if !ok {
+		return text, nil
 	}
+	return text, &link{"Show the 24 hours that end there", v.with("/records", paramSince, since, paramUntil, until)}
 }
 
 // matches reports whether a listing by the query would show the record. One follower reads for

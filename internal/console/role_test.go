@@ -54,3 +54,44 @@ func TestReaderRoleIsEnough(t *testing.T) {
 	fixture.MustPersist(t, writer, decision("acme", "live-envelope"))
 	watcher.until(t, "live-envelope")
 }
+
+// What is not known has a cause, and a schema that is missing or old is no fault of the role.
+func TestRefusalNamesItsCause(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		statement string
+		paths     []string
+		says      string
+	}{
+		"NoTable":   {"ALTER TABLE coordination_audit_records RENAME TO elsewhere", []string{"/records", "/signals", "/completeness?account=now"}, "Run migrate up, and check the search_path"},
+		"NoColumn":  {"ALTER TABLE coordination_audit_records RENAME COLUMN actor TO elsewhere", []string{"/records", "/live"}, "older than this console"},
+		"NoGaps":    {"ALTER TABLE coordination_audit_gaps RENAME TO elsewhere", []string{"/completeness"}, "Run migrate up, and check the search_path"},
+		"NoLog":     {"ALTER TABLE coordination_audit_seal_tiles RENAME TO elsewhere; ALTER TABLE coordination_audit_seal_checkpoints RENAME COLUMN size TO elsewhere", []string{"/seal"}, "older than this console"},
+		"NoAccount": {"ALTER TABLE coordination_audit_statements RENAME TO elsewhere", []string{"/completeness?account=now"}, "Run migrate up, and check the search_path"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, nil)
+			fixture.MustExec(t, s.pool, test.statement)
+			for _, path := range test.paths {
+				if got := s.get(t, path); !strings.Contains(got.body, test.says) || strings.Contains(got.body, "role of this console") {
+					t.Errorf("%s: %d: %s", path, got.status, main(got.body))
+				}
+			}
+		})
+	}
+	s := open(t, nil)
+	role := "coordaudit_test_" + strings.ToLower(rand.Text()[:10])
+	fixture.MustExec(t, s.pool, "CREATE ROLE "+role)
+	t.Cleanup(func() {
+		if _, err := s.pool.Exec(context.WithoutCancel(t.Context()), "DROP ROLE "+role); err != nil {
+			t.Errorf("dropping role %s: %v", role, err)
+		}
+	})
+	narrow := openOn(t, fixture.OpenPool(t, s.pool.Config().ConnString(), func(config *pgxpool.Config) { config.ConnConfig.RuntimeParams["role"] = role }), nil)
+	for _, path := range []string{"/records", "/completeness", "/seal"} {
+		if got := narrow.get(t, path); !strings.Contains(got.body, "The role of this console may not read") {
+			t.Errorf("%s: %d: %s", path, got.status, main(got.body))
+		}
+	}
+}

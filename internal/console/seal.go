@@ -8,11 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/sealstate"
-	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
@@ -49,7 +46,7 @@ func (c *Console) seal(ctx context.Context, _ *visit) (view, error) {
 	default:
 		page.Size, page.Epoch, page.Origin, page.MadeAt = log.Size, log.Epoch, log.Origin, log.MadeAt
 		page.Unsealed, page.AtLeast = log.Unsealed, log.Unsealed == sealer.MaxUnsealed
-		page.Foreign = c.config.Verifier != nil && !isSigned(log, c.config.Verifier)
+		page.Foreign = c.config.Verifier != nil && !sealstate.IsSigned(log, c.config.Verifier)
 		page.Root = base64.StdEncoding.EncodeToString(log.Root[:])
 	}
 	return view{Title: "Seal", Data: page}, nil
@@ -112,18 +109,13 @@ func (c *Console) find(w http.ResponseWriter, r *http.Request) {
 func unreadLog(err error) string {
 	switch {
 	case errors.Is(err, audit.ErrRefused):
-		return "the role of this console may not read it. migrate grants --reader gives it what it needs."
+		text, next := refusal(err)
+		return text + " " + next
 	case errors.Is(err, audit.ErrUnavailable), errors.Is(err, audit.ErrClosed):
-		return "the console cannot reach the database. Load the page again in a moment."
+		return "The console cannot reach the database. Load the page again in a moment."
 	case errors.Is(err, audit.ErrLimit):
-		return "a limit of the database ended the query."
+		return "A limit of the database ended the query."
 	default:
-		return "it could not be read. The log of the console has the cause."
+		return "It could not be read. The log of the console has the cause."
 	}
-}
-
-// isSigned reports a checkpoint that the key signed, and whose text says what its row says.
-func isSigned(log sealer.Description, key note.Verifier) bool {
-	epoch, signed, err := seal.OpenLog([]byte(log.Note), key)
-	return err == nil && epoch == log.Epoch && signed.Size == log.Size && signed.Root == log.Root
 }

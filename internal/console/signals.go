@@ -96,7 +96,11 @@ func (c *Console) signalHint(ctx context.Context, v *visit, q audit.SignalQuery)
 	if page, err := c.config.Store.List(ctx, audit.Query{Scope: q.Scope, Limit: 1}); err == nil && len(page.Records) == 1 {
 		newest = page.Records[0].DecisionTimestamp
 	}
-	hint.Href = v.with("/signals", paramSince, format.Time(newest.Add(-24*time.Hour)), paramUntil, format.Time(newest.Add(time.Microsecond)))
+	since, until, ok := around(newest, 24*time.Hour, time.Microsecond)
+	if !ok {
+		return text, nil
+	}
+	hint.Href = v.with("/signals", paramSince, since, paramUntil, until)
 	return text, hint
 }
 

@@ -76,15 +76,10 @@ var ErrSource = errors.New("must be a URI reference, such as //audit.example/pla
 
 // CheckSource checks that a text may be the source of a CloudEvent: a URI reference by RFC 3986.
 func CheckSource(text string) error {
-	const reserved = "-._~:/?#[]@!$&'()*+,;=%"
-	for _, r := range text {
-		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(reserved, r)) {
-			return ErrSource
-		}
-	}
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/?#[]@!$&'()*+,;=%"
 	_, escapes := url.PathUnescape(text) // url.Parse does not look at those of the query
 	parsed, err := url.Parse(text)
-	if err != nil || escapes != nil || text == "" || strings.Count(text, "#") > 1 || strings.ContainsAny(strings.Replace(text, parsed.Host, "", 1), "[]") {
+	if err != nil || escapes != nil || strings.Trim(text, allowed) != "" || text == "" || strings.Count(text, "#") > 1 || strings.ContainsAny(strings.Replace(text, parsed.Host, "", 1), "[]") {
 		return ErrSource
 	}
 	return nil

@@ -223,7 +223,7 @@ func missingLine(l audit.NearbyLosses) string {
 	}
 	switch {
 	case l.GapsUnread:
-		parts = append(parts, "gaps: not known, this role may not read them")
+		parts = append(parts, "gaps: not known, this role may not read them or the table is not there")
 	case len(l.Gaps) > 0:
 		parts = append(parts, fmt.Sprintf("%s of %s, of all tenants, within %s", Plural(int64(len(l.Gaps)), "gap"), Plural(lost, "record"), shortly(audit.GapReach)))
 	}
@@ -249,11 +249,18 @@ func nextLine(e audit.Explanation, scope string) string {
 	}
 	switch e.NextStep {
 	case audit.StepCorrection:
+		if e.Corrections.More { // the last one of those that are known is not the last word
+			return "read the corrections, the newest first: " + command("list", "--corrects", e.Record.AuditID.String())
+		}
 		return "read the correction: " + command("explain", e.Corrections.Records[len(e.Corrections.Records)-1].AuditID.String())
 	case audit.StepLosses:
 		return "find out what is missing: coordaudit gaps, coordaudit completeness"
 	case audit.StepPair:
-		return "the two meet often: " + command("signals", "--since", Day(e.Record.DecisionTimestamp.Add(-audit.MeetingReach)))
+		since := e.Record.DecisionTimestamp.Add(-audit.MeetingReach)
+		if year := since.UTC().Year(); year < 1 || year > 9999 { // no flag can name it
+			return "the two meet often: " + command("signals")
+		}
+		return "the two meet often: " + command("signals", "--since", Day(since))
 	case audit.StepCounterpart:
 		return "explain the other decision: " + command("explain", e.Counterpart.Record.AuditID.String())
 	default:

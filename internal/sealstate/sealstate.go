@@ -96,3 +96,10 @@ func proved(proof seal.Proof, key note.Verifier) State {
 		State: Sealed, Origin: checkpoint.Origin, Index: &proof.Index, Size: checkpoint.Size, Verified: key != nil, Proof: string(bundle),
 	}
 }
+
+// IsSigned reports whether the key signed the last checkpoint of a log, and its text says what its
+// row says.
+func IsSigned(log sealer.Description, key note.Verifier) bool {
+	epoch, signed, err := seal.OpenLog([]byte(log.Note), key)
+	return err == nil && epoch == log.Epoch && signed.Size == log.Size && signed.Root == log.Root
+}

@@ -178,3 +178,23 @@ func TestExplainBadInput(t *testing.T) {
 		t.Errorf("without a database: %d, %s", got.code, got.stderr)
 	}
 }
+
+// The last word on a decision is its newest correction, however many there are.
+func TestExplainLeadsToTheLastCorrection(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	rec := applied(noon(), "acme", "saver")
+	rec.AuditID = uuid.New()
+	persist(t, db, rec)
+	for n := range audit.MaxRelated + 2 {
+		correction := applied(noon().Add(time.Duration(n+1)*time.Minute), "acme", "saver")
+		correction.AuditID, correction.Links.Corrects = uuid.New(), rec.AuditID
+		persist(t, db, correction)
+		got := run(t, db.URL, "", "explain", rec.AuditID.String(), "--tenant=acme")
+		want := "read the correction: coordaudit explain " + correction.AuditID.String() + " --tenant acme"
+		if n >= audit.MaxRelated {
+			want = "read the corrections, the newest first: coordaudit list --corrects " + rec.AuditID.String() + " --tenant acme"
+		}
+		mustContain(t, got.stdout, want)
+	}
+}
