@@ -2,6 +2,7 @@ package auditdriver_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
@@ -18,6 +20,7 @@ import (
 type batchTracer struct {
 	mu             sync.Mutex
 	begun, queried []string
+	failed         []string
 	ended          int
 }
 
@@ -39,6 +42,9 @@ func (b *batchTracer) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.T
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.queried = append(b.queried, data.SQL)
+	if data.Err != nil {
+		b.failed = append(b.failed, data.SQL)
+	}
 }
 
 func (b *batchTracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {
@@ -63,23 +69,28 @@ func TestCallersTracerSeesBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	rec := record()
-	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
-		_, err := auditdriver.New(pool).PersistTx(t.Context(), tx, &rec)
-		return err
-	})
-	if err != nil {
+	persist := func() error {
+		rec := record()
+		return pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+			_, err := auditdriver.New(pool).PersistTx(t.Context(), tx, &rec)
+			return err
+		})
+	}
+	if err := persist(); err != nil {
 		t.Fatal(err)
 	}
-	seen.mu.Lock()
-	defer seen.mu.Unlock()
-	inserts := 0
-	for _, sql := range seen.begun {
-		if strings.Contains(sql, "INSERT INTO") {
-			inserts++
-		}
+	isInsert := func(sql string) bool { return strings.Contains(sql, "INSERT INTO") }
+	begun := slices.Clone(seen.begun)
+	if inserts := slices.IndexFunc(begun, isInsert); inserts < 0 || len(begun) != 3*seen.ended || !slices.Equal(begun, seen.queried) || len(seen.failed) > 0 {
+		t.Errorf("traced are %d batches with\n%q, of which were answered\n%q", seen.ended, begun, seen.queried)
 	}
-	if inserts != 1 || len(seen.begun) != 3*seen.ended || !slices.Equal(seen.begun, seen.queried) {
-		t.Errorf("traced are %d batches with\n%q, of which were answered\n%q", seen.ended, seen.begun, seen.queried)
+	if _, err := db.Pool.Exec(t.Context(), "ALTER TABLE coordination_audit_records ADD CONSTRAINT says_no CHECK (seq = 0) NOT VALID"); err != nil {
+		t.Fatal(err)
+	}
+	if err := persist(); !errors.Is(err, audit.ErrRefused) {
+		t.Errorf("%v, want ErrRefused", err)
+	}
+	if len(seen.failed) != 1 || !isInsert(seen.failed[0]) || !isInsert(seen.queried[len(seen.queried)-1]) {
+		t.Errorf("of the refused batch failed %q, and the last that was answered is %q", seen.failed, seen.queried[len(seen.queried)-1])
 	}
 }
