@@ -179,3 +179,28 @@ func TestErasedTextIsCompared(t *testing.T) {
 		}
 	}
 }
+
+// What could not be confirmed stays in doubt, whatever the server says of the confirming statement.
+func TestUnconfirmedStaysInDoubt(t *testing.T) {
+	t.Parallel()
+	for code, retryable := range map[string]bool{"": true, "40001": true, "42501": false, "23514": false} {
+		cause := io.EOF
+		if code != "" {
+			cause = &pgconn.PgError{Code: code, Message: "no"}
+		}
+		err := unconfirmed(t.Context(), &unconfirmedError{cause})
+		failure, ok := errors.AsType[*StatementError](err)
+		if !ok || !errors.Is(err, audit.ErrOutcomeUnknown) || failure.SQLState != code || failure.Retryable != retryable || !errors.Is(err, cause) {
+			t.Errorf("%q: %+v", code, err)
+		}
+		if named := strings.Contains(err.Error(), "EXECUTE on function pg_logical_emit_message"); named != (code == "42501") {
+			t.Errorf("%q: %v", code, err)
+		}
+	}
+	ended, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("the caller's reason")
+	cancel(why)
+	if err := unconfirmed(ended, &unconfirmedError{io.EOF}); !errors.Is(err, why) {
+		t.Errorf("%v hides why the call ended", err)
+	}
+}
