@@ -85,6 +85,8 @@ func dispatch(a *app, args []string) error {
 	if err != nil {
 		return withoutURL(err)
 	}
+	progress := a.program.Progress(a.program.Name + " " + command.Selected().Name)
+	defer progress.Stop()
 	return command.Run(a)
 }
 
@@ -121,7 +123,7 @@ func (a *app) logger() *slog.Logger {
 		options.Level = slog.LevelDebug
 	}
 	if a.grammar.JSON {
-		return slog.New(slog.NewJSONHandler(a.program.Stderr, options))
+		return slog.New(slog.NewJSONHandler(a.program.Messages(), options))
 	}
-	return slog.New(slog.NewTextHandler(a.program.Stderr, options))
+	return slog.New(slog.NewTextHandler(a.program.Messages(), options))
 }

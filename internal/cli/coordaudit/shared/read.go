@@ -12,7 +12,6 @@ import (
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
-	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
@@ -38,9 +37,9 @@ func (f TimeoutFlag) Reading(ctx context.Context, p *cli.Program, db *Database, 
 	defer store.Close()
 	bounded, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
-	wait := term.StartWaiting(p.Stderr, tried)
+	progress := p.Progress(tried)
 	err = read(bounded, store)
-	wait.Stop()
+	progress.Stop()
 	switch {
 	case err == nil:
 		return nil
