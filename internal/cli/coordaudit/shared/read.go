@@ -35,10 +35,15 @@ func (f TimeoutFlag) Reading(ctx context.Context, p *cli.Program, db *Database, 
 		return err
 	}
 	defer store.Close()
+	return f.Bounded(ctx, p, tried, func(ctx context.Context) error { return read(ctx, store) })
+}
+
+// Bounded bounds how long read may take, and shows its progress.
+func (f TimeoutFlag) Bounded(ctx context.Context, p *cli.Program, tried string, read func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
 	progress := p.Progress(tried)
-	err = read(bounded, store)
+	err := read(bounded)
 	progress.Stop()
 	switch {
 	case err == nil:
