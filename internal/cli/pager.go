@@ -21,13 +21,14 @@ func (p *Program) Page(text string) error {
 	}
 	shown, err := p.runPager(pager, text)
 	if !shown {
-		p.Warn("%s: starting the pager %s: %s: set %s to another one, or pass --no-pager", p.Name, pager, err, p.pagerVariable())
+		p.Warn("%s: starting the pager %s: %s: set %s to another one, or pass --no-pager", p.Name, pager, err, pagerVariable)
 		return p.Print(text)
 	}
 	return nil // how a reader ends a pager says nothing about the result
 }
 
-func (p *Program) pagerVariable() string { return strings.ToUpper(p.Name) + "_PAGER" }
+// pagerVariable is of both programs.
+const pagerVariable = "COORDAUDIT_PAGER"
 
 // pager is the command line of the pager. It is empty if the text needs none.
 func (p *Program) pager(text string) string {
@@ -38,7 +39,7 @@ func (p *Program) pager(text string) string {
 	if rows == 0 || term.Fits(text, term.Columns(p.Stdout, p.Env("COLUMNS")), rows) {
 		return ""
 	}
-	for _, variable := range []string{p.pagerVariable(), "PAGER"} {
+	for _, variable := range []string{pagerVariable, "PAGER"} {
 		if value, set := os.LookupEnv(variable); set { // Env cannot tell an empty variable from none
 			if value = strings.TrimSpace(value); value == "cat" {
 				return ""
