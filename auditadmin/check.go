@@ -34,6 +34,19 @@ func Check(ctx context.Context, conn *pgx.Conn) ([]Difference, error) {
 	return found.differences, nil
 }
 
+// CheckTx is [Check] at the moment of the caller's transaction, which must be REPEATABLE READ
+// or SERIALIZABLE. It changes settings of the transaction, so end it afterwards.
+func CheckTx(ctx context.Context, tx pgx.Tx) ([]Difference, error) {
+	err := catalog.SetUp(ctx, tx)
+	if err == nil {
+		var found *inspection
+		if found, err = inspectIn(ctx, tx); err == nil {
+			return found.differences, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", doingCheck, err)
+}
+
 // inspection is the result of a check, also for Repair.
 type inspection struct {
 	differences []Difference
@@ -60,15 +73,19 @@ const (
 )
 
 func inspect(ctx context.Context, conn *pgx.Conn) (*inspection, error) {
-	described, err := catalog.Described()
-	if err != nil {
-		return nil, err
-	}
 	tx, err := catalog.Begin(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // it only reads
+	return inspectIn(ctx, tx)
+}
+
+func inspectIn(ctx context.Context, tx pgx.Tx) (*inspection, error) {
+	described, err := catalog.Described()
+	if err != nil {
+		return nil, err
+	}
 	i := &inspection{described: described.Versions}
 	if err := i.look(ctx, tx, described); err != nil {
 		return nil, err

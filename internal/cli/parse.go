@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -52,8 +53,16 @@ func (p *Program) Parse(ctx context.Context, g Grammar, args []string) (parsed *
 	case err != nil:
 		return nil, false, Usage(tried, err, "see "+p.Name+" --help")
 	default:
+		p.forMachines = asksForJSON(parsed)
 		return parsed, false, nil
 	}
+}
+
+// asksForJSON reports whether the command has a flag --json, and it is set.
+func asksForJSON(parsed *kong.Context) bool {
+	return slices.ContainsFunc(parsed.Flags(), func(flag *kong.Flag) bool {
+		return flag.Name == "json" && flag.IsBool() && flag.Target.Bool()
+	})
 }
 
 // maxHelpColumns is the width of help texts on a wide terminal.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
@@ -20,8 +21,14 @@ type Program struct {
 	Stdout io.Writer
 	Stderr io.Writer
 
+	// NoPager keeps texts that a terminal cannot show at once away from a pager.
+	NoPager bool
+
 	// Terminal, in tests, stands for the terminal of the standard output.
 	Terminal func() (columns int, ok bool)
+
+	forMachines bool // the result is JSON: no one watches
+	showing     atomic.Pointer[term.Progress]
 }
 
 // DatabaseURL is the URL of the flag, or else that of DATABASE_URL. kong does not read
@@ -40,6 +47,7 @@ const URLVariable = "DATABASE_URL"
 // Print writes a result. If that fails, so does the command: a script must not take half
 // a result for a whole one.
 func (p *Program) Print(text string) error {
+	p.showing.Load().Clear()
 	if _, err := io.WriteString(p.Stdout, text); err != nil {
 		return unprinted(err)
 	}
@@ -64,10 +72,36 @@ func (p *Program) PrintJSON(tried string, result any) error {
 	return p.Print(string(format.EscapeJSON(text.Bytes())))
 }
 
+// Progress shows on the standard error what the command does if it takes longer than two
+// seconds. It draws on terminals alone, and not with --json. The caller stops it.
+func (p *Program) Progress(doing string) *term.Progress {
+	if p.forMachines {
+		return nil
+	}
+	shown := term.StartProgress(p.Stderr, doing)
+	p.showing.Swap(shown).Stop()
+	return shown
+}
+
+// Step names the part of the command that begins now, where its progress is shown.
+func (p *Program) Step(doing string) { p.showing.Load().Say(doing) }
+
 // Warn writes a line to the standard error. If that fails, there is no place left to
 // report it.
 func (p *Program) Warn(message string, args ...any) {
-	_, _ = io.WriteString(p.Stderr, format.Printable(fmt.Sprintf(message, args...))+"\n")
+	_, _ = io.WriteString(p.Messages(), format.Printable(fmt.Sprintf(message, args...))+"\n")
+}
+
+// Messages is the standard error for whole lines, such as those of a log. They take the place
+// of the progress.
+func (p *Program) Messages() io.Writer { return messages{p} }
+
+type messages struct{ of *Program }
+
+// Write implements io.Writer.
+func (m messages) Write(line []byte) (int, error) {
+	m.of.showing.Load().Clear()
+	return m.of.Stderr.Write(line)
 }
 
 // Hint tells a person why an answer may be empty. It writes nothing if the text is empty.

@@ -26,6 +26,7 @@ type page struct {
 	Data
 	MinRecords, MinCycles, MinConflicts, MinRejections int64
 
+	States     []state
 	Tiles      []tile
 	Decisions  []share
 	Timing     timing
@@ -53,7 +54,7 @@ func newPage(data Data) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	span := newSpan(data)
+	span, account, seal := newSpan(data), newAccount(data), newSealed(data)
 	return page{
 		Policy:        policy(style, script),
 		Style:         template.CSS(style), //nolint:gosec // report.css, which is compiled in
@@ -77,8 +78,9 @@ func newPage(data Data) (page, error) {
 		Shown:         int64(len(data.Latest)),
 		GapRows:       gapRows(data.Gaps),
 		MoreGaps:      len(data.Gaps) > MaxGaps,
-		Account:       newAccount(data),
-		Seal:          newSealed(data),
+		Account:       account,
+		Seal:          seal,
+		States:        states(data, account, seal),
 	}, nil
 }
 
@@ -117,6 +119,5 @@ func parseTemplates() (*template.Template, error) {
 		"bounds":  bounds,
 		"targets": targetText,
 		"facts":   factsOf,
-		"losses":  lossesText,
 	}).ParseFS(files, "*.html.tmpl")
 }

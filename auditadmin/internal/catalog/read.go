@@ -20,9 +20,18 @@ func Begin(ctx context.Context, conn *pgx.Conn) (pgx.Tx, error) {
 	if err != nil {
 		return nil, fmt.Errorf("beginning a transaction: %w", err)
 	}
-	// Do not wait for a table that is being migrated. row_security and lock_timeout
-	// turn a wrong or late result into an error.
-	_, err = tx.Exec(ctx, `
+	if err := SetUp(ctx, tx); err != nil {
+		_ = tx.Rollback(context.WithoutCancel(ctx)) // the first error states the cause
+		return nil, err
+	}
+	return tx, nil
+}
+
+// SetUp makes a transaction independent of its session's settings. It does not wait for a
+// table that is being migrated. row_security and lock_timeout turn a wrong or late result
+// into an error.
+func SetUp(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `
 		SET LOCAL client_encoding = 'UTF8';
 		SET LOCAL DateStyle = 'ISO, MDY';
 		SET LOCAL IntervalStyle = 'postgres';
@@ -35,10 +44,9 @@ func Begin(ctx context.Context, conn *pgx.Conn) (pgx.Tx, error) {
 		SET LOCAL statement_timeout = 0;
 		SET LOCAL lock_timeout = '5s'`)
 	if err != nil {
-		_ = tx.Rollback(context.WithoutCancel(ctx)) // the first error states the cause
-		return nil, fmt.Errorf("setting up the transaction: %w", err)
+		return fmt.Errorf("setting up the transaction: %w", err)
 	}
-	return tx, nil
+	return nil
 }
 
 // Isolate removes all other schemas from the search_path. No object of theirs can

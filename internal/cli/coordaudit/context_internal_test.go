@@ -69,10 +69,10 @@ details                  {"a":
 source_id                11111111-1111-4111-8111-000000000004
 source_seq               12
 `
-	if diff := cmp.Diff(want, shared.RecordText(rec)); diff != "" {
+	if diff := cmp.Diff(want, shared.RecordText(rec, term.Screen{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	plain := shared.RecordText(applied(noon(), "acme", "a"))
+	plain := shared.RecordText(applied(noon(), "acme", "a"), term.Screen{})
 	if n := strings.Count(plain, "\n"); n != 12 {
 		t.Errorf("a record that states none of it has %d lines, want 12:\n%s", n, plain)
 	}

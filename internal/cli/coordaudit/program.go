@@ -22,13 +22,16 @@ const about = "Reads and fills the audit trail of an optimization coordinator, o
 	"An envelope is a bounded change that the coordinator decides on. Its class is SAFETY, RELIABILITY, COST or PERFORMANCE, or UNKNOWN if it declared none. " +
 	"Each record of the trail is one decision: APPLIED, REJECTED because of a conflict, or PREEMPTED, which means that another envelope, the preemptor, took its place. " +
 	"A scope says whose records a command sees: one tenant's, those without a tenant, or all.\n\n" +
-	"Colours appear only on a terminal, and not if NO_COLOR is set. In a pipe nothing is shortened.\n\n" +
+	"Colours appear only on a terminal, and not if NO_COLOR is set. In a pipe nothing is shortened. " +
+	"On a terminal, a text that is longer than the screen goes through the pager of COORDAUDIT_PAGER, or of PAGER, or less; an empty variable or --no-pager asks for none. " +
+	"What takes longer than two seconds shows its progress there, unless --json is given.\n\n" +
 	"Exit status: 0 done, 1 failed, 2 wrong usage."
 
 // commandLine is what kong fills in.
 type commandLine struct {
 	Database shared.Database `embed:""`
 
+	NoPager     bool             `help:"Do not show what is longer than the terminal by a pager."`
 	ShowVersion kong.VersionFlag `name:"version" help:"Show the version of this program and exit."`
 
 	Import       transfer.Import       `cmd:"" help:"Import records from JSON Lines. A second run stores nothing twice."`
@@ -72,6 +75,7 @@ func Run(ctx context.Context, p *cli.Program, args []string) int {
 		return cli.ExitDone
 	}
 	line.Database.URL = p.DatabaseURL(line.Database.URL)
+	p.NoPager = line.NoPager
 	if err := parsed.Run(&line.Database); err != nil {
 		return p.Fail(err)
 	}

@@ -164,7 +164,7 @@ func TestReportLanesByTenant(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	data, err := reporting.CollectReport(t.Context(), store, audit.SignalQuery{Scope: audit.AllTenants()}, time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC), 10)
+	data, err := reporting.CollectReport(t.Context(), store, audit.SignalQuery{Scope: audit.AllTenants()}, time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC), 10, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

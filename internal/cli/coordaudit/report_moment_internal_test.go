@@ -12,6 +12,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/reporting"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
@@ -65,7 +66,7 @@ func TestReportOneMoment(t *testing.T) {
 			return err
 		}
 		persist(t, db, story("globex")...)
-		data, err := reporting.CollectReport(t.Context(), moment, query, noon(), 200)
+		data, err := reporting.CollectReport(t.Context(), moment, query, noon(), 200, func(string) {})
 		if want := len(story("acme")); int(data.Breakdown.Total) != want || len(data.Latest) != want {
 			t.Errorf("%d counted, %d listed, want %d", data.Breakdown.Total, len(data.Latest), want)
 		}
@@ -73,5 +74,48 @@ func TestReportOneMoment(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The head of a report and all of its parts are of one moment, also those that other
+// connections read, while others write between any two of them.
+func TestReportIsOfOneMoment(t *testing.T) {
+	t.Parallel()
+	s := newSealing(t, 30)
+	s.once(t).mustExit(t, cli.ExitDone)
+	steps := 0
+	writing := func(doing string) {
+		if steps++; doing == "counting the records" { // the moment has begun
+			s.once(t).mustExit(t, cli.ExitDone)
+			execSQL(t, s.db, "ALTER TABLE coordination_audit_records ENABLE TRIGGER coordination_audit_refuse_truncate")
+		}
+		sourceWith(t, s.db, "meanwhile", 5, true)
+		persist(t, s.db, story("globex")...)
+		execSQL(t, s.db, fmt.Sprintf(`INSERT INTO coordination_audit_gaps (gap_id, dropped_safety, dropped_reliability, dropped_cost, dropped_performance, dropped_unknown,
+			first_audit_id, last_audit_id, lost_from, lost_until, cause)
+			VALUES ('%s', 3, 0, 0, 0, 0, '%[1]s', '%[1]s', now() - interval '1 h', now() - interval '1 h', 'gone')`, uuid.New()))
+	}
+	query := audit.SignalQuery{Scope: audit.AllTenants(), MinRecords: 1, MinConflicts: 1, MaxEvidence: 1}
+	collector := &reporting.Collector{DB: &shared.Database{URL: s.db.URL}, Query: query, Made: time.Now(), Latest: 200, Tried: "reporting", Step: writing}
+	data, _, err := collector.Collect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data.Breakdown.Total != 30 || len(data.Latest) != 30 || len(data.Signals.RejectionRates) != 1 || len(data.Gaps) != 0 {
+		t.Errorf("%d records, %d listed, %d rates, %d gaps", data.Breakdown.Total, len(data.Latest), len(data.Signals.RejectionRates), len(data.Gaps))
+	}
+	if sealed := data.Sealing; sealed == nil || sealed.Size != 32 || sealed.Unsealed != 0 {
+		t.Errorf("the seal: %+v, %s", sealed, data.SealingUnread)
+	}
+	if !data.Guards.Checked || len(data.Guards.Differences) != 0 {
+		t.Errorf("the guards: %s", data.Guards)
+	}
+	if account := data.Completeness; account == nil || len(account.Sources) != 1 || account.Unnumbered != 0 || account.Sources[0].Present != 30 {
+		t.Errorf("the account: %+v, %s", account, data.CompletenessUnread)
+	}
+	collector.Step = func(string) {}
+	later, _, err := collector.Collect(t.Context())
+	if err != nil || steps < 6 || int(later.Breakdown.Total) != 30+steps*(5+len(story("globex"))) || len(later.Gaps) != steps || len(later.Guards.Differences) != 1 || len(later.Completeness.Sources) != 1+steps {
+		t.Errorf("%d steps, later there are %d records, %d gaps, %s, %d sources, %v", steps, later.Breakdown.Total, len(later.Gaps), later.Guards, len(later.Completeness.Sources), err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/auditadmin/doctor"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/dsn"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/seal"
@@ -142,16 +143,18 @@ func newDoctorResult(findings []doctor.Finding, quick bool) doctorResult {
 }
 
 // String is a paragraph for each finding, the worst first, and a summary.
-func (r doctorResult) String() string {
+func (r doctorResult) String() string { return r.on(term.Screen{}) }
+
+func (r doctorResult) on(screen term.Screen) string {
 	var text strings.Builder
 	for _, f := range r.Findings {
-		fmt.Fprintf(&text, "%s: %s: %s\n  is      %s\n", f.Severity, f.Check, f.Object, f.Evidence)
+		text.WriteString(screen.Hang("", fmt.Sprintf("%s: %s: %s", f.Severity, f.Check, f.Object)))
+		text.WriteString(screen.Hang("  is      ", f.Evidence))
 		if f.Repair != "" {
-			fmt.Fprintf(&text, "  repair  %s\n", f.Repair)
+			text.WriteString(screen.Hang("  repair  ", f.Repair))
 		}
 	}
-	text.WriteString(r.summary())
-	return text.String()
+	return text.String() + screen.Hang("", r.summary())
 }
 
 func (r doctorResult) summary() string {

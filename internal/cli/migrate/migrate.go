@@ -25,6 +25,7 @@ type grammar struct {
 	JSON        bool             `name:"json" help:"Print the result, and log lines, as JSON."`
 	Schema      schemaFlag       `name:"schema" placeholder:"NAME" help:"The schema that has the trail, or will have it. It must exist. With wait, NAME may be left out: wait also until no migration is pending and the guards are in place. Default: the first schema of the search_path that has a trail, else the first that exists."`
 	Verbose     bool             `name:"verbose" short:"v" help:"Log each migration when it is done."`
+	NoPager     bool             `name:"no-pager" help:"Do not show what is longer than the terminal by a pager."`
 	Build       kong.VersionFlag `name:"version" help:"Print the version of the program."`
 
 	Up         upCommand             `cmd:"" help:"Apply every pending migration."`
@@ -85,6 +86,9 @@ func dispatch(a *app, args []string) error {
 	if err != nil {
 		return withoutURL(err)
 	}
+	a.program.NoPager = a.grammar.NoPager
+	progress := a.program.Progress(a.program.Name + " " + command.Selected().Name)
+	defer progress.Stop()
 	return command.Run(a)
 }
 
@@ -121,7 +125,7 @@ func (a *app) logger() *slog.Logger {
 		options.Level = slog.LevelDebug
 	}
 	if a.grammar.JSON {
-		return slog.New(slog.NewJSONHandler(a.program.Stderr, options))
+		return slog.New(slog.NewJSONHandler(a.program.Messages(), options))
 	}
-	return slog.New(slog.NewTextHandler(a.program.Stderr, options))
+	return slog.New(slog.NewTextHandler(a.program.Messages(), options))
 }

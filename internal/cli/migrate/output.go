@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 )
 
 // show prints a result to the standard output, for people or for machines.
@@ -13,7 +14,16 @@ func show[T fmt.Stringer](a *app, result T) error {
 	if a.grammar.JSON {
 		return a.program.PrintJSON("printing the result", result)
 	}
-	return a.program.Print(strings.TrimRight(result.String(), "\n") + "\n")
+	text := result.String()
+	if laid, ok := any(result).(layout); ok {
+		text = laid.on(a.program.Screen(false))
+	}
+	return a.program.Page(strings.TrimRight(text, "\n") + "\n")
+}
+
+// layout is a result whose lines are broken where a terminal is too narrow for them.
+type layout interface {
+	on(screen term.Screen) string
 }
 
 type changesResult struct {

@@ -36,8 +36,10 @@ func DayChart(days []audit.DayCount, on Screen) string {
 	if slices.ContainsFunc(days, func(day audit.DayCount) bool { return otherClasses(day.ByClass) > 0 }) {
 		legend = append(legend, otherLetter+" another class")
 	}
-	title := fmt.Sprintf("%-*s%s%s", len(time.DateOnly), "DAY (UTC)", ColumnGap, strings.Join(legend, ", "))
-	text.WriteString(on.Paint(Bold, title) + "\n")
+	title := on.Hang(fmt.Sprintf("%-*s%s", len(time.DateOnly), "DAY (UTC)", ColumnGap), strings.Join(legend, ", "))
+	for line := range strings.Lines(title) {
+		text.WriteString(on.Paint(Bold, strings.TrimSuffix(line, "\n")) + "\n")
+	}
 	if omitted > 0 {
 		fmt.Fprintf(&text, "(%s left out)\n", format.Plural(int64(omitted), "earlier day"))
 	}
@@ -63,7 +65,7 @@ func gapText(before, after time.Time) string {
 // thousand others is what a person looks for. Rounding up takes the room of one letter a
 // class.
 func bar(day audit.DayCount, highest int64, width int, on Screen) string {
-	room := int64(width - len(audit.EnvelopeClasses()) - len(otherLetter))
+	room := max(int64(width-len(audit.EnvelopeClasses())-len(otherLetter)), 1)
 	var text strings.Builder
 	part := func(records int64, colour, letter string) {
 		if highest > room {

@@ -7,8 +7,8 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// maxLanes is how many lanes a drawing has. If there are more envelopes, the others share
-// the last lane.
+// maxLanes is how many lanes a drawing has on a screen with room for them. If there are more
+// envelopes, the others share the last lane.
 const maxLanes = 8
 
 // laneKey identifies an envelope. An envelope's id belongs to a tenant.
@@ -31,7 +31,7 @@ type lanes struct {
 
 // lanesOf gives a lane to each of the envelopes that most records name. The asked envelope
 // comes first, the others follow in order of appearance.
-func lanesOf(envelope string, entries []audit.TimelineEntry) *lanes {
+func lanesOf(envelope string, entries []audit.TimelineEntry, limit int) *lanes {
 	var all []lane
 	place := make(map[laneKey]int)
 	for i, entry := range entries {
@@ -57,8 +57,8 @@ func lanesOf(envelope string, entries []audit.TimelineEntry) *lanes {
 	}
 	l := &lanes{number: make(map[laneKey]int, len(all))}
 	own := len(all)
-	if own > maxLanes {
-		own = maxLanes - 1
+	if own > limit {
+		own = limit - 1
 		l.others = len(all) - own
 		slices.SortStableFunc(all, func(a, b lane) int { return cmp.Or(askedFirst(a, b), cmp.Compare(b.records, a.records)) })
 	}

@@ -25,7 +25,7 @@ func TestLaneActivity(t *testing.T) {
 		rec.DecisionTimestamp = time.Date(2026, 1, 5, 12, i, 0, 0, time.UTC)
 		entries[i].Record = rec
 	}
-	l := lanesOf("asked", entries)
+	l := lanesOf("asked", entries, maxLanes)
 	var got []string
 	for i, active := range l.activity(entries) {
 		drawn, _, _ := l.draw(entries[i].Record, active)

@@ -18,35 +18,44 @@ type Screen struct {
 // Columns is the width that the terminal reports, or that of the variable COLUMNS, or
 // DefaultColumns.
 func Columns(terminal any, variable string) int {
-	if file, ok := terminal.(*os.File); ok {
-		if columns, ok := windowColumns(file); ok {
-			return max(columns, minColumns)
-		}
+	if columns, _, ok := sizeOf(terminal); ok && columns > 0 {
+		return max(columns, MinColumns)
 	}
 	if columns, err := strconv.Atoi(variable); err == nil && columns > 0 {
-		return max(columns, minColumns)
+		return max(columns, MinColumns)
 	}
 	return DefaultColumns
 }
 
-// minColumns is what a table needs to say anything.
-const minColumns = 60
+// Rows is the height that the terminal reports. It is 0 if it reports none.
+func Rows(terminal any) int {
+	_, rows, _ := sizeOf(terminal)
+	return rows
+}
+
+// MinColumns is what it takes to show an audit id, and to say anything. On a narrower
+// terminal, lines wrap.
+const MinColumns = 40
 
 // IsTerminal reports a terminal. It asks the standard library, for the reason that
 // Progress gives.
 func IsTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
+	_, _, ok := sizeOf(w)
+	return ok
+}
+
+func sizeOf(stream any) (columns, rows int, isTerminal bool) {
+	file, ok := stream.(*os.File)
 	if !ok {
-		return false
+		return 0, 0, false
 	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return windowSize(file)
 }
 
 // Paint colours a text if the screen has colours.
 func (s Screen) Paint(colour, text string) string { return Painter(s.Colour)(colour, text) }
 
-// Shorten cuts a text to the rest of a line, of which taken characters are used.
+// Shorten cuts a text to the rest of a line, of which taken cells are used.
 func (s Screen) Shorten(text string, taken int) string {
 	if s.Columns == 0 {
 		return text
@@ -60,4 +69,29 @@ func (s Screen) Limit(limit, n int) int {
 		return n
 	}
 	return min(limit, n)
+}
+
+// Fits reports whether a person sees the whole text at once on a terminal of this size, with
+// a line left for the prompt. Colours take no room.
+func Fits(text string, columns, rows int) bool {
+	lines := 1
+	inLine, colour := 0, false
+	for _, r := range text {
+		switch {
+		case r == '\x1b':
+			colour = true
+		case colour:
+			colour = r != 'm'
+		case r == '\n':
+			lines, inLine = lines+1, 0
+		case inLine+cellsOf(r) > columns:
+			lines, inLine = lines+1, cellsOf(r)
+		default:
+			inLine += cellsOf(r)
+		}
+		if lines > rows {
+			return false
+		}
+	}
+	return true
 }

@@ -2,14 +2,13 @@ package term
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
-// Table is text in columns. It fits its screen as long as there is something left to cut
-// in the columns that may be cut.
+// Table is text in columns. To fit its screen, it cuts the columns that may be cut. If that
+// is not enough, each row takes several lines: the columns that do not fit are below.
 type Table struct {
 	Columns []Column
 	rows    [][]Cell
@@ -20,6 +19,7 @@ type Column struct {
 	title string
 	right bool                                // aligned
 	cut   func(text string, width int) string // nil: never
+	least int                                 // what it is cut to before the row takes another line
 }
 
 // Cell is a text in a Table.
@@ -38,10 +38,16 @@ func TextColumn(title string) Column { return Column{title: title} }
 func NumberColumn(title string) Column { return Column{title: title, right: true} }
 
 // IDColumn may be cut in the middle.
-func IDColumn(title string) Column { return Column{title: title, cut: ShortenID} }
+func IDColumn(title string) Column { return Column{title: title, cut: ShortenID, least: minID} }
 
 // ProseColumn may be cut at the end.
-func ProseColumn(title string) Column { return Column{title: title, cut: Shorten} }
+func ProseColumn(title string) Column { return Column{title: title, cut: Shorten, least: minProse} }
+
+// What a cut text keeps, so that a reader recognises it.
+const (
+	minID    = 8
+	minProse = 16
+)
 
 // Plain is a cell with a text of the trail.
 func Plain(text string) Cell { return Cell{Text: format.Folded(text)} }
@@ -60,35 +66,115 @@ func DecisionCell(decision audit.Decision) Cell {
 	return Cell{string(decision), DecisionColour(decision)}
 }
 
-// Text is the title line and the rows, without blanks at their ends.
+// Text is the title and the rows, without blanks at the ends of their lines.
 func (t *Table) Text(on Screen) string {
-	widths := t.widths(on.Columns)
+	parts := t.layout(on.Columns)
 	titles := make([]Cell, len(t.Columns))
 	for i, c := range t.Columns {
-		titles[i] = Cell{Text: c.title}
+		titles[i] = Cell{Text: c.title, Colour: Bold}
 	}
-	plainly := Screen{}
 	var text strings.Builder
-	text.WriteString(on.Paint(Bold, t.line(titles, widths, plainly)) + "\n")
-	for _, row := range t.rows {
-		text.WriteString(t.line(row, widths, on) + "\n")
+	for _, row := range append([][]Cell{titles}, t.rows...) {
+		for i, part := range parts {
+			line := t.line(row[part.from:part.to], part, on)
+			if i > 0 && line == "" {
+				continue
+			}
+			if i > 0 {
+				text.WriteString(partIndent)
+			}
+			text.WriteString(line + "\n")
+		}
 	}
 	return text.String()
 }
 
-// line lays out one row. It adds colours after the padding, which must not count them.
-func (t *Table) line(row []Cell, widths []int, on Screen) string {
-	last := len(row) - 1
-	for last > 0 && row[last].Text == "" {
+// part is the columns that share a line.
+type part struct {
+	from, to int
+	widths   []int // by column, counted from the first of the table
+}
+
+// partIndent sets the second line of a row off from the first.
+const partIndent = "    "
+
+// layout distributes the columns over as few lines as possible. Without a limit that is one.
+func (t *Table) layout(limit int) []part {
+	needed, least := t.needed(limit)
+	if limit == 0 {
+		return []part{{0, len(t.Columns), needed}}
+	}
+	var parts []part
+	for from := 0; from < len(t.Columns); {
+		room := limit
+		if from > 0 {
+			room -= len(partIndent)
+		}
+		to, total := from+1, least[from]
+		for to < len(t.Columns) && total+len(ColumnGap)+least[to] <= room {
+			total += len(ColumnGap) + least[to]
+			to++
+		}
+		parts = append(parts, part{from, to, t.narrow(needed, least, from, to, room)})
+		from = to
+	}
+	return parts
+}
+
+// needed are the widths that show everything, and least those to which the columns may be cut.
+func (t *Table) needed(limit int) (needed, least []int) {
+	needed, least = make([]int, len(t.Columns)), make([]int, len(t.Columns))
+	for i, c := range t.Columns {
+		needed[i] = Cells(c.title)
+		for _, row := range t.rows {
+			needed[i] = max(needed[i], Cells(row[i].Text))
+		}
+		if limit > 0 && c.cut != nil {
+			needed[i] = min(needed[i], limit)
+		}
+		if least[i] = needed[i]; c.cut != nil {
+			least[i] = min(needed[i], c.least)
+		}
+	}
+	return needed, least
+}
+
+// narrow takes from the widest of the columns that may be cut until the line fits.
+func (t *Table) narrow(needed, least []int, from, to, room int) []int {
+	widths := append([]int(nil), needed...)
+	total := len(ColumnGap) * (to - from - 1)
+	for _, one := range widths[from:to] {
+		total += one
+	}
+	for ; total > room; total-- {
+		widest := -1
+		for i := from; i < to; i++ {
+			if widths[i] > least[i] && (widest < 0 || widths[i] >= widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+	}
+	return widths
+}
+
+// line lays out the cells of one line. It adds colours after the padding, which must not
+// count them.
+func (t *Table) line(cells []Cell, of part, on Screen) string {
+	last := len(cells) - 1
+	for last >= 0 && cells[last].Text == "" {
 		last--
 	}
 	var text strings.Builder
-	for i, one := range row[:last+1] {
-		c, shown := t.Columns[i], one.Text
+	for i, one := range cells[:last+1] {
+		c, width, shown := t.Columns[of.from+i], of.widths[of.from+i], one.Text
 		if c.cut != nil {
-			shown = c.cut(shown, widths[i])
+			shown = c.cut(shown, width)
 		}
-		blanks := strings.Repeat(" ", max(widths[i]-utf8.RuneCountInString(shown), 0))
+		blanks := strings.Repeat(" ", max(width-Cells(shown), 0))
 		switch {
 		case c.right:
 			shown = blanks + shown
@@ -108,44 +194,13 @@ func (t *Table) line(row []Cell, widths []int, on Screen) string {
 	return text.String()
 }
 
-// widths gives each column the width that it needs. Then it narrows the widest of the
-// columns that may be cut until the line fits. Without a limit it narrows nothing.
-func (t *Table) widths(limit int) []int {
-	widths := make([]int, len(t.Columns))
-	total := len(ColumnGap) * (len(t.Columns) - 1)
-	for i, c := range t.Columns {
-		widths[i] = utf8.RuneCountInString(c.title)
-		for _, row := range t.rows {
-			needed := utf8.RuneCountInString(row[i].Text)
-			if limit > 0 {
-				needed = min(needed, limit)
-			}
-			widths[i] = max(widths[i], needed)
-		}
-		total += widths[i]
-	}
-	for ; limit > 0 && total > limit; total-- {
-		widest := -1
-		for i, c := range t.Columns {
-			if c.cut != nil && widths[i] > 1 && (widest < 0 || widths[i] >= widths[widest]) {
-				widest = i
-			}
-		}
-		if widest < 0 {
-			break
-		}
-		widths[widest]--
-	}
-	return widths
-}
-
 // MaxRows is how many rows of an open-ended list a person sees.
 const MaxRows = 20
 
 // Left says how many rows were not shown. It is empty if all were.
-func Left(all, shown int, noun string) string {
+func (s Screen) Left(indent string, all, shown int, noun string) string {
 	if all <= shown {
 		return ""
 	}
-	return "(and " + format.Plural(int64(all-shown), "more "+noun) + ", all with --wide or --json)\n"
+	return s.Wrap(indent, "(and "+format.Plural(int64(all-shown), "more "+noun)+", all with --wide or --json)")
 }

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/format"
@@ -22,20 +21,29 @@ func Timeline(q audit.TimelineQuery, entries []audit.TimelineEntry, on Screen) s
 	if len(entries) == 0 {
 		return "no records\n"
 	}
-	l := lanesOf(q.EnvelopeID, entries)
+	l := lanesOf(q.EnvelopeID, entries, lanesOn(on))
 	var text strings.Builder
 	text.WriteString(l.legend(q.Scope.IsAllTenants(), on))
-	text.WriteString("\nA applied, P preempted, R rejected; an arrow points at the envelope that lost; | while it is active\n\n")
+	text.WriteString("\n" + on.Wrap("", "A applied, P preempted, R rejected; an arrow points at the envelope that lost; | while it is active") + "\n")
 
 	text.WriteString(on.Paint(Bold, l.title()) + "\n")
 	active := l.activity(entries)
 	for i, entry := range entries {
 		drawn, from, to := l.draw(entry.Record, active[i])
 		begin := fmt.Sprintf("%-*s", len(time.DateTime), format.Second(entry.DecisionTimestamp)) + ColumnGap
-		said := on.Shorten(l.says(entry.Record), utf8.RuneCountInString(begin)+len(drawn)+len(ColumnGap))
+		said := on.Shorten(l.says(entry.Record), len(begin)+len(drawn)+len(ColumnGap))
 		text.WriteString(begin + drawn[:from] + on.Paint(DecisionColour(entry.Decision), drawn[from:to]) + drawn[to:] + ColumnGap + strings.TrimRight(said, " ") + "\n")
 	}
 	return text.String()
+}
+
+// lanesOn is how many lanes a screen has room for, next to the time and a few words.
+func lanesOn(on Screen) int {
+	const rest = len(time.DateTime) + 2*len(ColumnGap) + minID
+	if on.Columns == 0 {
+		return maxLanes
+	}
+	return min(maxLanes, (on.Columns-rest-1)/laneWidth+1)
 }
 
 // legend names the lanes.

@@ -22,7 +22,7 @@ func TestTimelineSaysReasonCode(t *testing.T) {
 		rec.EnvelopeID = "swing"
 		entries = append(entries, audit.TimelineEntry{Record: rec})
 	}
-	l := lanesOf("swing", entries)
+	l := lanesOf("swing", entries, maxLanes)
 	var said []string
 	for _, entry := range entries {
 		said = append(said, l.says(entry.Record))

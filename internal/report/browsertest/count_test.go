@@ -2,10 +2,14 @@ package browsertest_test
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/cycles"
 	"github.com/hoc-analytics/coordaudit/internal/report"
 )
 
@@ -96,6 +100,7 @@ func signalsOf(recs []audit.Record) (audit.Signals, []report.Lane) {
 		RepeatedRejections:          sorted(rejected, func(r audit.RepeatedRejection) int64 { return r.Rejections }),
 		RepeatedParameterRejections: sorted(contested, func(r audit.RepeatedParameterRejection) int64 { return r.Rejections }),
 	}
+	signals.PreemptionCycles = cyclesOf(recs)
 	for _, lane := range oscillating {
 		signals.Oscillations = append(signals.Oscillations, lane.Oscillation)
 	}
@@ -139,4 +144,36 @@ func countCycles(lane *report.Lane) audit.Oscillation {
 		}
 	}
 	return found
+}
+
+// cyclesOf are the preemption cycles of the records, each step with its newest record.
+func cyclesOf(recs []audit.Record) audit.PreemptionCycles {
+	edges := make(map[[3]string]*cycles.Edge)
+	newest := make(map[[3]string]audit.Record)
+	for _, rec := range recs {
+		if rec.Decision == audit.Preempted {
+			key := [3]string{rec.TenantID, rec.EnvelopeID, rec.PreemptingEnvelopeID}
+			edge := entry(edges, key)
+			edge.Tenant, edge.Envelope, edge.Preemptor = key[0], key[1], key[2]
+			edge.Preemptions++
+			newest[key] = rec
+		}
+	}
+	found, err := cycles.Find(context.Background(), sorted(edges, func(e cycles.Edge) int64 { return e.Preemptions }), audit.MaxPreemptionCycles)
+	if err != nil {
+		panic(err) // the context never ends
+	}
+	all := audit.PreemptionCycles{Total: found.Total, AtLeast: found.AtLeast}
+	for _, c := range found.Heaviest {
+		cycle := audit.PreemptionCycle{TenantID: c.Tenant, Turns: c.Turns}
+		for i, envelope := range c.Envelopes {
+			last := newest[[3]string{c.Tenant, envelope, c.Envelopes[(i+1)%len(c.Envelopes)]}]
+			cycle.Steps = append(cycle.Steps, audit.PreemptionStep{
+				EnvelopeID: envelope, Preemptions: c.Counts[i], LastSeen: last.DecisionTimestamp,
+				Evidence: audit.Evidence{AuditIDs: []uuid.UUID{last.AuditID}},
+			})
+		}
+		all.Heaviest = append(all.Heaviest, cycle)
+	}
+	return all
 }

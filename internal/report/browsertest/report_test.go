@@ -222,18 +222,68 @@ func slash() chromedp.Action[chromedp.Void] {
 	})
 }
 
+// paper is what a sheet of A4 leaves between the margins of report.css, in CSS pixels.
+const paper = 688
+
+// TestPrint looks at the pages as they are printed, also by a browser that shows a dark page.
 func TestPrint(t *testing.T) {
 	t.Parallel()
-	opened := open(t, reportFile(t, sample(), ""), view{1280, 900, "light", true})
-	opened.do(t, command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"}))
-	if hidden := ask[bool](t, opened, `(e => e.scrollHeight > e.clientHeight + 1)(document.querySelector(".tall"))`); hidden {
-		t.Error("records are hidden in a box that scrolls")
-	}
-	if fields := ask[int](t, opened, shownFields); fields != 0 {
-		t.Errorf("%d fields are printed", fields)
-	}
-	pages, err := chromedp.Run(opened.ctx, chromedp.PrintToPDF())
-	if err != nil || len(pages) < 10_000 {
-		t.Errorf("%d bytes of PDF: %v", len(pages), err)
+	for name, data := range map[string]report.Data{"Sample": sample(), "Hostile": hostile(), "Years": years()} {
+		path := reportFile(t, data, "")
+		for _, scheme := range []string{"light", "dark"} {
+			t.Run(name+"/"+scheme, func(t *testing.T) {
+				t.Parallel()
+				opened := open(t, path, view{paper, 900, scheme, true})
+				opened.do(t, command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+					Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+				}))
+				faults := ask[[]string](t, opened, look)
+				faults = append(faults, ask[[]string](t, opened, lookPrinted)...)
+				for _, fault := range faults {
+					t.Error(fault)
+				}
+				pages, err := chromedp.Run(opened.ctx, chromedp.PrintToPDF())
+				if err != nil || len(pages) < 10_000 {
+					t.Errorf("%d bytes of PDF: %v", len(pages), err)
+				}
+			})
+		}
 	}
 }
+
+// lookPrinted finds what paper cannot show: what scrolls or leaves the sheet, what waits for
+// a click, and ink that is not dark. A row or a drawing must not be torn between two sheets.
+const lookPrinted = `(function () {
+	const faults = [];
+	const name = (e) => e.tagName.toLowerCase() + "." + e.className + " " + JSON.stringify(e.textContent.trim().slice(0, 40));
+	for (const e of document.querySelectorAll(".scroll, .tall")) {
+		if (e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1) {
+			faults.push("a box scrolls: " + name(e) + " " + e.scrollWidth + " > " + e.clientWidth + ", " + e.scrollHeight + " > " + e.clientHeight);
+		}
+	}
+	for (const e of document.querySelectorAll("table, td, th, svg, dl")) {
+		if (e.getClientRects().length > 0 && e.getBoundingClientRect().right > innerWidth + 1) {
+			faults.push("it leaves the sheet: " + name(e) + " " + e.getBoundingClientRect().right);
+			break;
+		}
+	}
+	for (const e of document.querySelectorAll("input, select, button, summary")) {
+		if (e.getClientRects().length > 0) {
+			faults.push("it waits for a click: " + name(e));
+			break;
+		}
+	}
+	if (getComputedStyle(document.body).backgroundColor !== "rgb(255, 255, 255)") {
+		faults.push("the sheet is not white");
+	}
+	for (const selector of ["tr", ".rings > li", ".lanes li", ".rates li", ".state", ".tile", ".plot"]) {
+		const e = document.querySelector(selector);
+		if (e && getComputedStyle(e).breakInside !== "avoid") {
+			faults.push("it may be torn: " + selector);
+		}
+	}
+	if (getComputedStyle(document.querySelector("h2")).breakAfter !== "avoid") {
+		faults.push("a heading may be left alone at the foot of a sheet");
+	}
+	return faults;
+})()`

@@ -30,7 +30,9 @@ func (c *Demo) Run(ctx context.Context, p *cli.Program, db *shared.Database) (er
 	if err := p.Print("coordaudit demo: a small optimization coordinator and its audit trail\n\n"); err != nil {
 		return err
 	}
+	progress := p.Progress("starting a PostgreSQL for the demo")
 	host, err := startDemoHost(ctx, db)
+	progress.Stop()
 	if err != nil {
 		return err
 	}
@@ -47,7 +49,9 @@ func (c *Demo) Run(ctx context.Context, p *cli.Program, db *shared.Database) (er
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
 	defer pool.Close()
+	progress = p.Progress(tried)
 	shown, err := perform(ctx, pool)
+	progress.Stop()
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}

@@ -51,7 +51,7 @@ func (c *Completeness) Run(ctx context.Context, p *cli.Program, db *shared.Datab
 	if c.JSON {
 		err = p.PrintJSON(tried, completenessObject(window, found))
 	} else {
-		err = p.Print(CompletenessText(window, found, c.All, p.Screen(c.Wide.Wide)))
+		err = p.Page(CompletenessText(window, found, c.All, p.Screen(c.Wide.Wide)))
 	}
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ func CompletenessText(window audit.Window, found audit.Completeness, all bool, o
 	for _, source := range listed[:shown] {
 		text.WriteString("\n" + sourceText(source, on))
 	}
-	if left := term.Left(len(listed), shown, "source"); left != "" {
+	if left := on.Left("", len(listed), shown, "source"); left != "" {
 		text.WriteString("\n" + left)
 	}
 	if rest := finishedLine(found.Sources); rest != "" && !all {
@@ -115,23 +115,16 @@ func sourceText(source audit.SourceAccount, on term.Screen) string {
 	for _, r := range source.Unexplained[:shown] {
 		line("unexplained " + format.Ordinals(r.First, r.Last) + ", " + format.Accepted(r.After, r.Before))
 	}
-	text.WriteString(indented(indent, term.Left(len(source.Unexplained), shown, "range")))
+	text.WriteString(on.Left(indent, len(source.Unexplained), shown, "range"))
 	shown = on.Limit(term.MaxRows, len(source.Findings))
 	for _, f := range source.Findings[:shown] {
 		line("finding: " + format.Finding(f))
 	}
-	text.WriteString(indented(indent, term.Left(len(source.Findings), shown, "finding")))
+	text.WriteString(on.Left(indent, len(source.Findings), shown, "finding"))
 	for _, next := range nextSteps(source) {
 		line("next: " + next)
 	}
 	return text.String()
-}
-
-func indented(indent, line string) string {
-	if line == "" {
-		return ""
-	}
-	return indent + line
 }
 
 // nextSteps say what to do about a source.

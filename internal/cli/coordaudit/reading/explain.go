@@ -66,7 +66,9 @@ func (c *Explain) Run(ctx context.Context, p *cli.Program, db *shared.Database) 
 	if err != nil {
 		return err
 	}
+	progress := p.Progress(fmt.Sprintf("proving audit record %s by the sealed log", id))
 	sealed, err := c.sealed(ctx, db, id, key, tried)
+	progress.Stop()
 	if err != nil {
 		return err
 	}
@@ -87,13 +89,14 @@ func (c *Explain) print(p *cli.Program, tried string, e audit.Explanation, seale
 		}
 		return p.PrintJSON(tried, object)
 	}
+	on := p.Screen(false)
 	var text strings.Builder
 	for _, line := range format.Explanation(e, format.Explained{
 		ScopeFlags: format.ScopeFlags(c.Scope.Scope()), TraceURL: c.TraceURL, Sealed: sealed.Text(e.Record.AuditID),
 	}) {
-		fmt.Fprintf(&text, "%-9s  %s\n", line.Label, line.Text)
+		text.WriteString(on.Hang(fmt.Sprintf("%-9s  ", line.Label), line.Text))
 	}
-	return p.Print(text.String())
+	return p.Page(text.String())
 }
 
 // sealed proves the record by the stored log, at another moment than the explanation. Only an

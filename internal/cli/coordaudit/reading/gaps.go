@@ -51,7 +51,7 @@ func (c *Gaps) Run(ctx context.Context, p *cli.Program, db *shared.Database) err
 	if c.JSON {
 		err = p.PrintJSON(tried, gapsObject(gaps))
 	} else {
-		err = p.Print(GapsTable(gaps, p.Screen(c.Wide.Wide)))
+		err = p.Page(GapsTable(gaps, p.Screen(c.Wide.Wide)))
 	}
 	if err != nil {
 		return err

@@ -38,12 +38,14 @@ func (c *Get) Run(ctx context.Context, p *cli.Program, db *shared.Database) erro
 	defer store.Close()
 	ctx, cancel := context.WithTimeout(ctx, GetTimeout)
 	defer cancel()
+	progress := p.Progress(tried)
 	rec, err := store.Get(ctx, c.Scope.Scope(), id)
+	progress.Stop()
 	if err != nil {
 		return shared.ReadFailed(fmt.Sprintf("getting audit record %s for %s", id, c.Scope.Scope()), err)
 	}
 	if !c.JSON {
-		return p.Print(shared.RecordText(rec))
+		return p.Page(shared.RecordText(rec, p.Screen(false)))
 	}
 	text, err := recordJSON(rec)
 	if err != nil {

@@ -55,7 +55,7 @@ func (c *List) Run(ctx context.Context, p *cli.Program, db *shared.Database) err
 	if c.JSON {
 		err = c.printObject(p, tried, page)
 	} else {
-		err = p.Print(RecordsTable(page.Records, q.Scope, c.IDs, p.Screen(c.Wide.Wide)))
+		err = p.Page(RecordsTable(page.Records, q.Scope, c.IDs, p.Screen(c.Wide.Wide)))
 	}
 	if err != nil {
 		return err

@@ -91,7 +91,7 @@ func (c *Signals) Run(ctx context.Context, p *cli.Program, db *shared.Database) 
 	if c.JSON {
 		return p.PrintJSON(tried, signalsObject(found, trend))
 	}
-	return p.Print(SignalsText(q, found, trend, p.Screen(c.Wide.Wide)))
+	return p.Page(SignalsText(q, found, trend, p.Screen(c.Wide.Wide)))
 }
 
 // trend is nil if it is not asked for.

@@ -15,14 +15,14 @@ import (
 func SignalsText(q audit.SignalQuery, found audit.Signals, trend []audit.WindowRates, on term.Screen) string {
 	q = q.WithDefaults()
 	var text strings.Builder
-	text.WriteString(on.Shorten("signals for "+format.Folded(q.Scope.String()), 0) + "\n" + format.Window(found.Window) + "\n")
+	text.WriteString(on.Shorten("signals for "+format.Folded(q.Scope.String()), 0) + "\n" + on.Wrap("", format.Window(found.Window)))
 	part := func(about string, shown *term.Table, all int, noun string) {
-		text.WriteString("\n" + about + "\n")
+		text.WriteString("\n" + on.Wrap("", about))
 		if all == 0 {
 			text.WriteString("none\n")
 			return
 		}
-		text.WriteString(shown.Text(on) + term.Left(all, on.Limit(term.MaxRows, all), noun))
+		text.WriteString(shown.Text(on) + on.Left("", all, on.Limit(term.MaxRows, all), noun))
 	}
 	part("Rejection rates, of classes with at least "+format.Plural(int64(q.MinRecords), "record"),
 		rateTable(found.RejectionRates), len(found.RejectionRates), "class")
@@ -30,7 +30,7 @@ func SignalsText(q audit.SignalQuery, found audit.Signals, trend []audit.WindowR
 		oscillationTable(on, found.Oscillations), len(found.Oscillations), "envelope")
 	part(fmt.Sprintf("Friction, of at least %s: which class lost to which", format.Plural(int64(q.MinConflicts), "conflict")),
 		frictionTable(on, found.Friction), len(found.Friction), "pair")
-	fmt.Fprintf(&text, "%s of envelopes with themselves, counted apart\n", format.Plural(found.SelfConflicts.Conflicts, "conflict"))
+	text.WriteString(on.Wrap("", format.Plural(found.SelfConflicts.Conflicts, "conflict")+" of envelopes with themselves, counted apart"))
 	atLeast := format.Plural(int64(q.MinRejections), "time")
 	part("Repeated rejections, of envelopes rejected at least "+atLeast,
 		rejectionTable(on, found.RepeatedRejections), len(found.RepeatedRejections), "envelope")
@@ -39,10 +39,10 @@ func SignalsText(q audit.SignalQuery, found audit.Signals, trend []audit.WindowR
 	part("Preemption cycles, of 2 to 5 envelopes: each is preempted by the next one, and the last by the first",
 		cycleTable(on, found.PreemptionCycles.Heaviest), len(found.PreemptionCycles.Heaviest), "cycle")
 	if found.PreemptionCycles.Total > int64(len(found.PreemptionCycles.Heaviest)) {
-		fmt.Fprintf(&text, "these are the heaviest of %s\n", format.CycleTotal(found.PreemptionCycles))
+		text.WriteString(on.Wrap("", "these are the heaviest of "+format.CycleTotal(found.PreemptionCycles)))
 	}
 	if len(trend) > 0 {
-		text.WriteString("\nTrend of the rejection rates; the last window is the one above\n" + trendTable(trend).Text(on))
+		text.WriteString("\n" + on.Wrap("", "Trend of the rejection rates; the last window is the one above") + trendTable(trend).Text(on))
 	}
 	return text.String()
 }

@@ -52,7 +52,7 @@ func (c *Stats) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 	if c.JSON {
 		return p.PrintJSON(tried, statsObject(found))
 	}
-	return p.Print(StatsText(scope, found, p.Screen(c.Wide.Wide)))
+	return p.Page(StatsText(scope, found, p.Screen(c.Wide.Wide)))
 }
 
 // StatsJSON is what scripts depend on. Keys are only added, at its end.

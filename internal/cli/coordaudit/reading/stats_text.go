@@ -17,12 +17,14 @@ const maxTop = 10
 // StatsText shows counts as tables.
 func StatsText(scope audit.Scope, found audit.Breakdown, on term.Screen) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, %s\n", format.Plural(found.Total, "record"), format.Window(found.Window))
+	line := func(message string, args ...any) { text.WriteString(on.Wrap("", fmt.Sprintf(message, args...))) }
+	line("%s, %s", format.Plural(found.Total, "record"), format.Window(found.Window))
 	if found.Total == 0 {
 		return text.String()
 	}
-	fmt.Fprintf(&text, "first seen %s, last seen %s\n", format.Time(found.FirstSeen), format.Time(found.LastSeen))
-	fmt.Fprintf(&text, "at most %s active after a decision\n\n", format.Plural(int64(found.MaxActiveEnvelopes), "envelope"))
+	line("first seen %s, last seen %s", format.Time(found.FirstSeen), format.Time(found.LastSeen))
+	line("at most %s active after a decision", format.Plural(int64(found.MaxActiveEnvelopes), "envelope"))
+	text.WriteByte('\n')
 	text.WriteString(classTable(found).Text(on) + "\n")
 	text.WriteString(term.DayChart(found.ByDay, on) + "\n")
 	if scope.IsAllTenants() {
@@ -152,5 +154,5 @@ func targetTable(counts []audit.ParameterCount, on term.Screen) string {
 		}
 		shown.Add(append(row, decisionCells(count.ByDecision, other)...)...)
 	}
-	return shown.Text(on) + term.Left(len(counts), on.Limit(term.MaxRows, len(counts)), "target")
+	return shown.Text(on) + on.Left("", len(counts), on.Limit(term.MaxRows, len(counts)), "target")
 }

@@ -59,7 +59,7 @@ func (c *Timeline) Run(ctx context.Context, p *cli.Program, db *shared.Database)
 	if c.JSON {
 		err = c.printObject(p, tried, found)
 	} else {
-		err = p.Print(term.Timeline(q, found.Entries, p.Screen(c.Wide.Wide)))
+		err = p.Page(term.Timeline(q, found.Entries, p.Screen(c.Wide.Wide)))
 	}
 	if err != nil {
 		return err

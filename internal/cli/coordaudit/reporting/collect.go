@@ -22,18 +22,21 @@ const (
 
 // CollectReport reads everything that a report shows but what is missing, part by part, from a
 // store that reads at one moment. What it reads is bounded, also for a large window.
-func CollectReport(ctx context.Context, store *coordaudit.Store, query audit.SignalQuery, made time.Time, latest int) (report.Data, error) {
+func CollectReport(ctx context.Context, store *coordaudit.Store, query audit.SignalQuery, made time.Time, latest int, step func(doing string)) (report.Data, error) {
 	data := report.Data{Query: query, Made: made}
 	var err error
+	step("counting the records")
 	if data.Later, err = store.Count(ctx, audit.Query{Scope: query.Scope, Window: audit.Window{Since: query.Window.Until}}); err != nil {
 		return data, err
 	}
 	if data.Breakdown, err = store.Breakdown(ctx, audit.BreakdownQuery{Scope: query.Scope, Window: query.Window}); err != nil || data.Breakdown.Total == 0 {
 		return data, err
 	}
+	step("looking for signals")
 	if data.Signals, err = store.Signals(ctx, query); err != nil {
 		return data, err
 	}
+	step("listing records and oscillations")
 	page, err := store.List(ctx, audit.Query{Scope: query.Scope, Window: query.Window, Limit: latest})
 	if err != nil {
 		return data, err
@@ -117,21 +120,12 @@ func readLane(ctx context.Context, store *coordaudit.Store, window audit.Window,
 
 const guardsTimeout = 30 * time.Second
 
-// readGuards finds out for the head of the report whether the guards of the trail are in
-// place. If it cannot, the report is written all the same.
-func readGuards(ctx context.Context, db *shared.Database) report.Guards {
+// readGuards finds out for the head of the report whether the guards of the trail were in
+// place at the moment. If it cannot, the report is written all the same.
+func readGuards(ctx context.Context, db *shared.Database, at moment) report.Guards {
 	ctx, cancel := context.WithTimeout(ctx, guardsTimeout)
 	defer cancel()
-	migrator, err := auditmigrate.Open(db.URL, auditmigrate.Config{})
-	if err != nil {
-		return report.Guards{}
-	}
-	conn, err := migrator.Connect(ctx)
-	if err != nil {
-		return report.Guards{}
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it only read
-	found, err := auditadmin.Check(ctx, conn)
+	found, err := checkGuards(ctx, db, at)
 	if err != nil {
 		return report.Guards{}
 	}
@@ -146,4 +140,21 @@ func readGuards(ctx context.Context, db *shared.Database) report.Guards {
 		}
 	}
 	return guards
+}
+
+func checkGuards(ctx context.Context, db *shared.Database, at moment) ([]auditadmin.Difference, error) {
+	migrator, err := auditmigrate.Open(db.URL, auditmigrate.Config{})
+	if err != nil {
+		return nil, err
+	}
+	conn, err := migrator.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it only read
+	tx, err := at.begin(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	return auditadmin.CheckTx(ctx, tx)
 }

@@ -7,24 +7,10 @@ import (
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/format"
-	"github.com/hoc-analytics/coordaudit/internal/report"
 )
 
-// collectLosses reads the gaps and the account of the sources. It comes last, and the account
-// comes last of all. A role that may read the records may not be allowed to read these, and a
-// transaction in which a statement was refused can read nothing more. So whether gaps are
-// refused is known before the moment begins.
-func collectLosses(ctx context.Context, store *coordaudit.Store, data *report.Data, window audit.Window, gapsUnread bool) (err error) {
-	if data.GapsUnread = gapsUnread; !gapsUnread {
-		if data.Gaps, data.GapsUnread, err = collectGaps(ctx, store, window); err != nil {
-			return err
-		}
-	}
-	data.Completeness, data.CompletenessUnread, err = collectCompleteness(ctx, store, window)
-	return err
-}
-
-// refusesGaps reports whether the role may not read gaps.
+// refusesGaps reports whether the role may not read gaps. It is asked before the moment begins:
+// a transaction in which a statement was refused can read nothing more.
 func refusesGaps(ctx context.Context, store *coordaudit.Store) (bool, error) {
 	_, err := store.Gaps(ctx, audit.GapQuery{Limit: 1})
 	if errors.Is(err, audit.ErrRefused) {

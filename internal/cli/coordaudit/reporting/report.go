@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
@@ -72,28 +71,17 @@ func (c *Report) Run(ctx context.Context, p *cli.Program, db *shared.Database) e
 		return c.unwritten(err)
 	}
 	defer out.Discard()
+	collector := &Collector{
+		DB: db, Query: query, Made: made, Latest: c.Latest, Exported: exported, Tried: tried,
+		Step: func(doing string) { p.Step(tried + ": " + doing) },
+	}
 	var data report.Data
 	var hint string
-	err = c.Timeout.Reading(ctx, p, db, tried, func(ctx context.Context, store *coordaudit.Store) (err error) {
-		gapsUnread, err := refusesGaps(ctx, store)
-		if err != nil {
-			return err
-		}
-		return store.AtOneMoment(ctx, func(store *coordaudit.Store) (err error) {
-			if data, err = CollectReport(ctx, store, query, made, c.Latest); err == nil && data.Breakdown.Total == 0 {
-				hint = shared.Outside(ctx, store, query.Scope, window, made)
-			}
-			if err == nil {
-				err = collectLosses(ctx, store, &data, window, gapsUnread)
-			}
-			return err
-		})
+	err = c.Timeout.Bounded(ctx, p, tried, func(ctx context.Context) (err error) {
+		data, hint, err = collector.Collect(ctx)
+		return err
 	})
 	if err != nil {
-		return err
-	}
-	data.Guards = readGuards(ctx, db)
-	if err := c.collectSealing(ctx, db, exported, &data, tried); err != nil {
 		return err
 	}
 	for _, step := range []func() error{

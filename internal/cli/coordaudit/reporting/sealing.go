@@ -11,7 +11,6 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/sealing"
-	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/internal/report"
 	"github.com/hoc-analytics/coordaudit/seal"
@@ -48,39 +47,32 @@ func (f exportedFlags) load(ctx context.Context, tried string) (*sealer.VerifyCo
 	return &sealer.VerifyConfig{Checkpoint: signed, Verifier: key}, nil
 }
 
-// collectSealing reads what the database says about its log. The report is written all the
-// same if that cannot be read, but not if a checkpoint was to be compared.
-func (c *Report) collectSealing(ctx context.Context, db *shared.Database, exported *sealer.VerifyConfig, data *report.Data, tried string) error {
-	bounded, cancel := context.WithTimeout(ctx, c.Timeout.Timeout)
-	defer cancel()
-	pool, err := db.OpenPool(bounded, tried)
+// collectSealing reads what the database says about its log at the moment. The report is
+// written all the same if that cannot be read, but not if a checkpoint was to be compared.
+func (c *Collector) collectSealing(ctx context.Context, at moment) error {
+	pool, err := c.DB.OpenPoolWith(ctx, c.Tried, 1, at.enter)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	described, err := sealer.Describe(bounded, pool, "")
+	described, err := sealer.Describe(ctx, pool, "")
 	switch {
 	case err == nil:
-	case ctx.Err() != nil:
-		return &cli.ShownError{Tried: tried, Cause: cli.ErrInterrupted}
-	case exported != nil:
-		return shared.ReadFailed(tried, err)
+	case ctx.Err() != nil || c.Exported != nil:
+		return err
 	default:
-		data.SealingUnread = format.OneLine(format.Cause(err))
+		c.data.SealingUnread = format.OneLine(format.Cause(err))
 		return nil
 	}
-	data.Sealing = &report.Sealing{
+	c.data.Sealing = &report.Sealing{
 		Size: described.Size, Origin: described.Origin, Epoch: described.Epoch, Root: base64.StdEncoding.EncodeToString(described.Root[:]),
 		MadeAt: described.MadeAt, Unsealed: described.Unsealed, MoreUnsealed: described.Unsealed == sealer.MaxUnsealed,
 	}
-	if exported == nil {
+	if c.Exported == nil {
 		return nil
 	}
-	data.Sealing.Compared, err = compareSealing(bounded, pool, *exported, described.HasTables)
-	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
-	}
-	return nil
+	c.data.Sealing.Compared, err = compareSealing(ctx, pool, *c.Exported, described.HasTables)
+	return err
 }
 
 func compareSealing(ctx context.Context, pool *pgxpool.Pool, exported sealer.VerifyConfig, hasTables bool) (*report.SealComparison, error) {

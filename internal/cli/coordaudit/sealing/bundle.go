@@ -13,6 +13,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/internal/jsonl"
 	"github.com/hoc-analytics/coordaudit/seal"
@@ -77,12 +78,14 @@ func (c *verifyBundleCommand) verifyOne(p *cli.Program, in *bufio.Reader, key no
 		return p.PrintJSON("printing the record", rec)
 	}
 	return p.Print(fmt.Sprintf("record %s is leaf %s of %s in the log %s\n\n%s",
-		rec.AuditID, format.Thousands(proof.Index), format.Thousands(checkpoint.Size), audit.Printable(checkpoint.Origin), shared.RecordText(rec)))
+		rec.AuditID, format.Thousands(proof.Index), format.Thousands(checkpoint.Size), audit.Printable(checkpoint.Origin), shared.RecordText(rec, p.Screen(false))))
 }
 
 // verifyLines verifies the proofs of an export. The first that does not hold ends it.
 func (c *verifyBundleCommand) verifyLines(p *cli.Program, in *bufio.Reader, key note.Verifier) error {
 	lines, count := jsonl.NewReader(in), int64(0)
+	progress := p.Progress("verifying the proofs of " + audit.Printable(c.File))
+	defer progress.Stop()
 	for {
 		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
@@ -103,6 +106,7 @@ func (c *verifyBundleCommand) verifyLines(p *cli.Program, in *bufio.Reader, key 
 			return fmt.Errorf("line %d, record %s: %w", line.Number, of.ProofOf, err)
 		}
 		count++
+		progress.Update(term.Done{Count: count, Noun: "proof"})
 		if c.JSON {
 			if err := p.PrintJSON("printing the records", rec); err != nil {
 				return err

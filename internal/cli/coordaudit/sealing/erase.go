@@ -36,7 +36,9 @@ func (c *Erase) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 		return err
 	}
 	defer pool.Close()
+	progress := p.Progress(tried)
 	event, err := expiry.Erase(ctx, config, id, expiry.Text(c.Text), c.Why)
+	progress.Stop()
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}

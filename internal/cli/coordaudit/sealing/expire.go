@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,7 +15,6 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/bounds"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
-	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
@@ -117,7 +117,9 @@ func (c *expirePlanCommand) Run(ctx context.Context, p *cli.Program, db *shared.
 		return err
 	}
 	defer pool.Close()
+	progress := p.Progress(tried)
 	plan, err := expiry.MakePlan(ctx, config, filter)
+	progress.Stop()
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
@@ -168,12 +170,12 @@ func (c *expireArchiveCommand) Run(ctx context.Context, p *cli.Program, db *shar
 	}
 	defer pool.Close()
 	version, commit := cli.Build()
-	progress := term.NewProgress(p.Stderr, 0)
+	progress := p.Progress(tried)
 	manifest, err := expiry.Archive(ctx, config, expiry.ArchiveConfig{
 		Filter: filter, Dir: c.Out, ExceptHeld: c.ExceptHeld, Batch: c.Batch, Software: fmt.Sprintf("coordaudit %s (commit %s)", version, commit),
-		Progress: func(done, planned int64) { progress.Update(done, planned) },
+		Progress: rowsDone(progress, "record"),
 	})
-	progress.Clear()
+	progress.Stop()
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
@@ -216,10 +218,16 @@ func (c *expireApplyCommand) Run(ctx context.Context, p *cli.Program, db *shared
 		return err
 	}
 	defer pool.Close()
-	progress := term.NewProgress(p.Stderr, 0)
-	show := func(done, records int64) { progress.Update(done, records) }
-	applied, err := expiry.Apply(ctx, config, expiry.ApplyConfig{Dir: c.Archive, Pause: c.Pause, Checked: show, Progress: show})
-	progress.Clear()
+	progress := p.Progress(tried)
+	// Every record is proved before the first one leaves the table.
+	progress.Say("checking the archive, step 1 of 2")
+	show := rowsDone(progress, "record")
+	var applying sync.Once
+	applied, err := expiry.Apply(ctx, config, expiry.ApplyConfig{Dir: c.Archive, Pause: c.Pause, Checked: show, Progress: func(done, records int64) {
+		applying.Do(func() { progress.Say(tried + ", step 2 of 2") })
+		show(done, records)
+	}})
+	progress.Stop()
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
@@ -251,9 +259,9 @@ func (c *expireCheckCommand) Run(ctx context.Context, p *cli.Program, db *shared
 	if err != nil {
 		return cli.Usage(tried, err, "")
 	}
-	progress := term.NewProgress(p.Stderr, 0)
-	manifest, err := expiry.CheckArchive(ctx, c.Archive, key, func(done, records int64) { progress.Update(done, records) })
-	progress.Clear()
+	progress := p.Progress(tried)
+	manifest, err := expiry.CheckArchive(ctx, c.Archive, key, rowsDone(progress, "record"))
+	progress.Stop()
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
@@ -261,7 +269,7 @@ func (c *expireCheckCommand) Run(ctx context.Context, p *cli.Program, db *shared
 	text := fmt.Sprintf("%s as they were sealed, seqs %d to %d, under %s of %s leaves\narchive %s\n",
 		format.Plural(manifest.Records, "record"), manifest.FirstSeq, manifest.LastSeq, audit.Printable(manifest.Origin), format.Thousands(manifest.Size), manifest.Digest())
 	if c.Trail {
-		recorded, err := c.onRecord(ctx, db, tried, manifest)
+		recorded, err := c.onRecord(ctx, p, db, tried, manifest)
 		if err != nil {
 			return err
 		}
@@ -275,13 +283,15 @@ func (c *expireCheckCommand) Run(ctx context.Context, p *cli.Program, db *shared
 	return p.Print(text)
 }
 
-func (c *expireCheckCommand) onRecord(ctx context.Context, db *shared.Database, tried string, manifest expiry.Manifest) (expiry.Recorded, error) {
+func (c *expireCheckCommand) onRecord(ctx context.Context, p *cli.Program, db *shared.Database, tried string, manifest expiry.Manifest) (expiry.Recorded, error) {
 	pool, err := db.OpenPool(ctx, tried)
 	if err != nil {
 		return expiry.Recorded{}, err
 	}
 	defer pool.Close()
+	progress := p.Progress("comparing the archive with the events of the database")
 	recorded, err := expiry.OnRecord(ctx, expiry.Config{Pool: pool}, manifest)
+	progress.Stop()
 	if err != nil {
 		return recorded, &cli.ShownError{Tried: tried, Cause: err}
 	}

@@ -50,6 +50,7 @@ func (c *holdsListCommand) Run(ctx context.Context, p *cli.Program, db *shared.D
 		return err
 	}
 	defer pool.Close()
+	defer p.Progress(tried).Stop()
 	holds, err := expiry.Holds(ctx, pool, "")
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
@@ -149,6 +150,7 @@ func (c *holdsAddCommand) Run(ctx context.Context, p *cli.Program, db *shared.Da
 		return err
 	}
 	defer pool.Close()
+	defer p.Progress(tried).Stop()
 	id, err := expiry.PlaceHold(ctx, pool, "", hold)
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
@@ -173,6 +175,7 @@ func (c *holdsReleaseCommand) Run(ctx context.Context, p *cli.Program, db *share
 		return err
 	}
 	defer pool.Close()
+	defer p.Progress(tried).Stop()
 	released, err := expiry.ReleaseHold(ctx, pool, "", id, c.Why)
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
@@ -207,6 +210,7 @@ func (c *expireMinimumCommand) Run(ctx context.Context, p *cli.Program, db *shar
 		return err
 	}
 	defer pool.Close()
+	defer p.Progress(tried).Stop()
 	if c.Set != nil {
 		if err := expiry.SetMinimumAge(ctx, pool, "", *c.Set, c.Why); err != nil {
 			return &cli.ShownError{Tried: "setting the minimum age", Cause: err, Next: "connect as the owner of the trail"}

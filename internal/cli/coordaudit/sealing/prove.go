@@ -45,7 +45,9 @@ func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 		return err
 	}
 	defer pool.Close()
+	progress := p.Progress(tried)
 	proof, err := c.prove(ctx, pool, key, id)
+	progress.Stop()
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}

@@ -58,7 +58,7 @@ func (c *sealRunCommand) Run(ctx context.Context, p *cli.Program, db *shared.Dat
 	defer pool.Close()
 	sealing, err := sealer.New(pool, sealer.Config{
 		Signer: signer, Export: sealer.Directory(c.Checkpoints), Interval: c.Every, Patience: c.Patience,
-		Logger: slog.New(slog.NewTextHandler(p.Stderr, nil)),
+		Logger: slog.New(slog.NewTextHandler(p.Messages(), nil)),
 	})
 	if err != nil {
 		return cli.Usage(tried, err, "see coordaudit seal --help")
@@ -71,7 +71,9 @@ func (c *sealRunCommand) Run(ctx context.Context, p *cli.Program, db *shared.Dat
 		}
 		return p.Print(fmt.Sprintf("epoch %d is open; the next round of the sealer begins its log\n", epoch))
 	case c.Once:
+		progress := p.Progress(tried)
 		rows, err := sealing.Once(ctx)
+		progress.Stop()
 		if err != nil {
 			return &cli.ShownError{Tried: tried, Cause: err}
 		}

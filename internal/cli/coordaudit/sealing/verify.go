@@ -69,10 +69,10 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared
 		return err
 	}
 	defer pool.Close()
-	progress := term.NewProgress(p.Stderr, 0)
-	config.Progress = func(verified, total int64) { progress.Update(verified, total) }
+	progress := p.Progress(tried)
+	config.Progress = rowsDone(progress, "row")
 	result, err := sealer.Verify(ctx, pool, config)
-	progress.Clear()
+	progress.Stop()
 	if err != nil {
 		return c.stopped(tried, err)
 	}
@@ -84,12 +84,19 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared
 	if c.JSON {
 		err = p.PrintJSON(tried, verificationObject(result))
 	} else {
-		err = p.Print(verificationText(result))
+		err = p.Page(verificationText(result))
 	}
 	if err == nil && len(result.Findings) > 0 {
 		return cli.ErrReported
 	}
 	return err
+}
+
+// rowsDone shows how many of the rows are done.
+func rowsDone(progress *term.Progress, noun string) func(done, total int64) {
+	return func(done, total int64) {
+		progress.Update(term.Done{Part: done, Whole: total, Count: done, Noun: noun})
+	}
 }
 
 // narrow reads what spares a verification rows: an older checkpoint, and earlier progress.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit"
@@ -56,6 +57,29 @@ func (d *Database) OpenPool(ctx context.Context, tried string) (*pgxpool.Pool, e
 		return nil, err
 	}
 	pool, err := auditdriver.OpenPool(ctx, d.URL, nil)
+	if err != nil {
+		return nil, &cli.ShownError{Tried: tried, Cause: err}
+	}
+	return pool, nil
+}
+
+// OpenPoolWith is OpenPool with one more thing to do on each new connection.
+func (d *Database) OpenPoolWith(ctx context.Context, tried string, most int32, connected func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
+	plain, err := d.OpenPool(ctx, tried)
+	if err != nil {
+		return nil, err
+	}
+	config := plain.Config()
+	plain.Close()
+	config.MaxConns, config.MinConns, config.MinIdleConns = most, 0, 0
+	setUp := config.AfterConnect
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if err := setUp(ctx, conn); err != nil {
+			return err
+		}
+		return connected(ctx, conn)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, &cli.ShownError{Tried: tried, Cause: err}
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
-	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
@@ -36,11 +35,16 @@ func (f TimeoutFlag) Reading(ctx context.Context, p *cli.Program, db *Database, 
 		return err
 	}
 	defer store.Close()
+	return f.Bounded(ctx, p, tried, func(ctx context.Context) error { return read(ctx, store) })
+}
+
+// Bounded bounds how long read may take, and shows its progress.
+func (f TimeoutFlag) Bounded(ctx context.Context, p *cli.Program, tried string, read func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
-	wait := term.StartWaiting(p.Stderr, tried)
-	err = read(bounded, store)
-	wait.Stop()
+	progress := p.Progress(tried)
+	err := read(bounded)
+	progress.Stop()
 	switch {
 	case err == nil:
 		return nil

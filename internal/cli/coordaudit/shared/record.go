@@ -9,15 +9,15 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
-// RecordText shows a record, one field a line.
-func RecordText(rec audit.Record) string {
+// RecordText shows a record, a field after the other. It cuts nothing.
+func RecordText(rec audit.Record, on term.Screen) string {
 	var text strings.Builder
 	for _, field := range format.Fields(rec) {
-		const column = "\n                         "
-		fmt.Fprintf(&text, "%-23s  %s\n", field.Label, strings.ReplaceAll(format.Printable(field.Text), "\n", column))
+		text.WriteString(on.Hang(fmt.Sprintf("%-23s  ", field.Label), format.Printable(field.Text)))
 	}
 	return text.String()
 }

@@ -96,10 +96,10 @@ func (c *Export) Run(ctx context.Context, p *cli.Program, db *shared.Database) e
 		defer ex.prover.close(ctx)
 	}
 	if c.Out != "-" || !term.IsTerminal(p.Stdout) {
-		ex.progress = term.NewProgress(p.Stderr, 0)
+		ex.progress = p.Progress(tried)
 	}
 	err = ex.run(ctx, store, q, tried)
-	ex.progress.Clear()
+	ex.progress.Stop()
 	if err == nil {
 		err = to.finish(ex.manifest(q))
 	}

@@ -109,7 +109,7 @@ func (ex *exporter) write(rec audit.Record) error {
 	}
 	ex.first, ex.last = min(ex.first, rec.Seq), max(ex.last, rec.Seq)
 	ex.count++
-	ex.progress.Update(ex.bytes, ex.count)
+	ex.progress.Update(term.Done{Count: ex.count, Noun: "record"})
 	return nil
 }
 

@@ -81,9 +81,10 @@ func (c *Import) Run(ctx context.Context, p *cli.Program, db *shared.Database) e
 		Rejects:  c.Rejects,
 	})
 	for _, file := range inputs {
+		show.tried = "importing " + file
 		if err := run.importer.File(ctx, file, p.Stdin); err != nil {
 			run.close(ctx)
-			return run.stopped("importing "+file, err)
+			return run.stopped(show.tried, err)
 		}
 	}
 	run.close(ctx)
@@ -113,24 +114,25 @@ func (c *Import) inputs(p *cli.Program) []string {
 
 // importProgress shows a person how the import gets on.
 type importProgress struct {
-	p    *cli.Program
-	line *term.Progress
+	p     *cli.Program
+	tried string
+	size  int64 // of the file in bytes; 0 if unknown
+	line  *term.Progress
 }
 
 // Begin implements importReporter.
-func (s *importProgress) Begin(size int64) { s.line = term.NewProgress(s.p.Stderr, size) }
+func (s *importProgress) Begin(size int64) { s.line, s.size = s.p.Progress(s.tried), size }
 
 // Progress implements importReporter.
-func (s *importProgress) Progress(bytes, lines int64) { s.line.Update(bytes, lines) }
+func (s *importProgress) Progress(bytes, lines int64) {
+	s.line.Update(term.Done{Part: bytes, Whole: s.size, Count: lines, Noun: "line"})
+}
 
 // End implements importReporter.
-func (s *importProgress) End() { s.line.Clear() }
+func (s *importProgress) End() { s.line.Stop() }
 
 // Notice implements importReporter.
-func (s *importProgress) Notice(text string) {
-	s.line.Clear()
-	s.p.Warn("%s", text)
-}
+func (s *importProgress) Notice(text string) { s.p.Warn("%s", text) }
 
 // importRun is one import, whose end it reports.
 type importRun struct {
