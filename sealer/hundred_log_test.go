@@ -67,7 +67,7 @@ func TestHundredDamagedTilesAreNamed(t *testing.T) {
 		}
 		s.superuser(t, "TRUNCATE coordination_audit_seal_tiles, coordination_audit_seal_checkpoints")
 		s.export = sealer.Directory(t.TempDir())
-		s.once(t) // the same trail, sealed anew
+		s.once(t) // the same trail, sealed once more
 		s.mustVerify(t, leaves)
 	}
 }

@@ -22,7 +22,7 @@ type slowError struct{ error }
 func (slowError) Timeout() bool   { return true }
 func (slowError) Temporary() bool { return true }
 
-// A failure is told in one line that says what happened, and quotes neither a row nor an argument.
+// A failure is described in one line that says what happened, and quotes neither a row nor an argument.
 func TestFailureIsDescribed(t *testing.T) {
 	t.Parallel()
 	const secret = "the reason of a record"
@@ -68,7 +68,7 @@ func TestFailureIsDescribed(t *testing.T) {
 	}
 }
 
-// A server's message may have any length. The first 300 characters of it are told.
+// A server's message may have any length. The first 300 characters of it are shown.
 func TestDescriptionIsShort(t *testing.T) {
 	t.Parallel()
 	longest := strings.Repeat("ä", maxDescription)
@@ -79,7 +79,7 @@ func TestDescriptionIsShort(t *testing.T) {
 	}
 }
 
-// What several attempts to connect met is told once each, on one line.
+// What several attempts to connect met is named once each, on one line.
 func TestConnectErrorIsTold(t *testing.T) {
 	t.Parallel()
 	_, err := pgconn.Connect(t.Context(), "postgres://user:secret@127.0.0.1:1/none?sslmode=prefer")
@@ -92,7 +92,7 @@ func TestConnectErrorIsTold(t *testing.T) {
 		t.Errorf("told is %q", text)
 	}
 	if again := describeConnect(connectErr); again != text {
-		t.Errorf("alone it is told as %q", again)
+		t.Errorf("alone it is shown as %q", again)
 	}
 }
 
@@ -130,7 +130,7 @@ func TestStatementErrorNamesNextStep(t *testing.T) {
 	}
 }
 
-// Who may not read is told what to grant: the table that the server names, else all of them.
+// The error of a role that may not read says what to grant: the table that the server names, else all of them.
 func TestDeniedReadNamesTable(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]string{
@@ -180,7 +180,7 @@ func TestErasedTextIsCompared(t *testing.T) {
 	}
 }
 
-// What could not be confirmed stays in doubt, whatever the server says of the confirming statement.
+// What could not be confirmed stays in doubt. It does not matter what the server says of the confirming statement.
 func TestUnconfirmedStaysInDoubt(t *testing.T) {
 	t.Parallel()
 	for code, retryable := range map[string]bool{"": true, "40001": true, "42501": false, "23514": false} {

@@ -85,11 +85,11 @@ func TestFailoverIsToldOnce(t *testing.T) {
 		look(&session{settings: settings{fsync: "off"}})
 	}
 	if weak != 1 || unknown != 1 || d.Failovers() != 1 {
-		t.Errorf("%d weaknesses, %d unknown servers and %d failovers are told, want one each", weak, unknown, d.Failovers())
+		t.Errorf("%d weaknesses, %d unknown servers and %d failovers are logged, want one each", weak, unknown, d.Failovers())
 	}
 	look(&session{settings: settings{fullPageWrites: "off"}})
 	if weak != 2 {
-		t.Errorf("%d weaknesses are told, want the second one as well", weak)
+		t.Errorf("%d weaknesses are logged, want the second one as well", weak)
 	}
 }
 
