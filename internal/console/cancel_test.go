@@ -3,11 +3,13 @@ package console_test
 import (
 	"context"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/internal/console"
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
 // waiting counts the queries of records that run, which is to say wait for the lock.
@@ -90,4 +92,29 @@ func TestLimitOfTheServerIsShown(t *testing.T) {
 	s.lockRecords(t)
 	s.pool.Reset() // later sessions have the limit
 	s.get(t, "/records").must(t, http.StatusGatewayTimeout, "takes too long")
+}
+
+// A lock that another session holds is no outage. What reads the log waits 10 s for it.
+func TestLockIsSaid(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	signer, _ := newKey(t)
+	s := openOn(t, db.Pool, nil)
+	rec := decision("acme", "envelope")
+	s.persist(t, rec)
+	sealAll(t, db.Pool, signer)
+	tx, err := db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(t.Context())) //nolint:errcheck // it only held the lock
+	if _, err := tx.Exec(t.Context(), "LOCK TABLE coordination_audit_seal_checkpoints IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	var both sync.WaitGroup
+	both.Go(func() { s.get(t, "/seal").must(t, http.StatusOK, "Not known. Another session holds a lock") })
+	both.Go(func() {
+		s.get(t, "/records/"+rec.AuditID.String()+"/proof").must(t, http.StatusServiceUnavailable, "The database is busy", "Another session holds a lock")
+	})
+	both.Wait()
 }

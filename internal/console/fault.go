@@ -49,6 +49,11 @@ func faultOf(ctx context.Context, err error, timeout time.Duration) *fault {
 	case errors.Is(err, audit.ErrRefused):
 		text, next := refusal(err)
 		return &fault{status: http.StatusInternalServerError, title: "Refused by the database", text: text, next: next, cause: err}
+	case isLocked(err):
+		return &fault{
+			status: http.StatusServiceUnavailable, title: "The database is busy",
+			text: locked, next: "Load the page again in a moment.", cause: err,
+		}
 	case errors.Is(err, audit.ErrUnavailable) || errors.Is(err, audit.ErrClosed):
 		return &fault{
 			status: http.StatusServiceUnavailable, title: "The database is away",
@@ -65,6 +70,14 @@ func faultOf(ctx context.Context, err error, timeout time.Duration) *fault {
 type coded interface {
 	error
 	Code() string
+}
+
+// locked says that a query waited too long for a lock. The database is there.
+const locked = "Another session holds a lock on a table of the trail."
+
+func isLocked(err error) bool {
+	of, ok := errors.AsType[coded](err)
+	return ok && of.Code() == "55P03" // lock_not_available
 }
 
 // refusal says what a refusal of the database means for a console, and what to do.

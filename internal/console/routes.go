@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"slices"
 	"time"
 )
 
@@ -108,7 +109,7 @@ const slotTime = 3 * time.Second
 
 // query runs the queries of a page in a slot.
 func (c *Console) query(ctx context.Context, v *visit, timeout time.Duration, make maker, before ...taker) (view, *fault) {
-	for _, take := range append(before, c.slot) {
+	for _, take := range slices.Concat(before, []taker{c.slot}) {
 		release, wrong := take(ctx, v)
 		if wrong != nil {
 			return view{}, wrong

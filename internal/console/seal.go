@@ -111,10 +111,12 @@ func unreadLog(err error) string {
 	case errors.Is(err, audit.ErrRefused):
 		text, next := refusal(err)
 		return text + " " + next
+	case isLocked(err):
+		return locked + " Load the page again in a moment."
+	case errors.Is(err, audit.ErrLimit): // it is also ErrUnavailable
+		return "A limit of the database ended the query."
 	case errors.Is(err, audit.ErrUnavailable), errors.Is(err, audit.ErrClosed):
 		return "The console cannot reach the database. Load the page again in a moment."
-	case errors.Is(err, audit.ErrLimit):
-		return "A limit of the database ended the query."
 	default:
 		return "It could not be read. The log of the console has the cause."
 	}

@@ -146,3 +146,26 @@ func TestForeignCheckpointIsNoSeal(t *testing.T) {
 	known := openOn(t, db.Pool, func(config *console.Config) { config.Verifier = own })
 	known.get(t, "/seal").must(t, http.StatusOK, "signed by the key", "verdict good")
 }
+
+// A digest in the place of a text proves what was sealed, and not that its erasure is on record.
+func TestErasedTextIsProvenByItsDigest(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	signer, key := newKey(t)
+	s := openOn(t, db.Pool, func(config *console.Config) { config.Verifier = key })
+	rec, whole := decision("acme", "envelope"), decision("acme", "envelope")
+	rec.Details = `{"note": "x"}`
+	s.persist(t, rec, whole)
+	s.persist(t, fixture.NewRecords(300)...) // a full tile has the hashes of its leaves
+	sealAll(t, db.Pool, signer)
+	fixture.MustExec(t, db.Pool, "ALTER TABLE coordination_audit_records DISABLE TRIGGER USER")
+	_, err := db.Pool.Exec(t.Context(), `UPDATE coordination_audit_records SET reason = '[erased sha256:' || encode(sha256(convert_to('coordaudit reason', 'UTF8') || decode('00', 'hex') || uuid_send(audit_id) || convert_to(reason, 'UTF8')), 'hex') || ']' WHERE audit_id = $1`, rec.AuditID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const says = "of its reason only a digest is proven, and coordaudit verify tells whether its erasure is on record"
+	s.get(t, "/records/"+rec.AuditID.String()).must(t, http.StatusOK, says, "sealed, proof verified")
+	if got := s.get(t, "/records/"+whole.AuditID.String()).must(t, http.StatusOK, "sealed, proof verified"); strings.Contains(got.body, "only a digest") {
+		t.Errorf("a whole record is said to be erased: %s", main(got.body))
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -33,6 +34,9 @@ type State struct {
 	Index  *int64 `json:"index,omitempty"` // the place in the log
 	Size   int64  `json:"size,omitempty"`  // of the log under the checkpoint
 
+	// Erased names the texts of which only a digest is proven, as after an erasure.
+	Erased []string `json:"erased,omitempty"`
+
 	// Unread is why it is not known; nil if it is.
 	Unread error `json:"-"`
 
@@ -46,6 +50,9 @@ func (s State) Text(id uuid.UUID) string {
 	switch s.State {
 	case Sealed:
 		text := fmt.Sprintf("leaf %d of %s, under its checkpoint of %s", *s.Index, s.Origin, format.Plural(s.Size, "row"))
+		if len(s.Erased) > 0 {
+			text += ", of its " + strings.Join(s.Erased, " and ") + " only a digest is proven, and coordaudit verify tells whether its erasure is on record"
+		}
 		if s.Verified {
 			return text + ", proof verified"
 		}
@@ -93,7 +100,7 @@ func proved(proof seal.Proof, key note.Verifier) State {
 		return State{State: Tampered, Detail: Cause(err)}
 	}
 	return State{
-		State: Sealed, Origin: checkpoint.Origin, Index: &proof.Index, Size: checkpoint.Size, Verified: key != nil, Proof: string(bundle),
+		State: Sealed, Origin: checkpoint.Origin, Index: &proof.Index, Size: checkpoint.Size, Verified: key != nil, Proof: string(bundle), Erased: erasedOf(proof.Row),
 	}
 }
 
@@ -102,4 +109,15 @@ func proved(proof seal.Proof, key note.Verifier) State {
 func IsSigned(log sealer.Description, key note.Verifier) bool {
 	epoch, signed, err := seal.OpenLog([]byte(log.Note), key)
 	return err == nil && epoch == log.Epoch && signed.Size == log.Size && signed.Root == log.Root
+}
+
+// erasedOf names the texts of a row that are digests.
+func erasedOf(row seal.Row) (names []string) {
+	columns := seal.Columns(row.Kind, row.Version)
+	for i, digest := range row.Digests {
+		if digest != nil {
+			names = append(names, columns[i].Name)
+		}
+	}
+	return names
 }
