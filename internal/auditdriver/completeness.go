@@ -3,7 +3,6 @@ package auditdriver
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math/bits"
 	"slices"
 	"time"
@@ -219,7 +218,7 @@ func (d *Driver) findExpired(ctx context.Context, db dbgen.DBTX, t Testimony) er
 		}
 		ordinals, err := completeness.ParseSet(row.Ordinals)
 		if err != nil {
-			return fmt.Errorf("reading what is expired: it %w", err)
+			return unreadableOrdinals("an event says that ordinals of source " + uuid.UUID(row.SourceID.Bytes).String() + " have expired")
 		}
 		expired[row.SourceID.Bytes] = append(expired[row.SourceID.Bytes], ordinals)
 	}

@@ -2,7 +2,6 @@ package auditdriver
 
 import (
 	"context"
-	"fmt"
 	"math"
 
 	"github.com/google/uuid"
@@ -75,7 +74,7 @@ func (e *explanation) findOrdinals(ctx context.Context, db dbgen.DBTX) error {
 	for _, text := range said.Explained {
 		explained, err := completeness.ParseSet(text)
 		if err != nil {
-			return fmt.Errorf("reading the statements of the record's source: %w", err)
+			return unreadableOrdinals("a statement of source " + origin.SourceID.String() + " explains ordinals")
 		}
 		missing = missing.Minus(explained)
 	}

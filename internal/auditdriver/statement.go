@@ -127,9 +127,14 @@ func fromStatementRow(row dbgen.ListAuditStatementsRow) (completeness.Statement,
 // unreadableStatement is the refusal of a statement whose ranges have no bounds. Only a table
 // without our CHECKs holds one.
 func unreadableStatement(statement *completeness.Statement) error {
-	return &StatementError{
-		Kind:  audit.ErrRefused,
-		cause: plainError(fmt.Sprintf("statement %d of source %s cannot be read: a range of it has no bound", statement.Number, statement.SourceID)),
-		step:  "run migrate validate, which names what differs",
-	}
+	return unreadableRow(plainError(fmt.Sprintf("statement %d of source %s cannot be read: a range of it has no bound", statement.Number, statement.SourceID)))
+}
+
+// unreadableOrdinals is the refusal of a set of ordinals that is none. What says whose it is.
+func unreadableOrdinals(what string) error {
+	return unreadableRow(plainError(what + ", and they cannot be read: they are no set of ranges with bounds"))
+}
+
+func unreadableRow(cause error) error {
+	return &StatementError{Kind: audit.ErrRefused, cause: cause, step: "run migrate validate, which names what differs"}
 }

@@ -57,13 +57,23 @@ func (b *batchTracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEn
 // it sees those of pgx.
 func TestCallersTracerSeesBatch(t *testing.T) {
 	t.Parallel()
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeExec} {
+		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
+			requireTraced(t, mode)
+		})
+	}
+}
+
+func requireTraced(t *testing.T, mode pgx.QueryExecMode) {
+	t.Helper()
 	db := testdb.New(t)
 	config, err := pgxpool.ParseConfig(db.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := &batchTracer{}
-	config.ConnConfig.Tracer = seen
+	config.ConnConfig.Tracer, config.ConnConfig.DefaultQueryExecMode = seen, mode
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
