@@ -13,6 +13,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/auditadmin/internal/catalog"
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/clusterschema"
 )
 
 const doingCheck = "checking the schema and its guards"
@@ -109,6 +110,12 @@ func (i *inspection) look(ctx context.Context, tx pgx.Tx, described catalog.Sche
 	if i.versions == behind {
 		return nil
 	}
+	if i.distribution, err = catalog.ReadDistribution(ctx, tx, trail.Schema, append(described.TableNames(), clusterschema.LeavesTable)); err != nil {
+		return err
+	}
+	if i.distribution.Table(catalog.Records) != nil {
+		described.Tables = append(slices.Clone(described.Tables), described.Cluster...)
+	}
 	found, err := readAll(ctx, tx, *trail, described)
 	if err != nil {
 		return err
@@ -126,10 +133,7 @@ func (i *inspection) look(ctx context.Context, tx pgx.Tx, described catalog.Sche
 		return err
 	}
 	list = append(list, positions...)
-	if i.distribution, err = catalog.ReadDistribution(ctx, tx, trail.Schema, described.TableNames()); err != nil {
-		return err
-	}
-	list = append(list, compareDistribution(i.distribution, trail.Quoted)...)
+	list = append(list, compareDistribution(i.distribution, found, trail.Quoted)...)
 	if i.versions == ahead {
 		for n := range list {
 			list[n].Automatic, list[n].steps = false, nil

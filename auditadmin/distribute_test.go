@@ -56,6 +56,7 @@ func wantDistributed(moved int64, now bool) []auditadmin.DistributedTable {
 		{Name: "coordination_audit_records", Key: "audit_id", Shards: 6, Moved: 5 * moved, Now: now},
 		{Name: "coordination_audit_gaps", Key: "gap_id", Shards: 6, Moved: moved, Now: now},
 		{Name: "coordination_audit_statements", Key: "source_id", Shards: 6, Moved: moved, Now: now},
+		{Name: "coordination_audit_seal_leaves", Key: "row_id", Shards: 6, Now: now},
 	}
 }
 
@@ -155,15 +156,16 @@ func TestMigratingADistributedTrail(t *testing.T) {
 	db := testdb.NewOnCluster(t, true)
 	migrate(t, db, 4)
 	list := check(t, connect(t, db, ""))
-	if len(list) != 2 || list[0].Severity != auditadmin.Notice || !strings.Contains(list[0].String(), "coordination_audit_gaps: on the coordinator only") ||
-		!strings.Contains(list[1].String(), "coordination_audit_statements: on the coordinator only") || list[0].Repair != "migrate distribute" {
-		t.Errorf("a trail that is partly distributed: %v, want two notices", list)
+	if len(list) != 3 || list[0].Severity != auditadmin.Notice || !strings.Contains(list[0].String(), "coordination_audit_gaps: on the coordinator only") ||
+		!strings.Contains(list[1].String(), "coordination_audit_statements: on the coordinator only") || list[0].Repair != "migrate distribute" ||
+		!strings.Contains(list[2].String(), "coordination_audit_seal_leaves: missing") || list[2].Repair != "migrate distribute" {
+		t.Errorf("a trail that is partly distributed: %v, want three notices", list)
 	}
 	tables, err := auditadmin.Distribute(t.Context(), connect(t, db, ""), auditadmin.DistributeConfig{Shards: 6})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tables[0].Now || !tables[1].Now || !tables[2].Now {
+	if tables[0].Now || !tables[1].Now || !tables[2].Now || !tables[3].Now {
 		t.Errorf("Distribute() = %+v, want the tables that were created again", tables)
 	}
 	if list := check(t, connect(t, db, "")); len(list) > 0 {

@@ -44,19 +44,21 @@ const MarkSize = 4
 
 // Append stores tiles and the checkpoint that covers them, in one transaction.
 func (c *Conn) Append(ctx context.Context, tiles []Tile, checkpoint Checkpoint) error {
-	return c.commit(ctx, func(db dbgen.DBTX) error {
-		if len(tiles) > 0 {
-			if err := c.queries.PersistTiles(ctx, db, tileParams(checkpoint.Epoch, tiles)); err != nil {
-				return err
-			}
+	return c.commit(ctx, func(db dbgen.DBTX) error { return c.append(ctx, db, tiles, checkpoint) })
+}
+
+func (c *Conn) append(ctx context.Context, db dbgen.DBTX, tiles []Tile, checkpoint Checkpoint) error {
+	if len(tiles) > 0 {
+		if err := c.queries.PersistTiles(ctx, db, tileParams(checkpoint.Epoch, tiles)); err != nil {
+			return err
 		}
-		return c.queries.PersistCheckpoint(ctx, db, dbgen.PersistCheckpointParams{
-			Epoch: checkpoint.Epoch, Size: checkpoint.Size, PreviousSize: checkpoint.PreviousSize,
-			Root: checkpoint.Root[:], Leaves: checkpoint.Leaves, Marks: checkpoint.Marks,
-			RecordsThrough: checkpoint.Through.Records, GapsThrough: checkpoint.Through.Gaps,
-			StatementsThrough: checkpoint.Through.Statements, EventsThrough: checkpoint.Through.Events,
-			Awaited: checkpoint.Awaited.String(), Note: checkpoint.Note,
-		})
+	}
+	return c.queries.PersistCheckpoint(ctx, db, dbgen.PersistCheckpointParams{
+		Epoch: checkpoint.Epoch, Size: checkpoint.Size, PreviousSize: checkpoint.PreviousSize,
+		Root: checkpoint.Root[:], Leaves: checkpoint.Leaves, Marks: checkpoint.Marks,
+		RecordsThrough: checkpoint.Through.Records, GapsThrough: checkpoint.Through.Gaps,
+		StatementsThrough: checkpoint.Through.Statements, EventsThrough: checkpoint.Through.Events,
+		Awaited: checkpoint.Awaited.String(), Note: checkpoint.Note,
 	})
 }
 

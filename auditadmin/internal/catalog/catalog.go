@@ -28,6 +28,10 @@ type Schema struct {
 	Functions []Function `json:"functions"`
 	Tables    []Table    `json:"tables"`
 
+	// Cluster are the tables that auditadmin.Distribute adds. A trail on one server has none
+	// of them.
+	Cluster []Table `json:"cluster,omitempty"`
+
 	// Taken are the names of the migrations and what has them. See [ReadTaken].
 	Taken []Taken `json:"-"`
 
