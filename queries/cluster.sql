@@ -208,6 +208,22 @@ WHERE epoch = @epoch::bigint
 ORDER BY leaf_index
 LIMIT @most::bigint;
 
+-- Lists the leaves of gaps and statements within a range of a log.
+-- name: ListOtherLeaves :many
+SELECT
+    leaf_index,
+    kind,
+    row_id,
+    row_no
+FROM coordination_audit_seal_leaves
+WHERE epoch = @epoch::bigint
+    AND leaf_index >= @first::bigint
+    AND leaf_index < @before::bigint
+    AND kind IN (2, 3)
+ORDER BY
+    leaf_index,
+    row_id;
+
 -- Lists leaves that no log can have: behind the end of the last one, or of a later one.
 -- name: ListLeavesBeyond :many
 SELECT

@@ -282,6 +282,61 @@ func (q *Queries) ListLeavesBeyond(ctx context.Context, db DBTX, arg ListLeavesB
 	return items, nil
 }
 
+const ListOtherLeaves = `-- name: ListOtherLeaves :many
+SELECT
+    leaf_index,
+    kind,
+    row_id,
+    row_no
+FROM coordination_audit_seal_leaves
+WHERE epoch = $1::bigint
+    AND leaf_index >= $2::bigint
+    AND leaf_index < $3::bigint
+    AND kind IN (2, 3)
+ORDER BY
+    leaf_index,
+    row_id
+`
+
+type ListOtherLeavesParams struct {
+	Epoch  int64
+	First  int64
+	Before int64
+}
+
+type ListOtherLeavesRow struct {
+	LeafIndex int64
+	Kind      int16
+	RowID     pgtype.UUID
+	RowNo     int64
+}
+
+// Lists the leaves of gaps and statements within a range of a log.
+func (q *Queries) ListOtherLeaves(ctx context.Context, db DBTX, arg ListOtherLeavesParams) ([]ListOtherLeavesRow, error) {
+	rows, err := db.Query(ctx, ListOtherLeaves, arg.Epoch, arg.First, arg.Before)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListOtherLeavesRow{}
+	for rows.Next() {
+		var i ListOtherLeavesRow
+		if err := rows.Scan(
+			&i.LeafIndex,
+			&i.Kind,
+			&i.RowID,
+			&i.RowNo,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListRecordsOfSeqs = `-- name: ListRecordsOfSeqs :many
 SELECT
     seq,

@@ -36,8 +36,14 @@ func Gone(index int64) Leaf { return Leaf{No: index, Index: index} }
 
 // HasLeaves reports whether the rows of the table of leaves are on the workers.
 func (c *Conn) HasLeaves(ctx context.Context) (bool, error) {
-	has, err := c.queries.HasSealLeaves(ctx, c.db)
-	return has, auditdriver.ReadFailure(ctx, err)
+	if c.hasLeaves == nil {
+		has, err := c.queries.HasSealLeaves(ctx, c.db)
+		if err != nil {
+			return false, auditdriver.ReadFailure(ctx, err)
+		}
+		c.hasLeaves = &has
+	}
+	return *c.hasLeaves, nil
 }
 
 // DescribeCluster reads the facts of a distributed trail. No seq decides about anything there,
@@ -113,6 +119,16 @@ func (c *Conn) LeafIndex(ctx context.Context, epoch int64, of Leaf) (index int64
 // Leaves lists the stored leaves of a log from first to before-1, in its order.
 func (c *Conn) Leaves(ctx context.Context, epoch, first, before int64) ([]Leaf, error) {
 	rows, err := c.queries.ListLeaves(ctx, c.db, dbgen.ListLeavesParams{Epoch: epoch, First: first, Before: before, Most: math.MaxInt32})
+	leaves := make([]Leaf, len(rows))
+	for i, row := range rows {
+		leaves[i] = Leaf{Kind: seal.Kind(row.Kind), ID: row.RowID.Bytes, No: row.RowNo, Index: row.LeafIndex}
+	}
+	return leaves, auditdriver.ReadFailure(ctx, err)
+}
+
+// OtherLeaves lists the stored leaves of gaps and statements from first to before-1.
+func (c *Conn) OtherLeaves(ctx context.Context, epoch, first, before int64) ([]Leaf, error) {
+	rows, err := c.queries.ListOtherLeaves(ctx, c.db, dbgen.ListOtherLeavesParams{Epoch: epoch, First: first, Before: before})
 	leaves := make([]Leaf, len(rows))
 	for i, row := range rows {
 		leaves[i] = Leaf{Kind: seal.Kind(row.Kind), ID: row.RowID.Bytes, No: row.RowNo, Index: row.LeafIndex}

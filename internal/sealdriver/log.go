@@ -117,6 +117,10 @@ func (c *Conn) DescribeLog(ctx context.Context, most int64) (log *Described, has
 	if hasTables, err = c.queries.HasSealTables(ctx, c.db); err != nil || !hasTables {
 		return nil, false, auditdriver.ReadFailure(ctx, err)
 	}
+	if distributed, err := c.Distributed(ctx); err != nil || distributed {
+		log, err := c.describeOnCluster(ctx, most, err)
+		return log, true, err
+	}
 	row, err := c.queries.DescribeLog(ctx, c.db, dbgen.DescribeLogParams{Most: most})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, true, nil
@@ -127,6 +131,20 @@ func (c *Conn) DescribeLog(ctx context.Context, most int64) (log *Described, has
 	log = &Described{Checkpoint: Checkpoint{Epoch: row.Epoch, Size: row.Size, Note: row.Note, MadeAt: row.MadeAt.Time}, Unsealed: row.Unsealed}
 	copy(log.Root[:], row.Root)
 	return log, true, nil
+}
+
+// describeOnCluster counts the records above the highest seq that is sealed. Those below that are
+// not sealed yet are few, and to find them takes a look at every record.
+func (c *Conn) describeOnCluster(ctx context.Context, most int64, err error) (*Described, error) {
+	if err != nil {
+		return nil, err
+	}
+	last, err := c.LastCheckpoint(ctx)
+	if err != nil || last == nil {
+		return nil, err
+	}
+	unsealed, err := c.queries.CountRecordsAfter(ctx, c.db, dbgen.CountRecordsAfterParams{After: last.Through.Records, Most: most})
+	return &Described{Checkpoint: *last, Unsealed: unsealed}, auditdriver.ReadFailure(ctx, err)
 }
 
 // CheckpointBefore returns the largest checkpoint of an epoch up to a size, or nil.
