@@ -328,3 +328,121 @@ FROM (
     WHERE seq > @after::bigint
     LIMIT @most::bigint
 ) AS later;
+
+-- Reads what decides whether this session can follow a distributed trail. The timeline is empty on a
+-- standby: see GetServerIdentity.
+-- name: DescribeClusterFollowing :one
+SELECT
+    pg_is_in_recovery() AS in_recovery,
+    (pg_control_system()).system_identifier::bigint AS system_identifier,
+    (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())::bigint AS database_oid,
+    CASE
+        WHEN pg_is_in_recovery() THEN ''
+        ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+    END::pg_catalog.text AS timeline,
+    (to_regclass('coordination_audit_seal_leaves') IS NOT NULL)::boolean AS has_leaves,
+    (
+        has_table_privilege('coordination_audit_seal_checkpoints', 'SELECT')
+        AND coalesce(has_table_privilege(to_regclass('coordination_audit_seal_leaves'), 'SELECT'), true)
+    )::boolean AS reads_seal;
+
+-- Reads how many leaves the log has.
+-- name: GetLogSize :many
+SELECT
+    epoch,
+    size
+FROM coordination_audit_seal_checkpoints
+ORDER BY
+    epoch DESC,
+    size DESC
+LIMIT 1;
+
+-- Lists the records of some leaves.
+-- name: ListLeafRecords :many
+SELECT
+    leaf_index,
+    row_id
+FROM coordination_audit_seal_leaves
+WHERE epoch = @epoch::bigint
+    AND leaf_index = ANY (@leaf_indexes::bigint[])
+    AND kind = 1;
+
+-- Counts the leaves of a log up to a size that are listed.
+-- name: CountLeaves :one
+SELECT count(*)
+FROM coordination_audit_seal_leaves
+WHERE epoch = @epoch::bigint
+    AND leaf_index < @size::bigint;
+
+-- Finds the first leaf of a record that was stored at or after a time; -1 if there is none.
+-- name: FirstLeafSince :one
+SELECT coalesce(min(l.leaf_index), -1)::bigint AS leaf_index
+FROM coordination_audit_seal_leaves AS l
+JOIN coordination_audit_records AS r ON r.audit_id = l.row_id
+WHERE l.epoch = @epoch::bigint
+    AND l.kind = 1
+    AND l.row_no = 0
+    AND r.created_at >= @since::pg_catalog.timestamptz;
+
+-- Finds the first leaf of a record with a seq from one on; -1 if there is none.
+-- name: FirstLeafFromSeq :one
+SELECT coalesce(min(l.leaf_index), -1)::bigint AS leaf_index
+FROM coordination_audit_seal_leaves AS l
+JOIN coordination_audit_records AS r ON r.audit_id = l.row_id
+WHERE l.epoch = @epoch::bigint
+    AND l.kind = 1
+    AND l.row_no = 0
+    AND r.seq >= @seq::bigint;
+
+-- Finds the first leaf of a record that an older log has behind a place, or not at all; -1 if there is
+-- none.
+-- name: FirstLeafAfterEpoch :one
+SELECT coalesce(min(l.leaf_index), -1)::bigint AS leaf_index
+FROM coordination_audit_seal_leaves AS l
+LEFT JOIN coordination_audit_seal_leaves AS o
+    ON o.row_id = l.row_id
+    AND o.kind = l.kind
+    AND o.row_no = l.row_no
+    AND o.epoch = @before_epoch::bigint
+WHERE l.epoch = @epoch::bigint
+    AND l.kind = 1
+    AND (
+        o.leaf_index IS NULL
+        OR o.leaf_index >= @place::bigint
+    );
+
+-- Lists the sealed records of a range of leaves that pass every filter, in the order of the log. An
+-- empty filter passes all.
+-- name: ListFollowedLeaves :many
+SELECT
+    l.leaf_index,
+    sqlc.embed(r)
+FROM coordination_audit_seal_leaves AS l
+JOIN coordination_audit_records AS r ON r.audit_id = l.row_id
+WHERE l.epoch = @epoch::bigint
+    AND l.leaf_index >= @first::bigint
+    AND l.leaf_index < @before::bigint
+    AND l.kind = 1
+    AND l.row_no = 0
+    AND (@all_tenants::boolean OR coalesce(r.tenant_id, '') = @tenant_id::pg_catalog.text)
+    AND (cardinality(@envelope_ids::pg_catalog.text[]) = 0 OR r.envelope_id = ANY (@envelope_ids::pg_catalog.text[]))
+    AND (cardinality(@envelope_classes::pg_catalog.text[]) = 0 OR r.envelope_class = ANY (@envelope_classes::pg_catalog.text[]))
+    AND (cardinality(@decisions::pg_catalog.text[]) = 0 OR r.decision = ANY (@decisions::pg_catalog.text[]))
+    AND (@conflicting_envelope_id::pg_catalog.text = '' OR r.conflicting_envelope_id = @conflicting_envelope_id::pg_catalog.text)
+    AND (@preempting_envelope_id::pg_catalog.text = '' OR r.preempting_envelope_id = @preempting_envelope_id::pg_catalog.text)
+    AND (@target_subsystem::pg_catalog.text = '' OR r.target_subsystem = @target_subsystem::pg_catalog.text)
+    AND (@target_parameter::pg_catalog.text = '' OR r.target_parameter = @target_parameter::pg_catalog.text)
+    AND (@reason_contains::pg_catalog.text = '' OR strpos(r.reason, @reason_contains::pg_catalog.text) > 0)
+    AND (@reason_code::pg_catalog.text = '' OR r.reason_code = @reason_code::pg_catalog.text)
+    AND (@policy_version::pg_catalog.text = '' OR r.policy_version = @policy_version::pg_catalog.text)
+    AND (@actor::pg_catalog.text = '' OR r.actor = @actor::pg_catalog.text)
+    AND (@caused_by::pg_catalog.uuid = '00000000-0000-0000-0000-000000000000' OR r.caused_by = @caused_by::pg_catalog.uuid)
+    AND (@corrects::pg_catalog.uuid = '00000000-0000-0000-0000-000000000000' OR r.corrects = @corrects::pg_catalog.uuid)
+    AND (@correlation_id::pg_catalog.text = '' OR r.correlation_id = @correlation_id::pg_catalog.text)
+    AND (@trace_id::pg_catalog.bytea = '' OR r.trace_id = @trace_id::pg_catalog.bytea)
+    AND r.decision_timestamp >= @since::pg_catalog.timestamptz
+    AND r.decision_timestamp <= @last::pg_catalog.timestamptz
+ORDER BY
+    l.leaf_index,
+    r.audit_id
+LIMIT @page_size::integer;

@@ -11,6 +11,26 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const CountLeaves = `-- name: CountLeaves :one
+SELECT count(*)
+FROM coordination_audit_seal_leaves
+WHERE epoch = $1::bigint
+    AND leaf_index < $2::bigint
+`
+
+type CountLeavesParams struct {
+	Epoch int64
+	Size  int64
+}
+
+// Counts the leaves of a log up to a size that are listed.
+func (q *Queries) CountLeaves(ctx context.Context, db DBTX, arg CountLeavesParams) (int64, error) {
+	row := db.QueryRow(ctx, CountLeaves, arg.Epoch, arg.Size)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const CountRecordsAfter = `-- name: CountRecordsAfter :one
 SELECT count(*)
 FROM (
@@ -32,6 +52,47 @@ func (q *Queries) CountRecordsAfter(ctx context.Context, db DBTX, arg CountRecor
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const DescribeClusterFollowing = `-- name: DescribeClusterFollowing :one
+SELECT
+    pg_is_in_recovery() AS in_recovery,
+    (pg_control_system()).system_identifier::bigint AS system_identifier,
+    (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())::bigint AS database_oid,
+    CASE
+        WHEN pg_is_in_recovery() THEN ''
+        ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+    END::pg_catalog.text AS timeline,
+    (to_regclass('coordination_audit_seal_leaves') IS NOT NULL)::boolean AS has_leaves,
+    (
+        has_table_privilege('coordination_audit_seal_checkpoints', 'SELECT')
+        AND coalesce(has_table_privilege(to_regclass('coordination_audit_seal_leaves'), 'SELECT'), true)
+    )::boolean AS reads_seal
+`
+
+type DescribeClusterFollowingRow struct {
+	InRecovery       bool
+	SystemIdentifier int64
+	DatabaseOid      int64
+	Timeline         string
+	HasLeaves        bool
+	ReadsSeal        bool
+}
+
+// Reads what decides whether this session can follow a distributed trail. The timeline is empty on a
+// standby: see GetServerIdentity.
+func (q *Queries) DescribeClusterFollowing(ctx context.Context, db DBTX) (DescribeClusterFollowingRow, error) {
+	row := db.QueryRow(ctx, DescribeClusterFollowing)
+	var i DescribeClusterFollowingRow
+	err := row.Scan(
+		&i.InRecovery,
+		&i.SystemIdentifier,
+		&i.DatabaseOid,
+		&i.Timeline,
+		&i.HasLeaves,
+		&i.ReadsSeal,
+	)
+	return i, err
 }
 
 const DescribeClusterSealing = `-- name: DescribeClusterSealing :one
@@ -82,6 +143,83 @@ func (q *Queries) DescribeClusterSealing(ctx context.Context, db DBTX) (Describe
 		&i.Unlogged,
 	)
 	return i, err
+}
+
+const FirstLeafAfterEpoch = `-- name: FirstLeafAfterEpoch :one
+SELECT coalesce(min(l.leaf_index), -1)::bigint AS leaf_index
+FROM coordination_audit_seal_leaves AS l
+LEFT JOIN coordination_audit_seal_leaves AS o
+    ON o.row_id = l.row_id
+    AND o.kind = l.kind
+    AND o.row_no = l.row_no
+    AND o.epoch = $1::bigint
+WHERE l.epoch = $2::bigint
+    AND l.kind = 1
+    AND (
+        o.leaf_index IS NULL
+        OR o.leaf_index >= $3::bigint
+    )
+`
+
+type FirstLeafAfterEpochParams struct {
+	BeforeEpoch int64
+	Epoch       int64
+	Place       int64
+}
+
+// Finds the first leaf of a record that an older log has behind a place, or not at all; -1 if there is
+// none.
+func (q *Queries) FirstLeafAfterEpoch(ctx context.Context, db DBTX, arg FirstLeafAfterEpochParams) (int64, error) {
+	row := db.QueryRow(ctx, FirstLeafAfterEpoch, arg.BeforeEpoch, arg.Epoch, arg.Place)
+	var leaf_index int64
+	err := row.Scan(&leaf_index)
+	return leaf_index, err
+}
+
+const FirstLeafFromSeq = `-- name: FirstLeafFromSeq :one
+SELECT coalesce(min(l.leaf_index), -1)::bigint AS leaf_index
+FROM coordination_audit_seal_leaves AS l
+JOIN coordination_audit_records AS r ON r.audit_id = l.row_id
+WHERE l.epoch = $1::bigint
+    AND l.kind = 1
+    AND l.row_no = 0
+    AND r.seq >= $2::bigint
+`
+
+type FirstLeafFromSeqParams struct {
+	Epoch int64
+	Seq   int64
+}
+
+// Finds the first leaf of a record with a seq from one on; -1 if there is none.
+func (q *Queries) FirstLeafFromSeq(ctx context.Context, db DBTX, arg FirstLeafFromSeqParams) (int64, error) {
+	row := db.QueryRow(ctx, FirstLeafFromSeq, arg.Epoch, arg.Seq)
+	var leaf_index int64
+	err := row.Scan(&leaf_index)
+	return leaf_index, err
+}
+
+const FirstLeafSince = `-- name: FirstLeafSince :one
+SELECT coalesce(min(l.leaf_index), -1)::bigint AS leaf_index
+FROM coordination_audit_seal_leaves AS l
+JOIN coordination_audit_records AS r ON r.audit_id = l.row_id
+WHERE l.epoch = $1::bigint
+    AND l.kind = 1
+    AND l.row_no = 0
+    AND r.created_at >= $2::pg_catalog.timestamptz
+`
+
+type FirstLeafSinceParams struct {
+	Epoch int64
+	Since pgtype.Timestamptz
+}
+
+// Finds the first leaf of a record that was stored at or after a time; -1 if there is none.
+func (q *Queries) FirstLeafSince(ctx context.Context, db DBTX, arg FirstLeafSinceParams) (int64, error) {
+	row := db.QueryRow(ctx, FirstLeafSince, arg.Epoch, arg.Since)
+	var leaf_index int64
+	err := row.Scan(&leaf_index)
+	return leaf_index, err
 }
 
 const GetLastLeaf = `-- name: GetLastLeaf :one
@@ -146,6 +284,43 @@ func (q *Queries) GetLeaf(ctx context.Context, db DBTX, arg GetLeafParams) ([]in
 	return items, nil
 }
 
+const GetLogSize = `-- name: GetLogSize :many
+SELECT
+    epoch,
+    size
+FROM coordination_audit_seal_checkpoints
+ORDER BY
+    epoch DESC,
+    size DESC
+LIMIT 1
+`
+
+type GetLogSizeRow struct {
+	Epoch int64
+	Size  int64
+}
+
+// Reads how many leaves the log has.
+func (q *Queries) GetLogSize(ctx context.Context, db DBTX) ([]GetLogSizeRow, error) {
+	rows, err := db.Query(ctx, GetLogSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []GetLogSizeRow{}
+	for rows.Next() {
+		var i GetLogSizeRow
+		if err := rows.Scan(&i.Epoch, &i.Size); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const HasSealLeaves = `-- name: HasSealLeaves :one
 SELECT EXISTS (
     SELECT 1
@@ -163,6 +338,187 @@ func (q *Queries) HasSealLeaves(ctx context.Context, db DBTX) (bool, error) {
 	var distributed bool
 	err := row.Scan(&distributed)
 	return distributed, err
+}
+
+const ListFollowedLeaves = `-- name: ListFollowedLeaves :many
+SELECT
+    l.leaf_index,
+    r.audit_id, r.envelope_id, r.envelope_class, r.decision, r.reason, r.decision_timestamp, r.created_at, r.conflicting_envelope_id, r.preempting_envelope_id, r.active_envelopes_count, r.tenant_id, r.seq, r.target_subsystem, r.target_parameter, r.counterpart_class, r.reason_code, r.policy_version, r.actor, r.caused_by, r.corrects, r.correlation_id, r.trace_id, r.span_id, r.details, r.source_id, r.source_seq
+FROM coordination_audit_seal_leaves AS l
+JOIN coordination_audit_records AS r ON r.audit_id = l.row_id
+WHERE l.epoch = $1::bigint
+    AND l.leaf_index >= $2::bigint
+    AND l.leaf_index < $3::bigint
+    AND l.kind = 1
+    AND l.row_no = 0
+    AND ($4::boolean OR coalesce(r.tenant_id, '') = $5::pg_catalog.text)
+    AND (cardinality($6::pg_catalog.text[]) = 0 OR r.envelope_id = ANY ($6::pg_catalog.text[]))
+    AND (cardinality($7::pg_catalog.text[]) = 0 OR r.envelope_class = ANY ($7::pg_catalog.text[]))
+    AND (cardinality($8::pg_catalog.text[]) = 0 OR r.decision = ANY ($8::pg_catalog.text[]))
+    AND ($9::pg_catalog.text = '' OR r.conflicting_envelope_id = $9::pg_catalog.text)
+    AND ($10::pg_catalog.text = '' OR r.preempting_envelope_id = $10::pg_catalog.text)
+    AND ($11::pg_catalog.text = '' OR r.target_subsystem = $11::pg_catalog.text)
+    AND ($12::pg_catalog.text = '' OR r.target_parameter = $12::pg_catalog.text)
+    AND ($13::pg_catalog.text = '' OR strpos(r.reason, $13::pg_catalog.text) > 0)
+    AND ($14::pg_catalog.text = '' OR r.reason_code = $14::pg_catalog.text)
+    AND ($15::pg_catalog.text = '' OR r.policy_version = $15::pg_catalog.text)
+    AND ($16::pg_catalog.text = '' OR r.actor = $16::pg_catalog.text)
+    AND ($17::pg_catalog.uuid = '00000000-0000-0000-0000-000000000000' OR r.caused_by = $17::pg_catalog.uuid)
+    AND ($18::pg_catalog.uuid = '00000000-0000-0000-0000-000000000000' OR r.corrects = $18::pg_catalog.uuid)
+    AND ($19::pg_catalog.text = '' OR r.correlation_id = $19::pg_catalog.text)
+    AND ($20::pg_catalog.bytea = '' OR r.trace_id = $20::pg_catalog.bytea)
+    AND r.decision_timestamp >= $21::pg_catalog.timestamptz
+    AND r.decision_timestamp <= $22::pg_catalog.timestamptz
+ORDER BY
+    l.leaf_index,
+    r.audit_id
+LIMIT $23::integer
+`
+
+type ListFollowedLeavesParams struct {
+	Epoch                 int64
+	First                 int64
+	Before                int64
+	AllTenants            bool
+	TenantID              string
+	EnvelopeIDs           []string
+	EnvelopeClasses       []string
+	Decisions             []string
+	ConflictingEnvelopeID string
+	PreemptingEnvelopeID  string
+	TargetSubsystem       string
+	TargetParameter       string
+	ReasonContains        string
+	ReasonCode            string
+	PolicyVersion         string
+	Actor                 string
+	CausedBy              pgtype.UUID
+	Corrects              pgtype.UUID
+	CorrelationID         string
+	TraceID               []byte
+	Since                 pgtype.Timestamptz
+	Last                  pgtype.Timestamptz
+	PageSize              int32
+}
+
+type ListFollowedLeavesRow struct {
+	LeafIndex   int64
+	AuditRecord AuditRecord
+}
+
+// Lists the sealed records of a range of leaves that pass every filter, in the order of the log. An
+// empty filter passes all.
+func (q *Queries) ListFollowedLeaves(ctx context.Context, db DBTX, arg ListFollowedLeavesParams) ([]ListFollowedLeavesRow, error) {
+	rows, err := db.Query(ctx, ListFollowedLeaves,
+		arg.Epoch,
+		arg.First,
+		arg.Before,
+		arg.AllTenants,
+		arg.TenantID,
+		arg.EnvelopeIDs,
+		arg.EnvelopeClasses,
+		arg.Decisions,
+		arg.ConflictingEnvelopeID,
+		arg.PreemptingEnvelopeID,
+		arg.TargetSubsystem,
+		arg.TargetParameter,
+		arg.ReasonContains,
+		arg.ReasonCode,
+		arg.PolicyVersion,
+		arg.Actor,
+		arg.CausedBy,
+		arg.Corrects,
+		arg.CorrelationID,
+		arg.TraceID,
+		arg.Since,
+		arg.Last,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListFollowedLeavesRow{}
+	for rows.Next() {
+		var i ListFollowedLeavesRow
+		if err := rows.Scan(
+			&i.LeafIndex,
+			&i.AuditRecord.AuditID,
+			&i.AuditRecord.EnvelopeID,
+			&i.AuditRecord.EnvelopeClass,
+			&i.AuditRecord.Decision,
+			&i.AuditRecord.Reason,
+			&i.AuditRecord.DecisionTimestamp,
+			&i.AuditRecord.CreatedAt,
+			&i.AuditRecord.ConflictingEnvelopeID,
+			&i.AuditRecord.PreemptingEnvelopeID,
+			&i.AuditRecord.ActiveEnvelopesCount,
+			&i.AuditRecord.TenantID,
+			&i.AuditRecord.Seq,
+			&i.AuditRecord.TargetSubsystem,
+			&i.AuditRecord.TargetParameter,
+			&i.AuditRecord.CounterpartClass,
+			&i.AuditRecord.ReasonCode,
+			&i.AuditRecord.PolicyVersion,
+			&i.AuditRecord.Actor,
+			&i.AuditRecord.CausedBy,
+			&i.AuditRecord.Corrects,
+			&i.AuditRecord.CorrelationID,
+			&i.AuditRecord.TraceID,
+			&i.AuditRecord.SpanID,
+			&i.AuditRecord.Details,
+			&i.AuditRecord.SourceID,
+			&i.AuditRecord.SourceSeq,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListLeafRecords = `-- name: ListLeafRecords :many
+SELECT
+    leaf_index,
+    row_id
+FROM coordination_audit_seal_leaves
+WHERE epoch = $1::bigint
+    AND leaf_index = ANY ($2::bigint[])
+    AND kind = 1
+`
+
+type ListLeafRecordsParams struct {
+	Epoch       int64
+	LeafIndexes []int64
+}
+
+type ListLeafRecordsRow struct {
+	LeafIndex int64
+	RowID     pgtype.UUID
+}
+
+// Lists the records of some leaves.
+func (q *Queries) ListLeafRecords(ctx context.Context, db DBTX, arg ListLeafRecordsParams) ([]ListLeafRecordsRow, error) {
+	rows, err := db.Query(ctx, ListLeafRecords, arg.Epoch, arg.LeafIndexes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListLeafRecordsRow{}
+	for rows.Next() {
+		var i ListLeafRecordsRow
+		if err := rows.Scan(&i.LeafIndex, &i.RowID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const ListLeaves = `-- name: ListLeaves :many
