@@ -170,6 +170,7 @@ func mustVerifyCluster(t *testing.T, tr *trail, verify sealer.VerifyConfig, expo
 }
 
 func (tr *trail) writeForCluster(t *testing.T) {
+	t.Helper()
 	for i := range 30 {
 		tx, err := tr.pool.Begin(t.Context())
 		if err != nil {

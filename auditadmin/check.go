@@ -13,7 +13,6 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/auditadmin/internal/catalog"
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
-	"github.com/hoc-analytics/coordaudit/internal/clusterschema"
 )
 
 const doingCheck = "checking the schema and its guards"
@@ -110,7 +109,7 @@ func (i *inspection) look(ctx context.Context, tx pgx.Tx, described catalog.Sche
 	if i.versions == behind {
 		return nil
 	}
-	if i.distribution, err = catalog.ReadDistribution(ctx, tx, trail.Schema, append(described.TableNames(), clusterschema.LeavesTable)); err != nil {
+	if i.distribution, err = catalog.ReadDistribution(ctx, tx, trail.Schema, described.EveryTableName()); err != nil {
 		return err
 	}
 	if i.distribution.Table(catalog.Records) != nil {

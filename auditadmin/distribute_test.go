@@ -98,7 +98,8 @@ func TestDistributeKeepsRows(t *testing.T) {
 			t.Errorf("the schema differs afterwards: %v", list)
 		}
 	}
-	for _, table := range trailTables()[:3] {
+	execute(t, db, "INSERT INTO coordination_audit_seal_leaves (row_id, row_no, epoch, leaf_index, kind) VALUES (gen_random_uuid(), 0, 1, 0, 1)")
+	for _, table := range append(trailTables()[:3], "coordination_audit_seal_leaves") {
 		mustBeGuarded(t, db, table)
 	}
 }
@@ -119,8 +120,8 @@ func connectAs(t *testing.T, db *testdb.DB, role string) *pgx.Conn {
 // mustBeGuarded tries to change a distributed table, and each of its shards on its worker.
 func mustBeGuarded(t *testing.T, db *testdb.DB, table string) {
 	t.Helper()
-	column := map[string]string{"coordination_audit_records": "reason", "coordination_audit_gaps": "cause", "coordination_audit_statements": "label"}[table]
-	for _, sql := range []string{"UPDATE " + table + " SET " + column + " = 'another'", "DELETE FROM " + table, "TRUNCATE " + table} {
+	column := map[string]string{"coordination_audit_records": "reason", "coordination_audit_gaps": "cause", "coordination_audit_statements": "label", "coordination_audit_seal_leaves": "leaf_index"}[table]
+	for _, sql := range []string{"UPDATE " + table + " SET " + column + " = '7'", "DELETE FROM " + table, "TRUNCATE " + table} {
 		_, err := db.Pool.Exec(t.Context(), sql)
 		if pgErr, _ := errors.AsType[*pgconn.PgError](err); pgErr == nil || pgErr.Code != "23000" {
 			t.Errorf("%s: %v, want a refusal (23000)", sql, err)

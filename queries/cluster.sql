@@ -39,7 +39,53 @@ SELECT EXISTS (
         AND p.proname = 'citus_truncate_trigger'
 )::boolean AS distributed;
 
--- Lists records that are not sealed, in the order of the leaf's columns.
+-- Finds the first record from a seq on that is not sealed.
+-- name: NextUnsealedRecord :one
+SELECT
+    (count(*) > 0)::boolean AS found,
+    coalesce(min(r.seq), 0)::bigint AS seq
+FROM coordination_audit_records AS r
+WHERE r.seq >= @first::bigint
+    AND NOT EXISTS (
+        SELECT 1
+        FROM coordination_audit_seal_leaves AS l
+        WHERE l.row_id = r.audit_id
+            AND l.kind = 1
+            AND l.row_no = 0
+            AND l.epoch = @epoch::bigint
+    );
+
+-- name: NextUnsealedGap :one
+SELECT
+    (count(*) > 0)::boolean AS found,
+    coalesce(min(g.seq), 0)::bigint AS seq
+FROM coordination_audit_gaps AS g
+WHERE g.seq >= @first::bigint
+    AND NOT EXISTS (
+        SELECT 1
+        FROM coordination_audit_seal_leaves AS l
+        WHERE l.row_id = g.gap_id
+            AND l.kind = 2
+            AND l.row_no = 0
+            AND l.epoch = @epoch::bigint
+    );
+
+-- name: NextUnsealedStatement :one
+SELECT
+    (count(*) > 0)::boolean AS found,
+    coalesce(min(s.seq), 0)::bigint AS seq
+FROM coordination_audit_statements AS s
+WHERE s.seq >= @first::bigint
+    AND NOT EXISTS (
+        SELECT 1
+        FROM coordination_audit_seal_leaves AS l
+        WHERE l.row_id = s.source_id
+            AND l.kind = 3
+            AND l.row_no = s.statement_no
+            AND l.epoch = @epoch::bigint
+    );
+
+-- Lists records that are not sealed within a range of seqs, in the order of the leaf's columns.
 -- name: ListUnsealedRecords :many
 SELECT
     r.seq,
@@ -70,6 +116,7 @@ SELECT
     r.source_seq
 FROM coordination_audit_records AS r
 WHERE r.seq >= @first::bigint
+    AND r.seq <= @last::bigint
     AND NOT EXISTS (
         SELECT 1
         FROM coordination_audit_seal_leaves AS l
@@ -80,8 +127,7 @@ WHERE r.seq >= @first::bigint
     )
 ORDER BY
     r.seq,
-    r.audit_id
-LIMIT @most::bigint;
+    r.audit_id;
 
 -- name: ListUnsealedGaps :many
 SELECT
@@ -100,6 +146,7 @@ SELECT
     g.recorded_at
 FROM coordination_audit_gaps AS g
 WHERE g.seq >= @first::bigint
+    AND g.seq <= @last::bigint
     AND NOT EXISTS (
         SELECT 1
         FROM coordination_audit_seal_leaves AS l
@@ -110,8 +157,7 @@ WHERE g.seq >= @first::bigint
     )
 ORDER BY
     g.seq,
-    g.gap_id
-LIMIT @most::bigint;
+    g.gap_id;
 
 -- name: ListUnsealedStatements :many
 SELECT
@@ -130,6 +176,7 @@ SELECT
     s.made_at
 FROM coordination_audit_statements AS s
 WHERE s.seq >= @first::bigint
+    AND s.seq <= @last::bigint
     AND NOT EXISTS (
         SELECT 1
         FROM coordination_audit_seal_leaves AS l
@@ -141,8 +188,7 @@ WHERE s.seq >= @first::bigint
 ORDER BY
     s.seq,
     s.source_id,
-    s.statement_no
-LIMIT @most::bigint;
+    s.statement_no;
 
 -- Stores which rows are leaves, in the transaction of their tiles. A row that is sealed already is an
 -- error.

@@ -81,15 +81,15 @@ func (n *session) clusterRound(ctx context.Context) (sealed int64, err error) {
 	}
 	n.through.Events = max(n.through.Events, target.Events)
 	for _, of := range []struct {
-		kind    seal.Kind
-		from    int64
-		through *int64
+		kind         seal.Kind
+		from, target int64
+		through      *int64
 	}{
-		{seal.Gap, from.Gaps, &n.through.Gaps},
-		{seal.Statement, from.Statements, &n.through.Statements},
-		{seal.Record, from.Records, &n.through.Records},
+		{seal.Gap, from.Gaps, target.Gaps, &n.through.Gaps},
+		{seal.Statement, from.Statements, target.Statements, &n.through.Statements},
+		{seal.Record, from.Records, target.Records, &n.through.Records},
 	} {
-		if err := n.sealUnsealed(ctx, of.kind, of.from, of.through); err != nil {
+		if err := n.sealUnsealed(ctx, of.kind, of.from, of.target, of.through); err != nil {
 			return 0, err
 		}
 	}
@@ -100,29 +100,47 @@ func (n *session) clusterRound(ctx context.Context) (sealed int64, err error) {
 	return 0, n.lookAgain(ctx)
 }
 
-// sealUnsealed seals rows in batches, each with a checkpoint.
-func (n *session) sealUnsealed(ctx context.Context, kind seal.Kind, from int64, through *int64) error {
-	for {
-		count := 0
-		err := n.conn.Unsealed(ctx, kind, n.log.epoch, from, batchRecords, func(values [][]byte) error {
-			seq, err := n.log.add(kind, values)
-			count++
-			from, *through = seq, max(*through, seq)
-			return err
-		})
+// sealUnsealed seals rows in ranges of seqs, each with a checkpoint. A list with a limit would
+// make each shard send as many rows as the limit.
+func (n *session) sealUnsealed(ctx context.Context, kind seal.Kind, from, target int64, through *int64) error {
+	for first := from; ; {
+		next, found, err := n.conn.NextUnsealed(ctx, kind, n.log.epoch, first)
 		if err != nil {
-			return n.sealing(kind, err)
+			return fmt.Errorf("looking for each %s to seal: %w", kind, err)
 		}
-		if count < batchRecords {
+		if !found {
 			return nil
 		}
-		if err := n.checkpoint(ctx); err != nil {
-			return err
-		}
-		if err := n.lookAgain(ctx); err != nil {
-			return err
+		for first = next; ; {
+			count, err := n.sealWindow(ctx, kind, first, through)
+			if err != nil {
+				return err
+			}
+			if first += batchRecords; count == 0 || first > target {
+				break // there may be more behind: a worker gives other seqs
+			}
 		}
 	}
+}
+
+// sealWindow seals the rows in a range of seqs that have no leaf.
+func (n *session) sealWindow(ctx context.Context, kind seal.Kind, first int64, through *int64) (count int, err error) {
+	err = n.conn.Unsealed(ctx, kind, n.log.epoch, first, first+batchRecords-1, func(values [][]byte) error {
+		seq, err := n.log.add(kind, values)
+		count++
+		*through = max(*through, seq)
+		return err
+	})
+	if err != nil {
+		return count, n.sealing(kind, err)
+	}
+	if n.log.tree.Size()-n.log.saved < batchRecords/2 { // the next one, or the round, makes the checkpoint
+		return count, nil
+	}
+	if err := n.checkpoint(ctx); err != nil {
+		return count, err
+	}
+	return count, n.lookAgain(ctx)
 }
 
 // passed moves the floor to where the sequences were a patience ago, and plans the next sweep.

@@ -2,6 +2,7 @@ package auditdriver
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +25,7 @@ type ClusterFacts struct {
 
 // ClusterFacts reads the facts.
 func (f *Follower) ClusterFacts(ctx context.Context) (ClusterFacts, error) {
+	f.onWorkers = true
 	row, err := f.driver.queries.DescribeClusterFollowing(ctx, f.on)
 	if err != nil {
 		return ClusterFacts{}, f.fail(err)
@@ -40,6 +42,15 @@ func (f *Follower) ClusterFacts(ctx context.Context) (ClusterFacts, error) {
 		facts.Epoch, facts.Size = sizes[0].Epoch, sizes[0].Size
 	}
 	return facts, f.fail(err)
+}
+
+// workerLost says that a statement goes well once a worker is back: a coordinator passes on what
+// a dying one says as XX000, which a single server says when it is broken.
+func workerLost(err error) error {
+	if failed, named := errors.AsType[*StatementError](err); named && failed.SQLState == stateInternalError {
+		failed.Kind = audit.ErrUnavailable
+	}
+	return err
 }
 
 // LeafID is the place of a record in the log.

@@ -952,24 +952,24 @@ SELECT
     g.recorded_at
 FROM coordination_audit_gaps AS g
 WHERE g.seq >= $1::bigint
+    AND g.seq <= $2::bigint
     AND NOT EXISTS (
         SELECT 1
         FROM coordination_audit_seal_leaves AS l
         WHERE l.row_id = g.gap_id
             AND l.kind = 2
             AND l.row_no = 0
-            AND l.epoch = $2::bigint
+            AND l.epoch = $3::bigint
     )
 ORDER BY
     g.seq,
     g.gap_id
-LIMIT $3::bigint
 `
 
 type ListUnsealedGapsParams struct {
 	First int64
+	Last  int64
 	Epoch int64
-	Most  int64
 }
 
 type ListUnsealedGapsRow struct {
@@ -989,7 +989,7 @@ type ListUnsealedGapsRow struct {
 }
 
 func (q *Queries) ListUnsealedGaps(ctx context.Context, db DBTX, arg ListUnsealedGapsParams) ([]ListUnsealedGapsRow, error) {
-	rows, err := db.Query(ctx, ListUnsealedGaps, arg.First, arg.Epoch, arg.Most)
+	rows, err := db.Query(ctx, ListUnsealedGaps, arg.First, arg.Last, arg.Epoch)
 	if err != nil {
 		return nil, err
 	}
@@ -1052,24 +1052,24 @@ SELECT
     r.source_seq
 FROM coordination_audit_records AS r
 WHERE r.seq >= $1::bigint
+    AND r.seq <= $2::bigint
     AND NOT EXISTS (
         SELECT 1
         FROM coordination_audit_seal_leaves AS l
         WHERE l.row_id = r.audit_id
             AND l.kind = 1
             AND l.row_no = 0
-            AND l.epoch = $2::bigint
+            AND l.epoch = $3::bigint
     )
 ORDER BY
     r.seq,
     r.audit_id
-LIMIT $3::bigint
 `
 
 type ListUnsealedRecordsParams struct {
 	First int64
+	Last  int64
 	Epoch int64
-	Most  int64
 }
 
 type ListUnsealedRecordsRow struct {
@@ -1101,9 +1101,9 @@ type ListUnsealedRecordsRow struct {
 	SourceSeq             *int64
 }
 
-// Lists records that are not sealed, in the order of the leaf's columns.
+// Lists records that are not sealed within a range of seqs, in the order of the leaf's columns.
 func (q *Queries) ListUnsealedRecords(ctx context.Context, db DBTX, arg ListUnsealedRecordsParams) ([]ListUnsealedRecordsRow, error) {
-	rows, err := db.Query(ctx, ListUnsealedRecords, arg.First, arg.Epoch, arg.Most)
+	rows, err := db.Query(ctx, ListUnsealedRecords, arg.First, arg.Last, arg.Epoch)
 	if err != nil {
 		return nil, err
 	}
@@ -1166,25 +1166,25 @@ SELECT
     s.made_at
 FROM coordination_audit_statements AS s
 WHERE s.seq >= $1::bigint
+    AND s.seq <= $2::bigint
     AND NOT EXISTS (
         SELECT 1
         FROM coordination_audit_seal_leaves AS l
         WHERE l.row_id = s.source_id
             AND l.kind = 3
             AND l.row_no = s.statement_no
-            AND l.epoch = $2::bigint
+            AND l.epoch = $3::bigint
     )
 ORDER BY
     s.seq,
     s.source_id,
     s.statement_no
-LIMIT $3::bigint
 `
 
 type ListUnsealedStatementsParams struct {
 	First int64
+	Last  int64
 	Epoch int64
-	Most  int64
 }
 
 type ListUnsealedStatementsRow struct {
@@ -1204,7 +1204,7 @@ type ListUnsealedStatementsRow struct {
 }
 
 func (q *Queries) ListUnsealedStatements(ctx context.Context, db DBTX, arg ListUnsealedStatementsParams) ([]ListUnsealedStatementsRow, error) {
-	rows, err := db.Query(ctx, ListUnsealedStatements, arg.First, arg.Epoch, arg.Most)
+	rows, err := db.Query(ctx, ListUnsealedStatements, arg.First, arg.Last, arg.Epoch)
 	if err != nil {
 		return nil, err
 	}
@@ -1235,6 +1235,106 @@ func (q *Queries) ListUnsealedStatements(ctx context.Context, db DBTX, arg ListU
 		return nil, err
 	}
 	return items, nil
+}
+
+const NextUnsealedGap = `-- name: NextUnsealedGap :one
+SELECT
+    (count(*) > 0)::boolean AS found,
+    coalesce(min(g.seq), 0)::bigint AS seq
+FROM coordination_audit_gaps AS g
+WHERE g.seq >= $1::bigint
+    AND NOT EXISTS (
+        SELECT 1
+        FROM coordination_audit_seal_leaves AS l
+        WHERE l.row_id = g.gap_id
+            AND l.kind = 2
+            AND l.row_no = 0
+            AND l.epoch = $2::bigint
+    )
+`
+
+type NextUnsealedGapParams struct {
+	First int64
+	Epoch int64
+}
+
+type NextUnsealedGapRow struct {
+	Found bool
+	Seq   int64
+}
+
+func (q *Queries) NextUnsealedGap(ctx context.Context, db DBTX, arg NextUnsealedGapParams) (NextUnsealedGapRow, error) {
+	row := db.QueryRow(ctx, NextUnsealedGap, arg.First, arg.Epoch)
+	var i NextUnsealedGapRow
+	err := row.Scan(&i.Found, &i.Seq)
+	return i, err
+}
+
+const NextUnsealedRecord = `-- name: NextUnsealedRecord :one
+SELECT
+    (count(*) > 0)::boolean AS found,
+    coalesce(min(r.seq), 0)::bigint AS seq
+FROM coordination_audit_records AS r
+WHERE r.seq >= $1::bigint
+    AND NOT EXISTS (
+        SELECT 1
+        FROM coordination_audit_seal_leaves AS l
+        WHERE l.row_id = r.audit_id
+            AND l.kind = 1
+            AND l.row_no = 0
+            AND l.epoch = $2::bigint
+    )
+`
+
+type NextUnsealedRecordParams struct {
+	First int64
+	Epoch int64
+}
+
+type NextUnsealedRecordRow struct {
+	Found bool
+	Seq   int64
+}
+
+// Finds the first record from a seq on that is not sealed.
+func (q *Queries) NextUnsealedRecord(ctx context.Context, db DBTX, arg NextUnsealedRecordParams) (NextUnsealedRecordRow, error) {
+	row := db.QueryRow(ctx, NextUnsealedRecord, arg.First, arg.Epoch)
+	var i NextUnsealedRecordRow
+	err := row.Scan(&i.Found, &i.Seq)
+	return i, err
+}
+
+const NextUnsealedStatement = `-- name: NextUnsealedStatement :one
+SELECT
+    (count(*) > 0)::boolean AS found,
+    coalesce(min(s.seq), 0)::bigint AS seq
+FROM coordination_audit_statements AS s
+WHERE s.seq >= $1::bigint
+    AND NOT EXISTS (
+        SELECT 1
+        FROM coordination_audit_seal_leaves AS l
+        WHERE l.row_id = s.source_id
+            AND l.kind = 3
+            AND l.row_no = s.statement_no
+            AND l.epoch = $2::bigint
+    )
+`
+
+type NextUnsealedStatementParams struct {
+	First int64
+	Epoch int64
+}
+
+type NextUnsealedStatementRow struct {
+	Found bool
+	Seq   int64
+}
+
+func (q *Queries) NextUnsealedStatement(ctx context.Context, db DBTX, arg NextUnsealedStatementParams) (NextUnsealedStatementRow, error) {
+	row := db.QueryRow(ctx, NextUnsealedStatement, arg.First, arg.Epoch)
+	var i NextUnsealedStatementRow
+	err := row.Scan(&i.Found, &i.Seq)
+	return i, err
 }
 
 const PersistLeaves = `-- name: PersistLeaves :exec

@@ -110,7 +110,9 @@ func (c *clusterLook) standAt(ctx context.Context, place int64) error {
 // leavesBefore bounds how far before a place an anchor is looked for.
 const leavesBefore = 256
 
-func anchorOf(of auditdriver.LeafID) anchor { return anchor{seq: of.Index + 1, hash: hashOf(of.AuditID)} }
+func anchorOf(of auditdriver.LeafID) anchor {
+	return anchor{seq: of.Index + 1, hash: hashOf(of.AuditID)}
+}
 
 // checkTrail refuses a trail that is not the one that the state was made on.
 func (c *clusterLook) checkTrail(ctx context.Context) error {

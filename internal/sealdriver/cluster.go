@@ -56,9 +56,28 @@ func (c *Conn) DescribeCluster(ctx context.Context) (Facts, error) {
 	return Facts{InRecovery: row.InRecovery, ReadsSequences: row.ReadsSequences, Isolation: row.Isolation, Unlogged: row.Unlogged}, nil
 }
 
-// Unsealed reads rows of a kind that have no leaf in an epoch, with a seq from first on and in
-// that order, up to a number.
-func (c *Conn) Unsealed(ctx context.Context, kind seal.Kind, epoch, first, most int64, each func(values [][]byte) error) error {
+// NextUnsealed returns the lowest seq from first on of a row that has no leaf in an epoch.
+func (c *Conn) NextUnsealed(ctx context.Context, kind seal.Kind, epoch, first int64) (seq int64, found bool, err error) {
+	of := dbgen.NextUnsealedRecordParams{First: first, Epoch: epoch}
+	var row dbgen.NextUnsealedRecordRow
+	switch kind {
+	case seal.Gap:
+		var gap dbgen.NextUnsealedGapRow
+		gap, err = c.queries.NextUnsealedGap(ctx, c.db, dbgen.NextUnsealedGapParams(of))
+		row = dbgen.NextUnsealedRecordRow(gap)
+	case seal.Statement:
+		var statement dbgen.NextUnsealedStatementRow
+		statement, err = c.queries.NextUnsealedStatement(ctx, c.db, dbgen.NextUnsealedStatementParams(of))
+		row = dbgen.NextUnsealedRecordRow(statement)
+	case seal.Record, seal.Event:
+		row, err = c.queries.NextUnsealedRecord(ctx, c.db, of)
+	}
+	return row.Seq, row.Found, auditdriver.ReadFailure(ctx, err)
+}
+
+// Unsealed reads rows of a kind that have no leaf in an epoch, with a seq from first to last and
+// in that order.
+func (c *Conn) Unsealed(ctx context.Context, kind seal.Kind, epoch, first, last int64, each func(values [][]byte) error) error {
 	sql := dbgen.ListUnsealedRecords
 	switch kind {
 	case seal.Gap:
@@ -67,7 +86,7 @@ func (c *Conn) Unsealed(ctx context.Context, kind seal.Kind, epoch, first, most 
 		sql = dbgen.ListUnsealedStatements
 	case seal.Record, seal.Event:
 	}
-	return c.stream(ctx, sql, each, first, epoch, most)
+	return c.stream(ctx, sql, each, first, last, epoch)
 }
 
 // AppendIndexed is Append with the leaves that are new.

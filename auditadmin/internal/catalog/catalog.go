@@ -214,6 +214,15 @@ func (s Schema) Table(name string) *Table {
 	return nil
 }
 
+// EveryTableName lists the names of the tables, those of a cluster included.
+func (s Schema) EveryTableName() []string {
+	names := s.TableNames()
+	for _, table := range s.Cluster {
+		names = append(names, table.Name)
+	}
+	return names
+}
+
 // TableNames lists the tables.
 func (s Schema) TableNames() []string {
 	names := make([]string, len(s.Tables))
