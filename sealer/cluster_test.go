@@ -161,7 +161,7 @@ func TestClusterRecordThatIsListedInVainIsNamed(t *testing.T) {
 	}
 }
 
-// Edits, deletions and lists that lost a row are told apart.
+// Edits, deletions and lists that lost a row are different findings.
 func TestClusterTamperingIsNamed(t *testing.T) {
 	t.Parallel()
 	s := clusterSealed(t)
