@@ -38,31 +38,47 @@ func TestKilledCoordinatorOfAClusterLosesNothing(t *testing.T) { killNodes(t, "g
 // killNodes kills nodes one after the other while every way of writing is in use.
 func killNodes(t *testing.T, which string) {
 	t.Helper()
-	testdb.NeedsCluster(t)
-	command := os.Getenv(killVariable)
-	if command == "" {
-		t.Skip("needs a command that kills a node: " + killVariable)
-	}
-	times := 3
-	if text := os.Getenv(killsVariable); text != "" {
-		var err error
-		if times, err = strconv.Atoi(text); err != nil {
-			t.Fatalf("%s: %v", killsVariable, err)
-		}
-	}
+	kill := newKiller(t)
 	db := testdb.NewOnCluster(t, true)
 	nodes := nodesOf(t, db.Pool, which)
 	w := startClusterWriters(t, db.Pool)
-	for i := range times {
+	for i := range kill.times {
 		w.awaitMore(t)
-		node := nodes[i%len(nodes)]
-		kill := exec.CommandContext(t.Context(), "sh", "-c", command+` "$0" "$1"`, node[0], node[1])
-		if output, err := kill.CombinedOutput(); err != nil {
-			t.Fatalf("killing node %s:%s: %v: %s", node[0], node[1], err, output)
-		}
+		kill.node(t, nodes[i%len(nodes)])
 	}
 	w.awaitMore(t)
 	w.finish(t, db.Pool)
+}
+
+// killer kills nodes by the command of the environment.
+type killer struct {
+	command string
+	times   int
+}
+
+// newKiller skips a test where there is no such command.
+func newKiller(t *testing.T) killer {
+	t.Helper()
+	testdb.NeedsCluster(t)
+	k := killer{command: os.Getenv(killVariable), times: 3}
+	if k.command == "" {
+		t.Skip("needs a command that kills a node: " + killVariable)
+	}
+	if text := os.Getenv(killsVariable); text != "" {
+		var err error
+		if k.times, err = strconv.Atoi(text); err != nil {
+			t.Fatalf("%s: %v", killsVariable, err)
+		}
+	}
+	return k
+}
+
+func (k killer) node(t *testing.T, node [2]string) {
+	t.Helper()
+	kill := exec.CommandContext(t.Context(), "sh", "-c", k.command+` "$0" "$1"`, node[0], node[1])
+	if output, err := kill.CombinedOutput(); err != nil {
+		t.Fatalf("killing node %s:%s: %v: %s", node[0], node[1], err, output)
+	}
 }
 
 func nodesOf(t *testing.T, pool *pgxpool.Pool, which string) (nodes [][2]string) {

@@ -33,6 +33,9 @@ import (
 // goes on, and logs coordination_audit_follow_failed once. A limit of the server that ends
 // three looks in a row ends it with [audit.ErrLimit].
 //
+// On a Citus cluster it delivers what is sealed, in the order of sealing and without
+// [audit.Followed.Late], and needs a sealer that runs: see docs/citus.md.
+//
 // Between two pages it holds no connection. While an open transaction makes it wait, it
 // holds one.
 func (s *Store) Follow(ctx context.Context, q audit.FollowQuery) iter.Seq2[audit.Followed, error] {

@@ -126,6 +126,12 @@ func (i *inspection) look(ctx context.Context, tx pgx.Tx, described catalog.Sche
 	if i.versions == behind {
 		return nil
 	}
+	if i.distribution, err = catalog.ReadDistribution(ctx, tx, trail.Schema, described.EveryTableName()); err != nil {
+		return err
+	}
+	if i.distribution.Table(catalog.Records) != nil {
+		described.Tables = append(slices.Clone(described.Tables), described.Cluster...)
+	}
 	found, err := readAll(ctx, tx, *trail, described)
 	if err != nil {
 		return err
@@ -143,10 +149,7 @@ func (i *inspection) look(ctx context.Context, tx pgx.Tx, described catalog.Sche
 		return err
 	}
 	list = append(list, positions...)
-	if i.distribution, err = catalog.ReadDistribution(ctx, tx, trail.Schema, described.TableNames()); err != nil {
-		return err
-	}
-	list = append(list, compareDistribution(i.distribution, trail.Quoted)...)
+	list = append(list, compareDistribution(i.distribution, found, trail.Quoted)...)
 	if i.versions == ahead {
 		for n := range list {
 			list[n].Automatic, list[n].steps = false, nil

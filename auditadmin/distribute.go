@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/auditadmin/internal/catalog"
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/clusterschema"
 )
 
 const doingDistribute = "distributing the trail"
@@ -49,8 +51,9 @@ type DistributedTable struct {
 }
 
 // Distribute distributes the trail over the workers of a Citus cluster: records by
-// audit_id, gaps by gap_id, statements by source_id. The tables of the seal and the version
-// table stay on the coordinator. It keeps every row, and its triggers are on every shard.
+// audit_id, gaps by gap_id, statements by source_id. It adds a table that says which of their
+// rows are sealed, next to them. The other tables of the seal and the version table stay on
+// the coordinator. It keeps every row, and its triggers are on every shard.
 //
 // It is one transaction under the migration lock. Until it ends, writers wait, and at its
 // very end readers, too. Before it begins, the guards must be in place, because a shard gets
@@ -96,6 +99,9 @@ func distribute(ctx context.Context, conn *pgx.Conn, config DistributeConfig) ([
 			SET LOCAL client_min_messages = warning;
 			SET LOCAL citus.enable_unsafe_triggers = on`, config.LockTimeout.Milliseconds()))
 		if err != nil {
+			return err
+		}
+		if err := makeLeaves(ctx, tx, found); err != nil {
 			return err
 		}
 		for _, p := range placements() {
@@ -147,12 +153,7 @@ func place(ctx context.Context, tx pgx.Tx, found *inspection, p placement, shard
 	if err := tx.QueryRow(ctx, "SELECT pg_catalog.count(*) FROM "+name).Scan(&table.Moved); err != nil {
 		return table, err
 	}
-	_, err := tx.Exec(ctx, "SELECT pg_catalog.create_distributed_table($1::text::regclass, $2, shard_count => $3, colocate_with => 'none')",
-		pgx.QueryExecModeExec, name, p.key, shards)
-	if err == nil {
-		err = grantOnShards(ctx, tx, found, p.table)
-	}
-	if err != nil || table.Moved == 0 {
+	if err := createDistributed(ctx, tx, name, p, &table, found); err != nil || table.Moved == 0 {
 		return table, err
 	}
 	trigger := catalog.Guard(p.table, "truncate")
@@ -168,26 +169,97 @@ func place(ctx context.Context, tx pgx.Tx, found *inspection, p placement, shard
 	return table, nil
 }
 
+// createDistributed places the records, and then each other table next to them: what is sealed
+// is found by a join that no row leaves its node for.
+func createDistributed(ctx context.Context, tx pgx.Tx, name string, p placement, table *DistributedTable, found *inspection) error {
+	var err error
+	if p.table == catalog.Records {
+		_, err = tx.Exec(ctx, "SELECT pg_catalog.create_distributed_table($1::text::regclass, $2, shard_count => $3, colocate_with => 'none')",
+			pgx.QueryExecModeExec, name, p.key, table.Shards)
+	} else {
+		_, err = tx.Exec(ctx, "SELECT pg_catalog.create_distributed_table($1::text::regclass, $2, colocate_with => $3)",
+			pgx.QueryExecModeExec, name, p.key, found.schema+"."+catalog.Records)
+		if records := found.distribution.Table(catalog.Records); records != nil {
+			table.Shards = records.Shards
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return grantOnShards(ctx, tx, found, p.table)
+}
+
+// makeLeaves creates the table of what is sealed, as the owner's and with the rights that the
+// tiles have. It is in a schema that only exists where rows are on workers.
+func makeLeaves(ctx context.Context, tx pgx.Tx, found *inspection) error {
+	name := found.schema + "." + clusterschema.LeavesTable
+	var stands bool
+	if err := tx.QueryRow(ctx, "SELECT pg_catalog.to_regclass($1::text) IS NOT NULL", pgx.QueryExecModeExec, name).Scan(&stands); err != nil || stands {
+		return err
+	}
+	statements := []string{"SET LOCAL search_path = " + found.schema + ", pg_catalog, pg_temp", clusterschema.Leaves(), "SET LOCAL search_path = pg_catalog, pg_temp"}
+	records, tiles := found.trail.Table(catalog.Records), found.trail.Table(tilesTable)
+	if records != nil && records.Owner != nil {
+		statements = append(statements, "ALTER TABLE "+name+" OWNER TO "+records.Owner.Name)
+	}
+	for _, role := range rolesThat(tiles, "SELECT") {
+		statements = append(statements, "GRANT SELECT ON TABLE "+name+" TO "+role)
+	}
+	for _, sql := range statements {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("creating table %s: %w", name, explainDistribution(err))
+		}
+	}
+	return nil
+}
+
+const tilesTable = "coordination_audit_seal_tiles"
+
+// rolesThat lists the roles that have a privilege on a table, or on columns of it.
+func rolesThat(table *catalog.Table, privilege string) (roles []string) {
+	if table == nil {
+		return nil
+	}
+	for _, grant := range table.Grants {
+		if slices.ContainsFunc(grant.Privileges, func(p string) bool { return p == privilege || strings.HasPrefix(p, privilege+" (") }) {
+			roles = append(roles, grant.Role)
+		}
+	}
+	return roles
+}
+
 // grantOnShards lets the roles that may insert some columns store rows on the shards, which
 // create_distributed_table does not: see [auditmigrate.ShardGrants].
 func grantOnShards(ctx context.Context, tx pgx.Tx, found *inspection, table string) error {
-	for _, grant := range found.trail.Table(table).Grants {
-		var columns []string
-		for _, privilege := range grant.Privileges {
-			if column, is := strings.CutPrefix(privilege, "INSERT ("); is {
-				columns = append(columns, strings.TrimSuffix(column, ")"))
-			}
-		}
-		if len(columns) == 0 {
-			continue
-		}
-		for _, sql := range auditmigrate.ShardGrants(found.schema+"."+table, grant.Role, strings.Join(columns, ", ")) {
+	for role, columns := range insertableColumns(found.trail, table) {
+		for _, sql := range auditmigrate.ShardGrants(found.schema+"."+table, role, strings.Join(columns, ", ")) {
 			if _, err := tx.Exec(ctx, sql); err != nil {
 				return fmt.Errorf("%s: %w", sql, err)
 			}
 		}
 	}
 	return nil
+}
+
+// insertableColumns are the columns that each role may set, if not all. Who may seal sets those of
+// the table of what is sealed.
+func insertableColumns(trail catalog.Schema, table string) map[string][]string {
+	columns := map[string][]string{}
+	of := trail.Table(table)
+	if of == nil && table == clusterschema.LeavesTable {
+		for _, role := range rolesThat(trail.Table(tilesTable), "INSERT") {
+			columns[role] = []string{"row_id", "row_no", "epoch", "leaf_index", "kind"}
+		}
+		return columns
+	}
+	for _, grant := range of.Grants {
+		for _, privilege := range grant.Privileges {
+			if column, is := strings.CutPrefix(privilege, "INSERT ("); is {
+				columns[grant.Role] = append(columns[grant.Role], strings.TrimSuffix(column, ")"))
+			}
+		}
+	}
+	return columns
 }
 
 // explainDistribution adds what a person can do about a refusal.

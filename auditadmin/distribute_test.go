@@ -56,6 +56,7 @@ func wantDistributed(moved int64, now bool) []auditadmin.DistributedTable {
 		{Name: "coordination_audit_records", Key: "audit_id", Shards: 6, Moved: 5 * moved, Now: now},
 		{Name: "coordination_audit_gaps", Key: "gap_id", Shards: 6, Moved: moved, Now: now},
 		{Name: "coordination_audit_statements", Key: "source_id", Shards: 6, Moved: moved, Now: now},
+		{Name: "coordination_audit_seal_leaves", Key: "row_id", Shards: 6, Now: now},
 	}
 }
 
@@ -97,7 +98,8 @@ func TestDistributeKeepsRows(t *testing.T) {
 			t.Errorf("the schema differs afterwards: %v", list)
 		}
 	}
-	for _, table := range trailTables()[:3] {
+	execute(t, db, "INSERT INTO coordination_audit_seal_leaves (row_id, row_no, epoch, leaf_index, kind) VALUES (gen_random_uuid(), 0, 1, 0, 1)")
+	for _, table := range append(trailTables()[:3], "coordination_audit_seal_leaves") {
 		mustBeGuarded(t, db, table)
 	}
 }
@@ -118,8 +120,8 @@ func connectAs(t *testing.T, db *testdb.DB, role string) *pgx.Conn {
 // mustBeGuarded tries to change a distributed table, and each of its shards on its worker.
 func mustBeGuarded(t *testing.T, db *testdb.DB, table string) {
 	t.Helper()
-	column := map[string]string{"coordination_audit_records": "reason", "coordination_audit_gaps": "cause", "coordination_audit_statements": "label"}[table]
-	for _, sql := range []string{"UPDATE " + table + " SET " + column + " = 'another'", "DELETE FROM " + table, "TRUNCATE " + table} {
+	column := map[string]string{"coordination_audit_records": "reason", "coordination_audit_gaps": "cause", "coordination_audit_statements": "label", "coordination_audit_seal_leaves": "leaf_index"}[table]
+	for _, sql := range []string{"UPDATE " + table + " SET " + column + " = '7'", "DELETE FROM " + table, "TRUNCATE " + table} {
 		_, err := db.Pool.Exec(t.Context(), sql)
 		if pgErr, _ := errors.AsType[*pgconn.PgError](err); pgErr == nil || pgErr.Code != "23000" {
 			t.Errorf("%s: %v, want a refusal (23000)", sql, err)
@@ -155,15 +157,16 @@ func TestMigratingADistributedTrail(t *testing.T) {
 	db := testdb.NewOnCluster(t, true)
 	migrate(t, db, 4)
 	list := check(t, connect(t, db, ""))
-	if len(list) != 2 || list[0].Severity != auditadmin.Notice || !strings.Contains(list[0].String(), "coordination_audit_gaps: on the coordinator only") ||
-		!strings.Contains(list[1].String(), "coordination_audit_statements: on the coordinator only") || list[0].Repair != "migrate distribute" {
-		t.Errorf("a trail that is partly distributed: %v, want two notices", list)
+	if len(list) != 3 || list[0].Severity != auditadmin.Notice || !strings.Contains(list[0].String(), "coordination_audit_gaps: on the coordinator only") ||
+		!strings.Contains(list[1].String(), "coordination_audit_statements: on the coordinator only") || list[0].Repair != "migrate distribute" ||
+		!strings.Contains(list[2].String(), "coordination_audit_seal_leaves: missing") || list[2].Repair != "migrate distribute" {
+		t.Errorf("a trail that is partly distributed: %v, want three notices", list)
 	}
 	tables, err := auditadmin.Distribute(t.Context(), connect(t, db, ""), auditadmin.DistributeConfig{Shards: 6})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tables[0].Now || !tables[1].Now || !tables[2].Now {
+	if tables[0].Now || !tables[1].Now || !tables[2].Now || !tables[3].Now {
 		t.Errorf("Distribute() = %+v, want the tables that were created again", tables)
 	}
 	if list := check(t, connect(t, db, "")); len(list) > 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/hoc-analytics/coordaudit/auditadmin/internal/catalog"
+	"github.com/hoc-analytics/coordaudit/internal/clusterschema"
 )
 
 // placement says where the rows of a table are on a Citus cluster.
@@ -16,7 +17,7 @@ type placement struct {
 // key, because nothing else can be kept unique across nodes, and each statement that is sent
 // for one row names it, so it is sent to one shard.
 //
-// The tables of the seal stay on the coordinator. A checkpoint and its tiles are one commit
+// The other tables of the seal stay on the coordinator. A checkpoint and its tiles are one commit
 // of one node, which no worker can leave half done, and a checkpoint allows one successor
 // for each size, by a second unique key that no distributed table can have. So does the
 // version table. docs/citus.md has the sizes.
@@ -25,12 +26,13 @@ func placements() []placement {
 		{catalog.Records, "audit_id"},                  // a retry finds its record in one shard, and records spread evenly
 		{"coordination_audit_gaps", "gap_id"},          // the same for gaps
 		{"coordination_audit_statements", "source_id"}, // the statements of a source are read together
+		{clusterschema.LeavesTable, "row_id"},          // next to the row that is sealed, with which it is joined
 	}
 }
 
 // compareDistribution reports tables that are not where `migrate distribute` puts them. A
 // database in which nothing is distributed differs in nothing: Citus may serve others.
-func compareDistribution(found catalog.Distribution, schema string) []Difference {
+func compareDistribution(found catalog.Distribution, tables catalog.Schema, schema string) []Difference {
 	if len(found.Tables) == 0 {
 		return nil
 	}
@@ -39,6 +41,9 @@ func compareDistribution(found catalog.Distribution, schema string) []Difference
 		d := Difference{Object: "table " + schema + "." + want.table, Severity: Error, Want: "distributed by a hash of " + want.key}
 		got := found.Table(want.table)
 		switch {
+		case got == nil && tables.Table(want.table) == nil && want.table == clusterschema.LeavesTable:
+			d.Severity, d.Got = Notice, "missing: the trail can be neither sealed nor followed"
+			d.Repair = "migrate distribute"
 		case got == nil:
 			d.Severity, d.Got = Notice, "on the coordinator only, next to tables that are distributed"
 			d.Repair = "migrate distribute"

@@ -42,6 +42,8 @@ func contentColumns(table string) []string {
 		}
 	case sealEventsTable:
 		return []string{"event_id", "kind", "epoch", "body"}
+	case sealLeavesTable:
+		return []string{"row_id", "row_no", "epoch", "leaf_index", "kind"}
 	default:
 		return nil
 	}

@@ -81,7 +81,7 @@ func (a acl) extension() []right {
 		}
 		if a.mayRead(role) {
 			for _, r := range a.relations {
-				if r.table != VersionTable && (!writes || !slices.Contains(sealTables(), r.table)) {
+				if r.table != VersionTable && (!writes || !isSealTable(r.table)) {
 					add(right{relation: r.name, role: role, privilege: "SELECT"})
 				}
 			}

@@ -139,7 +139,7 @@ func grantIn(ctx context.Context, conn *sql.Conn, at location, config GrantConfi
 		return Grants{}, err
 	}
 	grants := Grants{Schema: at.schema, Statements: plan.statements, Warnings: plan.warnings}
-	shards, err := shardStatements(ctx, tx, plan.acl, config.Writers)
+	shards, err := shardStatements(ctx, tx, plan.acl, config)
 	if err != nil {
 		return Grants{}, err
 	}

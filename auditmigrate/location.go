@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/hoc-analytics/coordaudit/internal/clusterschema"
 )
 
 // The relations that show where a trail is.
@@ -19,16 +21,22 @@ const (
 	sealTilesTable       = "coordination_audit_seal_tiles"
 	sealCheckpointsTable = "coordination_audit_seal_checkpoints"
 	sealEventsTable      = "coordination_audit_seal_events"
+	sealLeavesTable      = clusterschema.LeavesTable // on a cluster alone
 )
 
 // sideNames lists the tables next to the records in SQL.
 const sideNames = `'` + gapsTable + `', '` + statementsTable + `', '` +
-	sealTilesTable + `', '` + sealCheckpointsTable + `', '` + sealEventsTable + `'`
+	sealTilesTable + `', '` + sealCheckpointsTable + `', '` + sealEventsTable + `', '` + sealLeavesTable + `'`
 
 // writtenTables are the tables that writers store into.
 func writtenTables() []string { return []string{recordsTable, gapsTable, statementsTable} }
 
-// sealTables are the tables that sealers store into.
+// isSealTable reports the tables that sealers store into, that of a cluster included.
+func isSealTable(table string) bool {
+	return table == sealLeavesTable || slices.Contains(sealTables(), table)
+}
+
+// sealTables are the tables of every seal.
 func sealTables() []string { return []string{sealTilesTable, sealCheckpointsTable, sealEventsTable} }
 
 // location is where a migrator's trail is, or will be created. It is decided here and

@@ -109,7 +109,7 @@ func (p *plan) wanted(role string, of use) []right {
 			continue
 		}
 		inserts := of.writes
-		if slices.Contains(sealTables(), r.table) {
+		if isSealTable(r.table) {
 			if !of.reads && !of.seals {
 				continue
 			}

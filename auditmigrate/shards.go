@@ -12,14 +12,18 @@ import (
 // shard must let the role of a writer set every column, and the table on the coordinator must
 // not: with the propagation off, its own rights are taken back there alone. A shard that is
 // moved gets the table's rights only, so the grants are to be applied again then.
-func shardStatements(ctx context.Context, tx *sql.Tx, a acl, writers []string) ([]string, error) {
+func shardStatements(ctx context.Context, tx *sql.Tx, a acl, config GrantConfig) ([]string, error) {
 	tables, err := distributedTables(ctx, tx, a.at)
 	if err != nil || len(tables) == 0 {
 		return nil, err
 	}
 	var list []string
 	for _, table := range tables {
-		for _, role := range a.insertingRoles(table, writers) {
+		named := config.Writers
+		if isSealTable(table) {
+			named = config.Sealers
+		}
+		for _, role := range a.insertingRoles(table, named) {
 			columns := a.insertable(table, role)
 			if len(columns) == 0 {
 				columns = contentColumns(table)
@@ -42,9 +46,9 @@ func ShardGrants(table, role, columns string) []string {
 	}
 }
 
-// insertingRoles are the named writers and all others that may insert some columns.
-func (a acl) insertingRoles(table string, writers []string) []string {
-	roles := slices.Clone(writers)
+// insertingRoles are the named roles and all others that may insert some columns.
+func (a acl) insertingRoles(table string, named []string) []string {
+	roles := slices.Clone(named)
 	for _, r := range a.rights {
 		if r.relation == table && r.privilege == "INSERT" && r.column != "" {
 			roles = append(roles, r.role)

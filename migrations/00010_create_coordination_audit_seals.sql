@@ -280,6 +280,8 @@ END
 $$;
 -- +goose StatementEnd
 
+-- A trail on a Citus cluster has this one as well. It says which rows the tiles cover.
+DROP TABLE IF EXISTS coordination_audit_seal_leaves;
 DROP TABLE coordination_audit_seal_events;
 DROP TABLE coordination_audit_seal_checkpoints;
 DROP TABLE coordination_audit_seal_tiles;

@@ -15,6 +15,8 @@ type log struct {
 	highest               int64  // the highest seq of a record so far
 	lateFrom, lateThrough int64  // of the late records in the tail
 	full                  []sealdriver.Tile
+	indexed               bool              // the trail is on a cluster
+	index                 []sealdriver.Leaf // the new leaves, if it is
 	hasher                seal.Hasher
 }
 
@@ -28,6 +30,11 @@ func (l *log) add(kind seal.Kind, values [][]byte) (seq int64, err error) {
 	seq, err = row.Seq()
 	if err != nil {
 		return 0, err
+	}
+	if l.indexed {
+		of := sealdriver.LeafOf(kind, values)
+		of.Index = l.tree.Size()
+		l.index = append(l.index, of)
 	}
 	l.append(leaf{kind: kind, seq: seq}, hash)
 	return seq, nil

@@ -64,6 +64,9 @@ func (p *part) verify(ctx context.Context) partResult {
 	p.result.index = p.index
 	p.unrecorded, p.claims = map[int]string{}, map[int]uuid.UUID{}
 	steps := []func(context.Context) error{p.readTiles, p.readExpired, p.readRecords, p.readLate, p.readOthers, p.judgeErasures, p.compare}
+	if p.index*partLeaves < p.verifier.indexed {
+		steps = []func(context.Context) error{p.readTiles, p.readExpired, p.readIndexed, p.readOthers, p.checkOthers, p.judgeErasures, p.compare}
+	}
 	if (p.index+1)*partLeaves <= p.verifier.after.Size {
 		steps = []func(context.Context) error{p.readTiles, p.skip}
 	}
@@ -264,13 +267,21 @@ func (p *part) judgeExtra(ctx context.Context, finding Finding, hash seal.Hash) 
 		if err != nil || len(rows[of]) <= leaves {
 			return err
 		}
-	} else if p.verifier.awaited.Has(finding.Seq) {
+	} else if awaited, err := p.isAwaited(ctx, finding); err != nil || awaited {
 		p.result.awaited++
-		return nil
+		return err
 	}
 	finding.Text = fmt.Sprintf("record %s, with seq %d, was never sealed, although its neighbours were", finding.ID, finding.Seq)
 	p.result.findings = append(p.result.findings, finding)
 	return nil
+}
+
+// isAwaited reports whether a record is to be sealed yet.
+func (p *part) isAwaited(ctx context.Context, finding Finding) (bool, error) {
+	if p.verifier.distributed {
+		return p.verifier.isUnsealed(ctx, p.conn, sealdriver.Leaf{Kind: seal.Record, ID: finding.ID})
+	}
+	return p.verifier.awaited.Has(finding.Seq), nil
 }
 
 // readLate matches the records that were sealed after their neighbours.

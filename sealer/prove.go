@@ -142,7 +142,7 @@ func (p *Prover) findRow(ctx context.Context, seq int64, row seal.Row) (seal.Row
 		if err != nil {
 			return row, 0, err
 		}
-		index, err := p.findLeaf(ctx, seq, hash)
+		index, err := p.findLeaf(ctx, seq, idOf(row.Values), hash)
 		if err == nil {
 			return of, index, nil
 		}
@@ -154,7 +154,10 @@ func (p *Prover) findRow(ctx context.Context, seq int64, row seal.Row) (seal.Row
 }
 
 // findLeaf finds the place of a record with a hash.
-func (p *Prover) findLeaf(ctx context.Context, seq int64, hash seal.Hash) (int64, error) {
+func (p *Prover) findLeaf(ctx context.Context, seq int64, id uuid.UUID, hash seal.Hash) (int64, error) {
+	if index, found, err := p.findListed(ctx, id, hash); err != nil || found {
+		return index, err
+	}
 	of, seen := leaf{kind: seal.Record, seq: seq}, false
 	for i, at := range p.tail {
 		seen = seen || at == of
@@ -180,8 +183,33 @@ func (p *Prover) findLeaf(ctx context.Context, seq int64, hash seal.Hash) (int64
 	if seen {
 		return 0, fmt.Errorf("the record with seq %d is %w: run coordaudit verify", seq, ErrTampered)
 	}
-	if seq <= p.last.Through.Records && !p.last.Awaited.Has(seq) { // a verification calls it inserted
+	distributed, err := p.conn.Distributed(ctx)
+	if err != nil {
+		return 0, err
+	}
+	// A verification calls it inserted. On a cluster it is sealed as a late one.
+	if !distributed && seq <= p.last.Through.Records && !p.last.Awaited.Has(seq) {
 		return 0, fmt.Errorf("the trail is %w: the record with seq %d was never sealed, although its neighbours were: run coordaudit verify", ErrTampered, seq)
 	}
 	return 0, fmt.Errorf("%w: the checkpoint covers records up to seq %d, and this one has %d", ErrNotSealed, p.last.Through.Records, seq)
+}
+
+// findListed finds the place of a record on a cluster, which lists it.
+func (p *Prover) findListed(ctx context.Context, id uuid.UUID, hash seal.Hash) (index int64, found bool, err error) {
+	if distributed, err := p.conn.Distributed(ctx); err != nil || !distributed {
+		return 0, false, err
+	}
+	if has, err := p.conn.HasLeaves(ctx); err != nil || !has {
+		return 0, false, err
+	}
+	index, listed, err := p.conn.LeafIndex(ctx, p.last.Epoch, sealdriver.Leaf{Kind: seal.Record, ID: id})
+	if err != nil || !listed || index >= p.last.Size-int64(len(p.tail)) {
+		return 0, false, err
+	}
+	tile, err := p.conn.TileHashes(ctx, p.last.Epoch, 0, index/tileWidth)
+	if err != nil || len(tile) != tileWidth || tile[index%tileWidth] != hash {
+		return 0, false, err
+	}
+	p.kept.put(tileAt{index: index / tileWidth}, tile)
+	return index, true, nil
 }

@@ -20,6 +20,9 @@ const batchRecords = 65_536
 // may have taken a value and are not committed. When they have ended, a new statement sees
 // every row up to those values that will ever be there.
 func (n *session) round(ctx context.Context) (sealed int64, err error) {
+	if n.cluster != nil {
+		return n.clusterRound(ctx)
+	}
 	target, err := n.conn.Positions(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("reading the sequences: %w", err)
@@ -203,14 +206,19 @@ func (n *session) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("signing the checkpoint of size %d: %w", size, err)
 	}
-	err = n.conn.Append(ctx, n.log.full, sealdriver.Checkpoint{
+	checkpoint := sealdriver.Checkpoint{
 		Epoch: n.log.epoch, Size: size, PreviousSize: n.log.saved, Root: root,
 		Leaves: appendLeaves([]byte{}, n.log.tail), Marks: n.log.marks(), Through: n.through, Awaited: n.awaited, Note: string(signed),
-	})
+	}
+	if n.log.indexed {
+		err = n.conn.AppendIndexed(ctx, n.log.full, n.log.index, checkpoint)
+	} else {
+		err = n.conn.Append(ctx, n.log.full, checkpoint)
+	}
 	if err != nil {
 		return fmt.Errorf("storing the checkpoint of size %d: %w", size, err)
 	}
-	n.log.saved, n.log.full = size, n.log.full[:0]
+	n.log.saved, n.log.full, n.log.index = size, n.log.full[:0], n.log.index[:0]
 	return n.export(ctx, size, signed)
 }
 

@@ -24,6 +24,8 @@ type session struct {
 	awaited  completeness.Set     // seqs of records that an open transaction may still commit
 	lookedAt time.Time            // when it last read how far the trail has come
 	opening  int64                // the seq of the event that opened the epoch, which is leaf 0
+
+	cluster *cluster // nil on one server
 }
 
 // begin connects, and checks that the log is the one that was exported.
@@ -32,7 +34,11 @@ func (s *Sealer) begin(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := n.load(ctx); err != nil {
+	err = n.load(ctx)
+	if err == nil {
+		err = n.fillLeaves(ctx)
+	}
+	if err != nil {
 		n.end(ctx)
 		return nil, err
 	}
@@ -90,7 +96,7 @@ func (n *session) checkFacts(ctx context.Context) error {
 		return fmt.Errorf("checking whether the trail can be sealed: %w", err)
 	}
 	if distributed {
-		return cannot("it is distributed over the workers of a Citus cluster, where a row may be committed below a seq that was sealed: seal a trail on one server (docs/citus.md)")
+		return n.checkCluster(ctx)
 	}
 	facts, err := n.conn.Describe(ctx)
 	if err != nil {

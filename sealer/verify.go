@@ -49,6 +49,9 @@ type verifier struct {
 	unsure   bool                            // a finding is about a leaf whose hash is not known
 	savedAt  time.Time                       // when the progress was saved last
 	expiries expiries
+
+	distributed bool  // over the workers of a Citus cluster
+	indexed     int64 // how many leaves are stored with their rows there
 }
 
 func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (*verifier, error) {
@@ -86,6 +89,9 @@ func (v *verifier) run(ctx context.Context) error {
 		return err
 	}
 	v.marks = marks
+	if err := v.findIndexed(ctx); err != nil {
+		return err
+	}
 	if err := v.resume(); err != nil {
 		return err
 	}
@@ -95,7 +101,11 @@ func (v *verifier) run(ctx context.Context) error {
 	if err := v.walk(ctx); err != nil {
 		return v.keep(err)
 	}
-	if err := v.findOthersInserted(ctx); err != nil {
+	findInserted := v.findOthersInserted
+	if v.distributed {
+		findInserted = v.findClusterInserted
+	}
+	if err := findInserted(ctx); err != nil {
 		return err
 	}
 	at, err := v.conn.Positions(ctx)

@@ -93,7 +93,7 @@ func (x *examination) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	places, err := catalog.Locate(ctx, tx, described.TableNames())
+	places, err := catalog.Locate(ctx, tx, described.EveryTableName())
 	if err != nil {
 		return err
 	}

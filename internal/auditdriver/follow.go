@@ -44,6 +44,8 @@ type Follower struct {
 	driver *Driver
 	on     located
 	failed error // of a statement, as pgx returned it
+
+	onWorkers bool // its statements run on the workers of a cluster
 }
 
 // Following runs work on one connection. It classifies the errors of the follower's calls and
@@ -53,11 +55,16 @@ func (d *Driver) Following(ctx context.Context, work func(*Follower) error) erro
 		return ErrAtMoment
 	}
 	var own error
+	onWorkers := false
 	err := d.asking(ctx, func(on located) error {
 		f := &Follower{driver: d, on: on}
 		own = work(f)
+		onWorkers = f.onWorkers
 		return f.failed
 	})
+	if onWorkers {
+		err = workerLost(err)
+	}
 	switch {
 	case err != nil:
 		return err

@@ -42,7 +42,8 @@ const (
 	flagReading = 1 << iota
 	flagLate
 	flagStandby
-	flagKnown = flagReading | flagLate | flagStandby
+	flagCluster
+	flagKnown = flagReading | flagLate | flagStandby | flagCluster
 )
 
 // Encode returns the exact cursor.
@@ -82,7 +83,13 @@ func (s *State) encode(of Fingerprint, holes []byte) audit.Cursor {
 	if s.standby {
 		flags |= flagStandby
 	}
+	if s.epoch != 0 {
+		flags |= flagCluster
+	}
 	bytes = append(bytes, flags)
+	if s.epoch != 0 {
+		bytes = binary.AppendUvarint(bytes, uint64(s.epoch))
+	}
 	bytes = binary.AppendUvarint(bytes, uint64(s.place.Seq))
 	bytes = append(bytes, s.place.AuditID[:]...)
 	bytes = binary.AppendUvarint(bytes, uint64(s.fence))
@@ -177,6 +184,11 @@ func (r *reader) state() (s State) {
 		r.failed = true
 	}
 	s.reading, s.late, s.standby = flags&flagReading != 0, flags&flagLate != 0, flags&flagStandby != 0
+	if flags&flagCluster != 0 {
+		if s.epoch = r.number(); s.epoch == 0 {
+			r.failed = true
+		}
+	}
 	s.place.Seq = r.number()
 	if id := r.bytes(len(uuid.UUID{})); !r.failed {
 		s.place.AuditID = uuid.UUID(id)

@@ -23,6 +23,8 @@ func (l *look) checkTrail(ctx context.Context) error {
 		return nil // it begins here
 	case s.system != facts.System || s.database != facts.Database:
 		return l.fork(ctx, "it is in another database, as after a restore into a new one")
+	case s.epoch != 0:
+		return l.fork(ctx, "it was on a Citus cluster, where it was followed in the order of sealing")
 	case s.timeline != "" && facts.Timeline != "" && s.timeline != facts.Timeline:
 		return l.fork(ctx, "the server is on timeline "+timeline(facts.Timeline)+" and was on "+timeline(s.timeline)+
 			", as after a failover or a restore to a point in time")
@@ -81,6 +83,9 @@ func (l *look) fork(ctx context.Context, reason string) error {
 
 // standing returns the newest anchor that is still there.
 func (l *look) standing(ctx context.Context) (row auditdriver.SeqID, found bool, err error) {
+	if l.state.epoch != 0 {
+		return auditdriver.SeqID{}, false, nil
+	}
 	anchors := l.state.anchors
 	seqs := make([]int64, len(anchors))
 	for i, a := range anchors {

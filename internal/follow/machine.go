@@ -49,11 +49,16 @@ func (m *Machine) Look(ctx context.Context, from *State) (page *Page, err error)
 
 func (m *Machine) look(ctx context.Context, on *auditdriver.Follower, from *State) (*Page, error) {
 	l := look{Machine: m, on: on}
-	if err := l.checkPlace(ctx); err != nil {
-		return nil, err
-	}
 	if from != nil {
 		l.state = from.clone()
+	}
+	// Asked first: on a cluster, the facts may not be answered.
+	distributed, err := on.Distributed(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("looking at the trail: %w", err)
+	}
+	if distributed {
+		return l.onCluster(ctx)
 	}
 	if err := l.readFacts(ctx); err != nil {
 		return nil, err
@@ -79,18 +84,6 @@ func (m *Machine) look(ctx context.Context, on *auditdriver.Follower, from *Stat
 	}
 	l.state.timeline = l.facts.Timeline
 	return l.onPrimary(ctx)
-}
-
-// checkPlace comes first: on a cluster, the facts may not be answered.
-func (l *look) checkPlace(ctx context.Context) error {
-	distributed, err := l.on.Distributed(ctx)
-	if err != nil {
-		return fmt.Errorf("looking at the trail: %w", err)
-	}
-	if distributed {
-		return cannot("it is distributed over the workers of a Citus cluster, where a row may be committed below a seq that was read: follow a trail on one server, or list records by time (docs/citus.md)")
-	}
-	return nil
 }
 
 func (l *look) readFacts(ctx context.Context) (err error) {

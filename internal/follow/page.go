@@ -2,6 +2,7 @@ package follow
 
 import (
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
 )
 
@@ -22,6 +23,9 @@ type Page struct {
 	stored  completeness.Set // the holes with a row, up to the last late record if the page is full
 	between State            // the late and the new records
 	missing completeness.Set // the seqs between the new records that became holes
+
+	cluster bool    // it was read by the log of the seal
+	places  []int64 // then those of the new records
 }
 
 // Len returns the number of records.
@@ -37,6 +41,9 @@ func (p *Page) Record(i int) audit.Followed {
 		return audit.NewFollowed(p.late[i], true, false, cursor)
 	}
 	rec := p.fresh[i-len(p.late)]
+	if p.cluster {
+		return audit.NewFollowed(rec, false, p.places[i] < p.between.repeatedThrough, cursor)
+	}
 	return audit.NewFollowed(rec, false, rec.Seq <= p.between.repeatedThrough, cursor)
 }
 
@@ -57,6 +64,11 @@ func (p *Page) stateAfter(i int) State {
 	}
 	rec := &p.fresh[i-len(p.late)]
 	state := p.between.clone()
+	if p.cluster {
+		on := clusterLook{look: &look{state: state}}
+		on.pass(p.places[i]+1, auditdriver.LeafID{Index: p.places[i], AuditID: rec.AuditID})
+		return on.state
+	}
 	state.reading = true
 	state.holes.AddAll(p.missing.And(completeness.Span(1, rec.Seq-1)))
 	state.pass(placeOf(rec))

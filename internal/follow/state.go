@@ -21,6 +21,7 @@ type State struct {
 	system, database int64
 	timeline         string // hexadecimal; empty if it was only read on a standby
 
+	epoch   int64             // of the log by which it follows a trail on a cluster; else 0
 	place   auditdriver.SeqID // the last row that was passed
 	fence   int64             // the seq up to which this round reads
 	reading bool              // the round is not over

@@ -26,7 +26,7 @@ type Conn struct {
 	place   auditdriver.Place
 	queries *dbgen.Queries
 
-	distributed *bool // nil: not asked yet
+	distributed, hasLeaves *bool // nil: not asked yet
 
 	// unreplicated: somebody ended a commit's wait for its standby.
 	unreplicated atomic.Bool

@@ -44,19 +44,21 @@ const MarkSize = 4
 
 // Append stores tiles and the checkpoint that covers them, in one transaction.
 func (c *Conn) Append(ctx context.Context, tiles []Tile, checkpoint Checkpoint) error {
-	return c.commit(ctx, func(db dbgen.DBTX) error {
-		if len(tiles) > 0 {
-			if err := c.queries.PersistTiles(ctx, db, tileParams(checkpoint.Epoch, tiles)); err != nil {
-				return err
-			}
+	return c.commit(ctx, func(db dbgen.DBTX) error { return c.append(ctx, db, tiles, checkpoint) })
+}
+
+func (c *Conn) append(ctx context.Context, db dbgen.DBTX, tiles []Tile, checkpoint Checkpoint) error {
+	if len(tiles) > 0 {
+		if err := c.queries.PersistTiles(ctx, db, tileParams(checkpoint.Epoch, tiles)); err != nil {
+			return err
 		}
-		return c.queries.PersistCheckpoint(ctx, db, dbgen.PersistCheckpointParams{
-			Epoch: checkpoint.Epoch, Size: checkpoint.Size, PreviousSize: checkpoint.PreviousSize,
-			Root: checkpoint.Root[:], Leaves: checkpoint.Leaves, Marks: checkpoint.Marks,
-			RecordsThrough: checkpoint.Through.Records, GapsThrough: checkpoint.Through.Gaps,
-			StatementsThrough: checkpoint.Through.Statements, EventsThrough: checkpoint.Through.Events,
-			Awaited: checkpoint.Awaited.String(), Note: checkpoint.Note,
-		})
+	}
+	return c.queries.PersistCheckpoint(ctx, db, dbgen.PersistCheckpointParams{
+		Epoch: checkpoint.Epoch, Size: checkpoint.Size, PreviousSize: checkpoint.PreviousSize,
+		Root: checkpoint.Root[:], Leaves: checkpoint.Leaves, Marks: checkpoint.Marks,
+		RecordsThrough: checkpoint.Through.Records, GapsThrough: checkpoint.Through.Gaps,
+		StatementsThrough: checkpoint.Through.Statements, EventsThrough: checkpoint.Through.Events,
+		Awaited: checkpoint.Awaited.String(), Note: checkpoint.Note,
 	})
 }
 
@@ -115,6 +117,10 @@ func (c *Conn) DescribeLog(ctx context.Context, most int64) (log *Described, has
 	if hasTables, err = c.queries.HasSealTables(ctx, c.db); err != nil || !hasTables {
 		return nil, false, auditdriver.ReadFailure(ctx, err)
 	}
+	if distributed, err := c.Distributed(ctx); err != nil || distributed {
+		log, err := c.describeOnCluster(ctx, most, err)
+		return log, true, err
+	}
 	row, err := c.queries.DescribeLog(ctx, c.db, dbgen.DescribeLogParams{Most: most})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, true, nil
@@ -125,6 +131,20 @@ func (c *Conn) DescribeLog(ctx context.Context, most int64) (log *Described, has
 	log = &Described{Checkpoint: Checkpoint{Epoch: row.Epoch, Size: row.Size, Note: row.Note, MadeAt: row.MadeAt.Time}, Unsealed: row.Unsealed}
 	copy(log.Root[:], row.Root)
 	return log, true, nil
+}
+
+// describeOnCluster counts the records above the highest seq that is sealed. Those below that are
+// not sealed yet are few, and to find them takes a look at every record.
+func (c *Conn) describeOnCluster(ctx context.Context, most int64, err error) (*Described, error) {
+	if err != nil {
+		return nil, err
+	}
+	last, err := c.LastCheckpoint(ctx)
+	if err != nil || last == nil {
+		return nil, err
+	}
+	unsealed, err := c.queries.CountRecordsAfter(ctx, c.db, dbgen.CountRecordsAfterParams{After: last.Through.Records, Most: most})
+	return &Described{Checkpoint: *last, Unsealed: unsealed}, auditdriver.ReadFailure(ctx, err)
 }
 
 // CheckpointBefore returns the largest checkpoint of an epoch up to a size, or nil.

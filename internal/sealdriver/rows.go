@@ -29,8 +29,16 @@ func (c *Conn) LateRows(ctx context.Context, seqs completeness.Set, each func(va
 	if !distributed {
 		return c.stream(ctx, dbgen.ListRecordsInRanges, each, seqs.String())
 	}
-	// A cluster does not look up each range of one query by itself. A log that was sealed
-	// before the trail was distributed is read range by range.
+	// A cluster does not look up each range of one query by itself.
+	if n := seqs.Count(); n <= mostSeqs {
+		list := make([]int64, 0, n)
+		for _, r := range seqs {
+			for seq := r.First; seq <= r.Last; seq++ {
+				list = append(list, seq)
+			}
+		}
+		return c.stream(ctx, dbgen.ListRecordsOfSeqs, each, list)
+	}
 	for _, r := range seqs {
 		if err := c.stream(ctx, dbgen.ListRecordsToSeal, each, r.First, r.Last); err != nil {
 			return err
@@ -38,6 +46,9 @@ func (c *Conn) LateRows(ctx context.Context, seqs completeness.Set, each func(va
 	}
 	return nil
 }
+
+// mostSeqs bounds the seqs that one query of a cluster lists.
+const mostSeqs = 65_536
 
 func rowsOf(kind seal.Kind) string {
 	switch kind {

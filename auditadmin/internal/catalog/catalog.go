@@ -28,6 +28,10 @@ type Schema struct {
 	Functions []Function `json:"functions"`
 	Tables    []Table    `json:"tables"`
 
+	// Cluster are the tables that auditadmin.Distribute adds. A trail on one server has none
+	// of them.
+	Cluster []Table `json:"cluster,omitempty"`
+
 	// Taken are the names of the migrations and what has them. See [ReadTaken].
 	Taken []Taken `json:"-"`
 
@@ -208,6 +212,15 @@ func (s Schema) Table(name string) *Table {
 		}
 	}
 	return nil
+}
+
+// EveryTableName lists the names of the tables, those of a cluster included.
+func (s Schema) EveryTableName() []string {
+	names := s.TableNames()
+	for _, table := range s.Cluster {
+		names = append(names, table.Name)
+	}
+	return names
 }
 
 // TableNames lists the tables.

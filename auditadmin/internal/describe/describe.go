@@ -13,6 +13,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/auditadmin/internal/catalog"
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/clusterschema"
 )
 
 // Schema describes a database that was just migrated and that no one else uses.
@@ -58,13 +59,8 @@ func Schema(ctx context.Context, conn *pgx.Conn) (catalog.Schema, error) {
 	if err := tx.Rollback(ctx); err != nil {
 		return none, fmt.Errorf("describing the schema: %w", err)
 	}
-	for i := range s.Tables {
-		strip(&s.Tables[i], places[0].Quoted)
-		for j := range s.Tables[i].Checks {
-			if err := restore(ctx, conn, places[0].Quoted, s.Tables[i].Name, &s.Tables[i].Checks[j]); err != nil {
-				return none, err
-			}
-		}
+	if err := generalize(ctx, conn, places[0].Quoted, s.Tables); err != nil {
+		return none, err
 	}
 	for i := range s.Functions {
 		s.Functions[i].Owner = nil
@@ -72,7 +68,45 @@ func Schema(ctx context.Context, conn *pgx.Conn) (catalog.Schema, error) {
 			s.Functions[i].Config[j] = strings.ReplaceAll(setting, ", "+places[0].Quoted+",", ", "+catalog.SchemaMark+",")
 		}
 	}
-	return s, nil
+	s.Cluster, err = cluster(ctx, conn, places[0])
+	return s, err
+}
+
+// cluster creates and describes the table that a trail has on a cluster alone.
+func cluster(ctx context.Context, conn *pgx.Conn, at catalog.Place) ([]catalog.Table, error) {
+	if _, err := conn.Exec(ctx, clusterschema.Leaves()); err != nil {
+		return nil, fmt.Errorf("creating the table of a cluster: %w", err)
+	}
+	tx, err := catalog.Begin(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // it only reads
+	if err := catalog.Isolate(ctx, tx); err != nil {
+		return nil, err
+	}
+	s, err := catalog.Read(ctx, tx, at.Schema, []string{clusterschema.LeavesTable}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.Rollback(ctx); err != nil {
+		return nil, fmt.Errorf("describing the table of a cluster: %w", err)
+	}
+	return s.Tables, generalize(ctx, conn, at.Quoted, s.Tables)
+}
+
+// generalize removes what is specific to this database, and adds the restored form of each
+// CHECK.
+func generalize(ctx context.Context, conn *pgx.Conn, schema string, tables []catalog.Table) error {
+	for i := range tables {
+		strip(&tables[i], schema)
+		for j := range tables[i].Checks {
+			if err := restore(ctx, conn, schema, tables[i].Name, &tables[i].Checks[j]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // names returns the only column of a query.

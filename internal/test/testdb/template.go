@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/clusterschema"
 	"github.com/hoc-analytics/coordaudit/migrations"
 )
 
@@ -42,7 +43,8 @@ func (h *Host) makeTemplate(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if h.cluster {
-		name += "_distributed"
+		hash := sha256.Sum256([]byte(clusterschema.Leaves()))
+		name += fmt.Sprintf("_distributed_%x", hash[:3])
 	}
 	conn, err := pgx.ConnectConfig(ctx, h.address.admin)
 	if err != nil {

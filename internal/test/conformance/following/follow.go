@@ -173,8 +173,9 @@ func followNeedsReaderGrants(t *testing.T, db frame.Database) {
 	wantRecords(t, pages(t, store, &q), []audit.Record{rec}, false)
 }
 
-// On a cluster a row may be committed below one that was read, so following would lose it.
-func clusterIsRefused(t *testing.T, db frame.Database) {
+// On a cluster a row may be committed below one that was read, so following by seq would lose it.
+// What is sealed is followed instead, and without a seal nothing is.
+func clusterNeedsASeal(t *testing.T, db frame.Database) {
 	store := frame.NewStore(db)
 	fixture.MustPersist(t, store, fixture.NewRecord())
 	_, err := store.FollowPage(t.Context(), query())

@@ -10,7 +10,7 @@ func Sections() []frame.Section {
 			{Name: "EachRecordOnceInOrder", Holds: eachRecordOnceInOrder, Needs: frame.OneServer, EveryMode: true},
 			{Name: "LateRecordsAreDelivered", Holds: lateRecordsAreDelivered, Needs: frame.OneServer, EveryMode: true},
 			{Name: "BusyTrailIsFollowed", Holds: busyTrailIsFollowed, Needs: frame.OneServer},
-			{Name: "ClusterIsRefused", Holds: clusterIsRefused, Needs: frame.Cluster},
+			{Name: "ClusterNeedsASeal", Holds: clusterNeedsASeal, Needs: frame.Cluster},
 			{Name: "NeedsReaderGrants", Holds: followNeedsReaderGrants, Needs: frame.OneServer | frame.Superuser | frame.Direct},
 		}},
 	}
