@@ -79,8 +79,8 @@ func TestDescriptionIsShort(t *testing.T) {
 	}
 }
 
-// What several attempts to connect met is named once each, on one line.
-func TestConnectErrorIsTold(t *testing.T) {
+// What several attempts to connect met is shown once each, on one line.
+func TestConnectErrorIsBrief(t *testing.T) {
 	t.Parallel()
 	_, err := pgconn.Connect(t.Context(), "postgres://user:secret@127.0.0.1:1/none?sslmode=prefer")
 	connectErr, ok := errors.AsType[*pgconn.ConnectError](err)
@@ -89,10 +89,10 @@ func TestConnectErrorIsTold(t *testing.T) {
 	}
 	text := describe(fmt.Errorf("wrapped: %w", err))
 	if strings.Contains(text, "secret") || strings.ContainsAny(text, "\n\t") || strings.Count(text, "connection refused") != 1 || !strings.HasPrefix(text, "failed to connect to `user=user database=none`: ") {
-		t.Errorf("told is %q", text)
+		t.Errorf("described as %q", text)
 	}
 	if again := describeConnect(connectErr); again != text {
-		t.Errorf("alone it is shown as %q", again)
+		t.Errorf("alone it is described as %q", again)
 	}
 }
 
@@ -130,7 +130,7 @@ func TestStatementErrorNamesNextStep(t *testing.T) {
 	}
 }
 
-// The error of a role that may not read says what to grant: the table that the server names, else all of them.
+// Who may not read gets to know what to grant: the table that the server names, else all of them.
 func TestDeniedReadNamesTable(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]string{
@@ -180,7 +180,7 @@ func TestErasedTextIsCompared(t *testing.T) {
 	}
 }
 
-// What could not be confirmed stays in doubt. It does not matter what the server says of the confirming statement.
+// What could not be confirmed stays in doubt, regardless of what the server says of the confirming statement.
 func TestUnconfirmedStaysInDoubt(t *testing.T) {
 	t.Parallel()
 	for code, retryable := range map[string]bool{"": true, "40001": true, "42501": false, "23514": false} {

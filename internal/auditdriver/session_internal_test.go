@@ -92,7 +92,7 @@ func TestPoolsOwnSettingIsSeen(t *testing.T) {
 	}
 }
 
-// Settings go into a statement as they are, with any characters.
+// Settings go into a statement as they are, regardless of their characters.
 func TestAssignmentsAreQuoted(t *testing.T) {
 	t.Parallel()
 	settings := []setting{{"DateStyle", "ISO", "SQL, DMY"}, {"client_encoding", "UTF8", "o'clock"}}

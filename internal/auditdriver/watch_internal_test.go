@@ -51,7 +51,7 @@ func TestWeaknessesAreNamed(t *testing.T) {
 }
 
 // A server is a failover's only if another one took the writes before, and only the first time.
-func TestFailoverIsToldOnce(t *testing.T) {
+func TestFailoverIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	d := New(nil)
 	var failovers []Failover
@@ -85,11 +85,11 @@ func TestFailoverIsToldOnce(t *testing.T) {
 		look(&session{settings: settings{fsync: "off"}})
 	}
 	if weak != 1 || unknown != 1 || d.Failovers() != 1 {
-		t.Errorf("%d weaknesses, %d unknown servers and %d failovers are logged, want one each", weak, unknown, d.Failovers())
+		t.Errorf("%d weaknesses, %d unknown servers and %d failovers are reported, want one each", weak, unknown, d.Failovers())
 	}
 	look(&session{settings: settings{fullPageWrites: "off"}})
 	if weak != 2 {
-		t.Errorf("%d weaknesses are logged, want the second one as well", weak)
+		t.Errorf("%d weaknesses are reported, want the second one as well", weak)
 	}
 }
 

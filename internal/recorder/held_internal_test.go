@@ -425,3 +425,54 @@ func TestFatesOfSeveralSources(t *testing.T) {
 		t.Errorf("%d accounts, %d of them carried", len(accounts), len(b.carried()))
 	}
 }
+
+// What the flusher has found out about the drainer's suspects decides them, once.
+func TestTrialDecidesHeldRecords(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, spool.Config{}, 3)
+	if err := b.applyTrial(t.Context()); err != nil || b.undecided() != 3 {
+		t.Errorf("applyTrial() = %v without a verdict, %d are undecided", err, b.undecided())
+	}
+	suspects := contentOf(b.heldRecords())
+	b.trial.decide(suspects, []verdict{{refused: errRefusal}, {}, storedAs(audit.AlreadyPersisted)})
+	for range 2 {
+		if err := b.applyTrial(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := audit.RecorderCounts{Accepted: 3, Rejected: 1, AlreadyPersisted: 1, Spooled: 1}
+	if diff := cmp.Diff(want, b.counts()); diff != "" || b.undecided() != 1 {
+		t.Errorf("%d are undecided, counts (-want +got):\n%s", b.undecided(), diff)
+	}
+	b.trial.decide(suspects[1:2], []verdict{storedAs(audit.Persisted)})
+	if err := b.applyTrial(t.Context()); err != nil || len(b.held) != 0 || b.spool.Bytes() != 0 {
+		t.Errorf("applyTrial() = %v, %d batches are held after the last verdict", err, len(b.held))
+	}
+}
+
+// At the end the spool has all that was held, and what it has lost is known to Close.
+func TestDrainerEndsWithASoundSpool(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, spool.Config{}, 3)
+	if err := b.spool.Append([]audit.Record{spooledRecord(b.source, 4)}); err != nil {
+		t.Fatal(err)
+	}
+	b.ledger.accept(audit.Cost, spooled)
+	for _, name := range []string{"0000000001.jsonl", "0000000002.jsonl"} {
+		if err := os.Remove(filepath.Join(b.path, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.run(ended)
+	if !errors.Is(b.lost, audit.ErrDropped) {
+		t.Errorf("lost is %v, want ErrDropped for the record that was not held", b.lost)
+	}
+	if diff := cmp.Diff(audit.RecorderCounts{Accepted: 4, Spooled: 3, Dropped: 1}, b.counts()); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	if batch, err := b.spool.Next(0); err != nil || batch == nil || len(batch.Records) != 3 {
+		t.Errorf("%+v, %v; want the three that were held", batch, err)
+	}
+}

@@ -580,3 +580,39 @@ func TestTornEndStays(t *testing.T) {
 		t.Errorf("Close() = %v, want the removal that failed", err)
 	}
 }
+
+// A file that ends between two lines has lost the others, and they are not in it any more.
+func TestCutOffBetweenLines(t *testing.T) {
+	t.Parallel()
+	want := records(0, 4)
+	config, path := prepared(t, want)
+	d, _ := open(t, config)
+	lines := slices.Collect(strings.Lines(read(t, path)))
+	write(t, path, lines[0]+lines[1])
+	if batch := next(t, d, 0); len(batch.Records) != 2 {
+		t.Errorf("%d records are given, want the two that are left", len(batch.Records))
+	}
+	_, err := d.Next(0)
+	gone, ok := errors.AsType[*spool.UnreadableError](err)
+	if !ok || !gone.Gone {
+		t.Fatalf("Next() = %v, want that the rest is gone", err)
+	}
+	if diff := cmp.Diff(countedByClass(want[2:]), gone.Records); diff != "" {
+		t.Errorf("gone (-want +got):\n%s", diff)
+	}
+}
+
+// A record that asks for a replay is none to store, also in a file without checksums.
+func TestReplayIsNotGiven(t *testing.T) {
+	t.Parallel()
+	want := records(0, 2)
+	config, path := prepared(t, want)
+	lines := slices.Collect(strings.Lines(withoutChecksums(read(t, path))))
+	write(t, path, lines[0]+strings.Replace(lines[1], `{`, `{"emit_traces":false,`, 1))
+	d, _ := open(t, config)
+	batch := next(t, d, 0)
+	if len(batch.Records) != 1 || len(batch.Bad) != 1 || !strings.Contains(batch.Bad[0].Reason, "replay") {
+		t.Errorf("%d records, bad %+v", len(batch.Records), batch.Bad)
+	}
+	done(t, d, batch)
+}

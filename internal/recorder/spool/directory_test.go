@@ -252,3 +252,17 @@ func TestDoneAfterRemoval(t *testing.T) {
 		t.Errorf("Done() = %v, Bytes() = %d", err, d.Bytes())
 	}
 }
+
+// The least bound is a bound: no record fits into one byte.
+func TestLeastMaxBytes(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir(), MaxBytes: 1}
+	d, _ := open(t, config)
+	rec := record(1)
+	if err := d.Append([]audit.Record{rec}); !errors.Is(err, spool.ErrFull) {
+		t.Errorf("Append() = %v, want ErrFull", err)
+	}
+	if err := d.Reject(&rec, "no", ""); !errors.Is(err, spool.ErrFull) {
+		t.Errorf("Reject() = %v, want ErrFull", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -459,4 +460,40 @@ func (f unexamined) Stat() (fs.FileInfo, error) {
 		return nil, errDisk
 	}
 	return f.File.Stat()
+}
+
+// unlistedDisk lists no directory.
+type unlistedDisk struct{ spool.OSDisk }
+
+func (unlistedDisk) ReadDir(path string) ([]fs.DirEntry, error) {
+	return nil, &fs.PathError{Op: "readdir", Path: path, Err: errDisk}
+}
+
+// A spool whose files cannot be listed is not opened as if it were empty, and stays free.
+func TestUnlistedSpoolIsNotEmpty(t *testing.T) {
+	t.Parallel()
+	config, _ := prepared(t, records(0, 2))
+	if _, _, err := spool.OpenOn(unlistedDisk{}, config); !errors.Is(err, errDisk) {
+		t.Errorf("Open() = %v, want the disk's error", err)
+	}
+	if _, found := open(t, config); total(found.Records) != 2 {
+		t.Errorf("found %v afterwards, want two records", found.Records)
+	}
+}
+
+// Gaps and statements that cannot be read are reported, and keep no one waiting.
+func TestUnreadableSideFile(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"gaps.jsonl", "statements.jsonl"} {
+		config, _ := prepared(t, records(0, 2))
+		write(t, filepath.Join(config.Path, name), "half a line")
+		d, found, err := spool.OpenOn(countingDisk{open: &atomic.Int64{}, unreadable: filepath.Join(config.Path, name)}, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found.Unreadable) != 1 || !errors.Is(found.Unreadable[0], errDisk) || total(found.Records) != 2 {
+			t.Errorf("%s: found %+v", name, found)
+		}
+		shut(t, d)
+	}
 }

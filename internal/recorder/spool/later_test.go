@@ -203,3 +203,23 @@ func TestTakeUpManyLater(t *testing.T) {
 		t.Error("a file that is not ours was changed")
 	}
 }
+
+// A damaged line next to one of a newer release does not wait with it.
+func TestDamagedLineDoesNotWait(t *testing.T) {
+	t.Parallel()
+	config := spool.Config{Path: t.TempDir()}
+	write(t, filepath.Join(config.Path, "0000000001.jsonl"), "one\n"+newerLine+"\ntwo\n")
+	d, _ := open(t, config)
+	batch := next(t, d, 0)
+	newer, damaged := spool.SplitNewer(batch.Bad)
+	if len(newer) != 1 || len(damaged) != 2 || !strings.Contains(newer[0].Reason, "format") {
+		t.Errorf("newer are %+v, damaged %+v", newer, damaged)
+	}
+	if err := d.KeepForLater(newer); err != nil {
+		t.Fatal(err)
+	}
+	done(t, d, batch)
+	if kept := read(t, filepath.Join(config.Path, "later", "0000000001.jsonl")); kept != newerLine+"\n" {
+		t.Errorf("kept is %q", kept)
+	}
+}
