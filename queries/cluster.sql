@@ -413,12 +413,13 @@ WHERE epoch = @epoch::bigint
     AND leaf_index = ANY (@leaf_indexes::bigint[])
     AND kind = 1;
 
--- Counts the leaves of a log up to a size that are listed.
+-- Counts the leaves within a range of a log that are listed.
 -- name: CountLeaves :one
 SELECT count(*)
 FROM coordination_audit_seal_leaves
 WHERE epoch = @epoch::bigint
-    AND leaf_index < @size::bigint;
+    AND leaf_index >= @first::bigint
+    AND leaf_index < @before::bigint;
 
 -- Finds the first leaf of a record that was stored at or after a time; -1 if there is none.
 -- name: FirstLeafSince :one

@@ -10,7 +10,9 @@ fail() { echo "verify: $*" >&2; exit 1; }
 step() { echo "verify: $*"; }
 
 step "internal/dbgen is the output of sqlc for queries/ and migrations/"
+mkdir -p "$tmp/internal/clusterschema"
 cp -R sqlc.yaml queries migrations "$tmp/"
+cp internal/clusterschema/leaves.sql "$tmp/internal/clusterschema/"
 $sqlc -f "$tmp/sqlc.yaml" generate
 diff -ru "$tmp/internal/dbgen" internal/dbgen || fail "internal/dbgen is out of date; run: make generate"
 

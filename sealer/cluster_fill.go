@@ -15,7 +15,7 @@ func (n *session) fillLeaves(ctx context.Context) error {
 		return nil
 	}
 	n.awaited = nil // what is not sealed has no leaf
-	first, err := n.conn.IndexedThrough(ctx, n.log.epoch, n.log.saved)
+	first, err := n.firstUnlisted(ctx)
 	if err != nil {
 		return fmt.Errorf("looking for the leaves of sealed rows: %w", err)
 	}
@@ -28,6 +28,33 @@ func (n *session) fillLeaves(ctx context.Context) error {
 		first = before
 	}
 	return nil
+}
+
+// recentLeaves are looked through for holes: a worker may have lost its last commits in a
+// failover.
+const recentLeaves = 4 * partLeaves
+
+// firstUnlisted returns the place from which leaves are to be stored. It refuses a list that is
+// ahead of the log: those rows would never be sealed.
+func (n *session) firstUnlisted(ctx context.Context) (int64, error) {
+	beyond, err := n.conn.LeavesBeyond(ctx, n.log.epoch, n.log.saved, 1)
+	if err != nil {
+		return 0, err
+	}
+	if len(beyond) > 0 {
+		return 0, fmt.Errorf("%w: a worker lists leaf %d of epoch %d, and the log has %d, as after a failover of the coordinator: open a new epoch (coordaudit seal --new-epoch REASON)",
+			ErrCutOff, beyond[0].Index, beyond[0].Epoch, n.log.saved)
+	}
+	first, err := n.conn.IndexedThrough(ctx, n.log.epoch, n.log.saved)
+	if err != nil {
+		return 0, err
+	}
+	recent := max(0, n.log.saved-recentLeaves)
+	listed, err := n.conn.Listed(ctx, n.log.epoch, recent, first)
+	if err != nil || listed >= first-recent {
+		return first, err
+	}
+	return recent, nil
 }
 
 func (n *session) fillPart(ctx context.Context, first, before int64) error {

@@ -153,8 +153,9 @@ func TestClusterRecordThatIsListedInVainIsNamed(t *testing.T) {
 			s.once(t)
 			hidden := s.persist(t, 1)[0].AuditID
 			fixture.MustExec(t, s.pool, "INSERT INTO coordination_audit_seal_leaves (row_id, row_no, epoch, leaf_index, kind) VALUES ($1, 0, 1, $2, 1)", hidden, index)
-			if n := s.once(t); n != 0 {
-				t.Fatalf("sealed %d rows, and the only one is listed", n)
+			n, err := s.sealer(t).Once(t.Context())
+			if cutOff := name == "BehindTheEnd"; n != 0 || errors.Is(err, sealer.ErrCutOff) != cutOff || err != nil && !cutOff {
+				t.Fatalf("sealed %d rows, and the only one is listed: %v", n, err)
 			}
 			wantFindings(t, s.verify(t), sealer.Inserted, hidden)
 		})
@@ -181,6 +182,26 @@ func TestClusterTamperingIsNamed(t *testing.T) {
 	}
 	if missing != 1 {
 		t.Errorf("%d records are missing, want 1", missing)
+	}
+}
+
+// A worker that lost its last commits lists leaves no more that the log has. They are listed again.
+func TestClusterLeavesThatWereLostAreListedAgain(t *testing.T) {
+	t.Parallel()
+	s := clusterSealed(t)
+	recs := s.persist(t, 600)
+	s.once(t)
+	s.superuser(t, "DELETE FROM coordination_audit_seal_leaves WHERE row_id = ANY ($1)", []uuid.UUID{recs[300].AuditID, recs[599].AuditID})
+	s.superuser(t, "DELETE FROM coordination_audit_seal_leaves WHERE row_id = $1", recs[301].AuditID)
+	s.superuser(t, "DELETE FROM coordination_audit_records WHERE audit_id = $1", recs[301].AuditID)
+	if n := s.once(t); n != 0 {
+		t.Errorf("sealed %d rows again", n)
+	}
+	if n := fixture.QueryInt(t, s.pool, "SELECT count(DISTINCT leaf_index) FROM coordination_audit_seal_leaves"); n != 600 {
+		t.Errorf("%d leaves are listed, want 600", n)
+	}
+	if n := fixture.QueryInt(t, s.pool, "SELECT count(*) FROM coordination_audit_seal_leaves WHERE kind = 0 AND leaf_index = 301"); n != 1 {
+		t.Error("the leaf whose record is gone is not listed as such")
 	}
 }
 

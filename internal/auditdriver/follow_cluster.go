@@ -92,7 +92,7 @@ func (f *Follower) Leaves(ctx context.Context, epoch int64, indexes []int64) ([]
 
 // Listed reports whether every leaf of a log is listed.
 func (f *Follower) Listed(ctx context.Context, epoch, size int64) (bool, error) {
-	count, err := f.driver.queries.CountLeaves(ctx, f.planned(), dbgen.CountLeavesParams{Epoch: epoch, Size: size})
+	count, err := f.driver.queries.CountLeaves(ctx, f.planned(), dbgen.CountLeavesParams{Epoch: epoch, Before: size})
 	return count >= size, f.fail(err)
 }
 

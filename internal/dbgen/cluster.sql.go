@@ -15,17 +15,19 @@ const CountLeaves = `-- name: CountLeaves :one
 SELECT count(*)
 FROM coordination_audit_seal_leaves
 WHERE epoch = $1::bigint
-    AND leaf_index < $2::bigint
+    AND leaf_index >= $2::bigint
+    AND leaf_index < $3::bigint
 `
 
 type CountLeavesParams struct {
-	Epoch int64
-	Size  int64
+	Epoch  int64
+	First  int64
+	Before int64
 }
 
-// Counts the leaves of a log up to a size that are listed.
+// Counts the leaves within a range of a log that are listed.
 func (q *Queries) CountLeaves(ctx context.Context, db DBTX, arg CountLeavesParams) (int64, error) {
-	row := db.QueryRow(ctx, CountLeaves, arg.Epoch, arg.Size)
+	row := db.QueryRow(ctx, CountLeaves, arg.Epoch, arg.First, arg.Before)
 	var count int64
 	err := row.Scan(&count)
 	return count, err

@@ -124,6 +124,12 @@ func (c *Conn) IndexedThrough(ctx context.Context, epoch, size int64) (int64, er
 	return last + 1, auditdriver.ReadFailure(ctx, err)
 }
 
+// Listed returns how many leaves from first to before-1 are stored.
+func (c *Conn) Listed(ctx context.Context, epoch, first, before int64) (int64, error) {
+	count, err := c.queries.CountLeaves(ctx, c.db, dbgen.CountLeavesParams{Epoch: epoch, First: first, Before: before})
+	return count, auditdriver.ReadFailure(ctx, err)
+}
+
 // LeafIndex returns the place of a row in the log of an epoch, and whether it has one.
 func (c *Conn) LeafIndex(ctx context.Context, epoch int64, of Leaf) (index int64, found bool, err error) {
 	rows, err := c.queries.GetLeaf(ctx, c.db, dbgen.GetLeafParams{
