@@ -199,6 +199,7 @@ func (d *Directory) unreadable(seg *segment, err error) error {
 	gone := errors.Is(err, fs.ErrNotExist)
 	if gone {
 		d.bytes.Add(-seg.disk)
+		seg.disk = 0 // Check, which may have seen it missing too, must not count it again
 	}
 	return &UnreadableError{
 		Path: seg.path, Records: seg.notGiven(), Gone: gone || errors.Is(err, io.ErrUnexpectedEOF),
