@@ -252,6 +252,8 @@ func TestAsyncFailoverIsNoticed(t *testing.T) {
 	store := fixture.OpenStore(t, url, config)
 	recorder := startRecorder(t, store, coordaudit.RecorderConfig{SpoolDir: filepath.Join(t.TempDir(), "spool")})
 	started := time.Now()
+	// Its first statement is acknowledged, too, whenever it comes.
+	fixture.EventuallyTrue(t, fixture.OpenPool(t, p.Primary.URL(), nil), time.Minute, "SELECT EXISTS (SELECT FROM coordination_audit_statements)")
 	for range 3 {
 		if _, err := store.Persist(t.Context(), fixture.NewRecord()); err != nil {
 			t.Fatal(err)

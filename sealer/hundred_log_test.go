@@ -122,7 +122,7 @@ func TestHundredRewrittenCheckpointsAreNamed(t *testing.T) {
 	for i, size := range sizes {
 		s.superuser(t, "UPDATE coordination_audit_seal_checkpoints SET "+[]string{
 			"root = set_byte(root, $2 % 32, get_byte(root, $2 % 32) # 1)",
-			"note = overlay(note PLACING 'x' FROM 1 + $2 % 20)",
+			"note = overlay(note PLACING '~' FROM 1 + $2 % 20)",
 			"note = rtrim(note, E'\\n') || ($2 + 1) || E'\\n'",
 		}[i%3]+" WHERE size = $1", size, rand.IntN(1<<20))
 		want = append(want, fmt.Sprintf("the stored checkpoint of size %d is not as it was signed", size))
