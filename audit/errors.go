@@ -73,7 +73,7 @@ var (
 
 	// ErrDirectoryInUse: another recorder writes to the spool, in this process or another
 	// one. Give each recorder its own directory.
-	ErrDirectoryInUse = errors.New("spool is in use by another recorder")
+	ErrDirectoryInUse = errors.New("spool is in use by another recorder: give each a directory of its own")
 )
 
 // Errors of reading lines.

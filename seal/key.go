@@ -96,7 +96,7 @@ func LoadVerifier(pathOrText string) (note.Verifier, error) {
 	if strings.Contains(pathOrText, privatePrefix) {
 		return nil, fmt.Errorf("reading a verifier key: a private key was given, use the .pub file and keep the other secret: %w", ErrKey)
 	}
-	text, err := readKey(pathOrText, keyFile{role: "verifier", next: keygen})
+	text, err := readKey(pathOrText, keyFile{role: "verifier", next: "get the .pub file from whoever runs the log: coordaudit seal keygen wrote it"})
 	if err != nil {
 		return nil, err
 	}

@@ -167,7 +167,7 @@ func (p *Prover) findLeaf(ctx context.Context, seq int64, id uuid.UUID, hash sea
 	}
 	places, err := placesOf(ctx, p.conn, p.last.Epoch, seq)
 	if errors.Is(err, errLeaves) {
-		return 0, fmt.Errorf("the tiles are %w: run coordaudit verify: %w", ErrTampered, err)
+		return 0, fmt.Errorf("the log is %w, by its tiles: run coordaudit verify: %w", ErrTampered, err)
 	}
 	if err != nil {
 		return 0, err
@@ -191,7 +191,7 @@ func (p *Prover) findLeaf(ctx context.Context, seq int64, id uuid.UUID, hash sea
 	if !distributed && seq <= p.last.Through.Records && !p.last.Awaited.Has(seq) {
 		return 0, fmt.Errorf("the trail is %w: the record with seq %d was never sealed, although its neighbours were: run coordaudit verify", ErrTampered, seq)
 	}
-	return 0, fmt.Errorf("%w: the checkpoint covers records up to seq %d, and this one has %d", ErrNotSealed, p.last.Through.Records, seq)
+	return 0, fmt.Errorf("%w: the checkpoint covers records up to seq %d, and this one has %d: wait for the sealer, or prove it under a newer checkpoint", ErrNotSealed, p.last.Through.Records, seq)
 }
 
 // findListed finds the place of a record on a cluster, which lists it.

@@ -85,7 +85,7 @@ func (s *selecting) run(ctx context.Context, pool *pgxpool.Pool) (err error) {
 			return err
 		}
 		if int64(len(tiles)) != min(tileWidth, full-first) {
-			return fmt.Errorf("the tiles are %w: one of %d to %d is missing: run coordaudit verify", ErrTampered, first, first+tileWidth-1)
+			return fmt.Errorf("the log is %w: of its tiles, one of %d to %d is missing: run coordaudit verify", ErrTampered, first, first+tileWidth-1)
 		}
 		if err := s.part(ctx, tiles); err != nil {
 			return err

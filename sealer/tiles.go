@@ -90,7 +90,7 @@ func (t tiles) read(at tileAt, width int) ([]seal.Hash, error) {
 // tilesFault says that the tiles were tampered with, if that is why nothing can be proved.
 func tilesFault(err error) error {
 	if errors.Is(err, seal.ErrTile) || errors.Is(err, errTileMissing) {
-		return fmt.Errorf("the tiles are %w: run coordaudit verify: %w", ErrTampered, err)
+		return fmt.Errorf("the log is %w, by its tiles: run coordaudit verify: %w", ErrTampered, err)
 	}
 	return err
 }

@@ -32,7 +32,7 @@ func (c *grantsCommand) Run(a *app) error {
 		return err
 	}
 	if len(c.Writer)+len(c.Reader)+len(c.Sealer)+len(c.Expirer)+len(c.Eraser)+len(c.Holder)+len(tenants) == 0 {
-		return cli.Usage("reading the command line", errors.New("no role is given"), "pass --writer ROLE, --reader ROLE, --sealer ROLE or --tenant-reader ROLE=TENANT")
+		return cli.Usage("reading the command line", errors.New("no role is given"), "pass --writer, --reader, --sealer, --expirer, --eraser, --holder or --no-tenant-reader with a ROLE, or --tenant-reader ROLE=TENANT")
 	}
 	migrator, err := a.migrator(c.config())
 	if err != nil {

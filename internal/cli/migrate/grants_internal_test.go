@@ -75,7 +75,7 @@ func TestGrantsUsage(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	for args, want := range map[string]string{
-		"grants": "no role is given: pass --writer ROLE, --reader ROLE, --sealer ROLE or --tenant-reader ROLE=TENANT",
+		"grants": "no role is given: pass --writer, --reader, --sealer, --expirer, --eraser, --holder or --no-tenant-reader with a ROLE, or --tenant-reader ROLE=TENANT",
 		"grants --writer none_such --reader neither":  `unknown role "none_such", "neither", nothing was changed`,
 		"grants --sealer none_such":                   `unknown role "none_such", nothing was changed`,
 		"grants --writer none_such --lock-timeout 0s": "--lock-timeout must be positive",

@@ -61,7 +61,7 @@ func (c *Demo) Run(ctx context.Context, p *cli.Program, db *shared.Database) (er
 	if !c.Keep {
 		return nil
 	}
-	err = p.Print(fmt.Sprintf("\nLook at it with\n  %s\nCtrl-C ends the demo and removes %s.\n", host.psql(), host.what))
+	err = p.Print(fmt.Sprintf("\nLook at it with\n  %s\nor, for the programs,\n  export DATABASE_URL=%s\nCtrl-C ends the demo and removes %s.\n", host.psql(), quoted(host.url()), host.what))
 	if err == nil {
 		<-ctx.Done()
 	}

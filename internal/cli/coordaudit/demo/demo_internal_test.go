@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,13 @@ func TestDemoPsqlLine(t *testing.T) {
 	host := &demoHost{config: config}
 	if diff := cmp.Diff(`psql -h db.example -p 6543 -U 'o'\''neil' x`, host.psql()); diff != "" {
 		t.Errorf("psql (-want +got):\n%s", diff)
+	}
+	again, err := pgxpool.ParseConfig(host.url())
+	if err != nil || again.ConnConfig.Host != "db.example" || again.ConnConfig.Port != 6543 || again.ConnConfig.User != "o'neil" || again.ConnConfig.Database != "x" {
+		t.Errorf("%s is %+v, %v", host.url(), again, err)
+	}
+	if strings.Contains(host.url(), "secret") {
+		t.Error("the URL has the password")
 	}
 }
 

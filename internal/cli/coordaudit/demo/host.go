@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -115,9 +116,22 @@ func (h *demoHost) psql() string {
 	config := h.config.ConnConfig
 	words := []string{"psql", "-h", config.Host, "-p", strconv.Itoa(int(config.Port)), "-U", config.User, config.Database}
 	for i, word := range words {
-		if !regexp.MustCompile(`^[\w./@:-]+$`).MatchString(word) {
-			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-		}
+		words[i] = quoted(word)
 	}
 	return strings.Join(words, " ")
+}
+
+// url is the database without a password, with a host that may be a directory.
+func (h *demoHost) url() string {
+	config := h.config.ConnConfig
+	at := url.Values{"host": {config.Host}, "port": {strconv.Itoa(int(config.Port))}}
+	return (&url.URL{Scheme: "postgres", User: url.User(config.User), Path: "/" + config.Database, RawQuery: at.Encode()}).String()
+}
+
+// quoted is a word for a shell.
+func quoted(word string) string {
+	if regexp.MustCompile(`^[\w./@:-]+$`).MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

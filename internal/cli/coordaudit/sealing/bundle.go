@@ -41,7 +41,7 @@ func (c *verifyBundleCommand) Run(p *cli.Program) error {
 	if c.File != "-" {
 		file, err := os.Open(c.File)
 		if err != nil {
-			return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("reading the bundle: %w", err)}
+			return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("reading the bundle: %w: give the file that coordaudit prove --out or export --proofs wrote", err)}
 		}
 		defer func() { _ = file.Close() }() // it was only read
 		from = file
@@ -127,6 +127,9 @@ func (c *verifyBundleCommand) verifyProof(text []byte, key note.Verifier) (proof
 		return proof, checkpoint, rec, err
 	}
 	if err = c.Witnesses.cosigned(proof.Checkpoint, key); err != nil {
+		if errors.Is(err, seal.ErrUncosigned) {
+			err = fmt.Errorf("%w: prove the record under a cosigned checkpoint, with coordaudit prove ID --checkpoint FILE --key KEY", err)
+		}
 		return proof, checkpoint, rec, err
 	}
 	rec, err = proof.Row.Record()

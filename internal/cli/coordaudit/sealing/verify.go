@@ -135,7 +135,7 @@ func ReadCheckpoint(ctx context.Context, path string) ([]byte, error) {
 		return lastCheckpoint(ctx, path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the checkpoint: %w", err)
+		return nil, fmt.Errorf("reading the checkpoint: %w: give the directory that coordaudit seal --checkpoints exports to, or a file in it", err)
 	}
 	signed, err := os.ReadFile(path)
 	if err != nil {
