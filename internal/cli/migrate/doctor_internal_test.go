@@ -3,6 +3,7 @@ package migrate
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,7 @@ func TestDoctorExitsByWhatItFinds(t *testing.T) {
 	}
 	checkStream(t, "stdout", got.stdout, []string{
 		"warning: roles: roles postgres\n  is      a superuser owns the trail", "\n  repair  CREATE ROLE coordaudit_owner",
-		"notice: seal_lag: the trail", "\nhealthy: 2 warnings, 1 notice of 29 checks\n",
+		"notice: seal_lag: the trail", fmt.Sprintf("\nhealthy: 2 warnings, 1 notice of %d checks\n", len(doctor.Checks())),
 	})
 
 	execute(t, db, dropGuard)
