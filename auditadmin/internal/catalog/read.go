@@ -123,13 +123,19 @@ func ReadDatabase(ctx context.Context, tx pgx.Tx) (Database, error) {
 		WHERE d.datname = pg_catalog.current_database()`)
 }
 
-// Versions lists the migrations that the version table of a schema records.
+// Versions lists the migrations that the version table of a schema records as applied. The
+// newest row of a version decides, as it does for migrate up.
 func Versions(ctx context.Context, tx pgx.Tx, quotedSchema string) ([]int64, error) {
 	var versions []int64
 	return versions, Query(ctx, tx, "reading "+quotedSchema+"."+auditmigrate.VersionTable, &versions, `
-		SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT v.version_id ORDER BY v.version_id), '[]')::text
-		FROM `+quotedSchema+"."+auditmigrate.VersionTable+` AS v
-		WHERE v.version_id > 0`)
+		SELECT coalesce(pg_catalog.jsonb_agg(v.version_id ORDER BY v.version_id), '[]')::text
+		FROM (
+			SELECT DISTINCT ON (t.version_id) t.version_id, t.is_applied
+			FROM `+quotedSchema+"."+auditmigrate.VersionTable+` AS t
+			WHERE t.version_id > 0
+			ORDER BY t.version_id, t.id DESC
+		) AS v
+		WHERE v.is_applied`)
 }
 
 // Position compares an identity column's sequence with its table. Highest is the
