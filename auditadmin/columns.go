@@ -197,7 +197,9 @@ func (c *tableComparison) compareSequence(want, got catalog.Column) {
 	}
 	if g.Max != w.Max {
 		d.Want, d.Got = fmt.Sprintf("MAXVALUE %d", w.Max), fmt.Sprintf("MAXVALUE %d: no record is stored after it", g.Max)
-		c.add(d.repairedBy(alter(d.Want)))
+		c.add(d.repairedBy(step{order: orderSequence, statements: []string{ // a sequence of a narrower type has a lower limit
+			fmt.Sprintf("ALTER SEQUENCE %s AS bigint MAXVALUE %d", g.Name, w.Max),
+		}}))
 	}
 	if g.Min != w.Min {
 		d.Want, d.Got = fmt.Sprintf("MINVALUE %d", w.Min), fmt.Sprintf("MINVALUE %d: its numbers can come before those of earlier records", g.Min)

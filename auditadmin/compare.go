@@ -1,6 +1,7 @@
 package auditadmin
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -104,6 +105,7 @@ func compareFunction(want catalog.Function, got *catalog.Function, schema string
 	if got.Public && !want.Public {
 		faults = append(faults, "everyone may call it")
 	}
+	faults = append(faults, compareBehaviour(want, got)...)
 	if !slices.Equal(got.Config, want.Config) {
 		faults = append(faults, "settings of its own")
 	}
@@ -124,6 +126,19 @@ func compareFunction(want catalog.Function, got *catalog.Function, schema string
 		return list
 	}
 	return append(list, compareOwner(object, "FUNCTION "+name, got.Owner, owner)...)
+}
+
+// compareBehaviour compares what PostgreSQL does around the body. A STRICT function of the
+// retention skips its checks for a NULL. One that is not VOLATILE does not see what was
+// committed while it waited for its lock. CREATE OR REPLACE takes both back.
+func compareBehaviour(want catalog.Function, got *catalog.Function) (faults []string) {
+	if got.Volatility != want.Volatility {
+		faults = append(faults, cmp.Or(got.Volatility, "VOLATILE"))
+	}
+	if got.Strict && !want.Strict {
+		faults = append(faults, "STRICT: it does nothing if an argument is NULL")
+	}
+	return faults
 }
 
 // ownedByRetention reports whether migrate grants gave a function of the retention to its role.

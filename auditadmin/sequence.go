@@ -54,7 +54,7 @@ func comparePosition(ctx context.Context, tx pgx.Tx, table string, column catalo
 	var position catalog.Position
 	var why string
 	err := attempt(ctx, tx, func(tx pgx.Tx) (err error) {
-		position, err = catalog.ReadPosition(ctx, tx, table, column.Name, sequence.OID, sealed)
+		position, err = catalog.ReadPosition(ctx, tx, table, column.Name, *sequence, sealed)
 		return err
 	}, &why)
 	switch {

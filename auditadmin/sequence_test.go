@@ -58,3 +58,34 @@ func TestSequenceWithoutTheLog(t *testing.T) {
 		}
 	}
 }
+
+// RESTART WITH is how most people move a sequence past restored rows. It leaves a sequence that
+// has given no number since, whose next number counts.
+func TestRestartedSequence(t *testing.T) {
+	t.Parallel()
+	db, owner := owned(t)
+	const sequence = "sequence public.coordination_audit_records_seq_seq"
+	conn := connect(t, db, owner)
+	for _, ahead := range []string{
+		"ALTER TABLE coordination_audit_records ALTER COLUMN seq RESTART WITH 6",
+		"SELECT setval('coordination_audit_records_seq_seq', 6000, false)",
+	} {
+		execute(t, db, ahead)
+		if d := find(check(t, conn), sequence, auditadmin.Error); d != nil {
+			t.Errorf("%s: no row has the next number: %+v", ahead, d)
+		}
+	}
+
+	execute(t, db, "ALTER TABLE coordination_audit_records ALTER COLUMN seq RESTART WITH 5")
+	d := find(check(t, conn), sequence, auditadmin.Error)
+	if d == nil || !strings.Contains(d.Got, "at 4, and rows go or went up to 5") {
+		t.Errorf("the next number is taken: %+v", d)
+	}
+
+	execute(t, db, "ALTER TABLE coordination_audit_records ALTER COLUMN seq RESTART WITH 6")
+	role := newRole(t, db)
+	execute(t, db, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO "+role+"; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "+role)
+	if d := find(check(t, connect(t, db, role)), sequence, auditadmin.Unchecked); d == nil || !strings.Contains(d.Repair, "GRANT SELECT ON SEQUENCE") {
+		t.Errorf("a role that may not read the next number: %+v", d)
+	}
+}

@@ -12,8 +12,10 @@ SELECT row_security_active('coordination_audit_records')::boolean AS hides;
 -- Describes the table of records: whether it is a table, whether it may store a row that differs
 -- from the one that was sent, and whether its rows survive a crash. It reads the whole tree of
 -- partitions, where triggers may sit as well. A trigger may change or discard a row if it is a row
--- trigger (1) that fires before (2) an INSERT (4). None of ours does. A column may change a value if
--- its type is not ours, or narrower. A table whose rows are on the workers of a Citus cluster has a
+-- trigger (1) that fires before (2) an INSERT (4). None of ours does. One that fires after it may do so
+-- by UPDATE or DELETE where our guard against both does not stand. A column may change a value if
+-- its type is not ours, or narrower. A trigger whose text names the settings that a commit depends on
+-- may change them after RETURNING was evaluated. A table whose rows are on the workers of a Citus cluster has a
 -- trigger of Citus', and no other sign that is there without the extension, too. The last column is
 -- the session's settings: see PersistAuditRecord.
 -- name: DescribeRecordsTable :one
@@ -45,6 +47,22 @@ SELECT
             FROM pg_catalog.pg_trigger
             JOIN tree ON tree.relation = tgrelid
             WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 7 = 7
+        )
+        OR EXISTS (
+            SELECT 1
+            FROM pg_catalog.pg_trigger AS later
+            JOIN tree ON tree.relation = later.tgrelid
+            WHERE NOT later.tgisinternal
+                AND later.tgenabled <> 'D'
+                AND later.tgtype & 6 = 4
+                AND NOT EXISTS (
+                    SELECT 1
+                    FROM pg_catalog.pg_trigger AS guard
+                    WHERE guard.tgrelid = later.tgrelid
+                        AND guard.tgname LIKE '%refuse_update_delete'
+                        AND guard.tgenabled = 'A'
+                        AND guard.tgtype & 27 = 27
+                )
         )
         OR EXISTS (
             SELECT 1
@@ -96,6 +114,16 @@ SELECT
             WHERE c.relkind = 'f'
         )
     )::boolean AS rewrites,
+    EXISTS (
+        SELECT 1
+        FROM pg_catalog.pg_trigger AS g
+        JOIN tree ON tree.relation = g.tgrelid
+        JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
+        WHERE NOT g.tgisinternal
+            AND g.tgenabled <> 'D'
+            AND g.tgtype & 4 = 4
+            AND p.prosrc ~* 'synchronous_commit|client_min_messages'
+    )::boolean AS resets_session,
     EXISTS (
         SELECT 1
         FROM pg_catalog.pg_class AS c

@@ -56,6 +56,7 @@ func (d *Driver) copied(ctx context.Context, db located, recs []audit.Record, n 
 	if err = cmp.Or(err, table.refusal); err != nil {
 		return items, &unconfirmedError{err}
 	}
+	db.resets = table.resets
 	if err := d.committedUnder(ctx, db, settings); err != nil {
 		return items, err
 	}

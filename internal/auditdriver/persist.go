@@ -21,7 +21,7 @@ func (d *Driver) persist(ctx context.Context, db located, rec *audit.Record) (It
 	if err != nil {
 		return Item{}, err
 	}
-	db.onShards = table.distributed
+	db.onShards, db.resets = table.distributed, table.resets
 	row, err := d.queries.PersistAuditRecord(ctx, storing{db}, persistParams(rec))
 	inserted := err == nil
 	switch {

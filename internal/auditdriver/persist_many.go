@@ -30,7 +30,7 @@ func (d *Driver) persistMany(ctx context.Context, db located, recs []audit.Recor
 	if err != nil {
 		return nil, err
 	}
-	db.onShards = table.distributed
+	db.onShards, db.resets = table.distributed, table.resets
 	first := firstOfEachID(recs)
 	rows, err := d.queries.PersistAuditRecords(ctx, storing{db}, persistManyParams(recs, first))
 	if err != nil {

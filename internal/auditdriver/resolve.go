@@ -3,6 +3,7 @@ package auditdriver
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -186,7 +187,8 @@ func (c *ownConn) acknowledged() error {
 // committedUnder is [ownConn.acknowledged] for a statement that returned the settings it
 // was carried out under. Whoever used the connection before may have changed them. If they
 // hide the warning of a cancelled wait, its absence proves nothing, and a second commit
-// that would show the warning decides.
+// that would show the warning decides. It also decides if a trigger may have changed them for
+// this commit alone, unless the settings found already promise no more.
 func (d *Driver) committedUnder(ctx context.Context, db located, found string) error {
 	if db.own == nil {
 		return nil
@@ -203,7 +205,8 @@ func (d *Driver) committedUnder(ctx context.Context, db located, found string) e
 		s.settings.clientMinMessages, s.settings.synchronousCommit = messages, commit
 		d.observe(ctx, s)
 	}
-	if s.listens && s.settings.hideWarnings() {
+	changed := db.resets && !slices.Contains([]string{"off", "local"}, commit)
+	if changed || s.listens && s.settings.hideWarnings() {
 		return d.confirm(ctx, db)
 	}
 	return nil

@@ -18,6 +18,9 @@ type table struct {
 	// records back.
 	rewrites bool
 
+	// resets: a trigger names the settings that a commit depends on, and may change them.
+	resets bool
+
 	// distributed: its rows are on the workers of a Citus cluster.
 	distributed bool
 
@@ -66,7 +69,7 @@ func (d *Driver) tableLately(ctx context.Context, db located) (table, error) {
 // the table. A table that is missing or cannot be read is taken for one that rewrites.
 func (d *Driver) tableNow(ctx context.Context, db located) (found table, settings string, err error) {
 	row, err := d.queries.DescribeRecordsTable(ctx, located{DBTX: asking{db.on}, trail: db.trail})
-	found = table{asked: time.Now(), rewrites: row.Rewrites, distributed: row.Distributed}
+	found = table{asked: time.Now(), rewrites: row.Rewrites, resets: row.ResetsSession, distributed: row.Distributed}
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return table{rewrites: true}, "", nil // the statement itself will fail

@@ -60,6 +60,7 @@ type located struct {
 	own    *ownConn      // nil in a caller's transaction
 	pooled *pgxpool.Conn // of a read outside a moment
 
+	resets   bool // a trigger may change the settings of the commit: see [table]
 	onShards bool // the statement stores rows on the workers of a Citus cluster
 }
 

@@ -66,3 +66,38 @@ func TestHarmlessTriggerKeepsOutcome(t *testing.T) {
 		}
 	}
 }
+
+// A trigger that moves rows away after their INSERT is stopped by the guard. Where the guard
+// does not stand, no call says that such a row is stored.
+func TestRowTakenAwayAfterInsertIsNotPersisted(t *testing.T) {
+	t.Parallel()
+	for name, ending := range map[string]string{
+		"ForEachRow":       "FOR EACH ROW EXECUTE FUNCTION moves()",
+		"ForEachStatement": "FOR EACH STATEMENT EXECUTE FUNCTION moves()",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := testdb.New(t)
+			if _, err := db.Pool.Exec(t.Context(), `ALTER TABLE coordination_audit_records ENABLE TRIGGER ALL;
+				ALTER TABLE coordination_audit_records DISABLE TRIGGER coordination_audit_refuse_update_delete;
+				CREATE FUNCTION moves() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM coordination_audit_records; RETURN NULL; END';
+				CREATE TRIGGER moves AFTER INSERT ON coordination_audit_records `+ending); err != nil {
+				t.Fatal(err)
+			}
+			driver, pool := driverOn(t, db.URL, nil)
+			every := append(calls(t, driver, pool), call{"CopyMany", func(rec *audit.Record) (audit.Result, error) {
+				items, err := driver.CopyMany(t.Context(), []audit.Record{*rec})
+				if err != nil {
+					return audit.Result{}, err
+				}
+				return items[0].Result, items[0].Err
+			}})
+			for _, call := range every {
+				rec := record()
+				if result, err := call.persist(&rec); !errors.Is(err, audit.ErrRefused) {
+					t.Errorf("%s: %+v, %v; want it refused", call.name, result, err)
+				}
+			}
+		})
+	}
+}

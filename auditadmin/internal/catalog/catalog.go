@@ -50,8 +50,10 @@ type Function struct {
 	Returns         string   `json:"returns"`
 	Source          string   `json:"source"`
 	SecurityDefiner bool     `json:"security_definer"`
-	Config          []string `json:"config"` // in schema.json, [SchemaMark] stands for the schema
-	Public          bool     `json:"public"` // everyone may call it
+	Config          []string `json:"config"`               // in schema.json, [SchemaMark] stands for the schema
+	Public          bool     `json:"public"`               // everyone may call it
+	Volatility      string   `json:"volatility,omitempty"` // "" is VOLATILE
+	Strict          bool     `json:"strict,omitempty"`     // it returns NULL for a NULL, and does nothing
 	Owner           *Role    `json:"owner,omitempty"`
 }
 

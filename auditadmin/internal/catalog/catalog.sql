@@ -216,6 +216,8 @@ SELECT pg_catalog.jsonb_build_object(
                 pg_catalog.replace(p.prosrc, E'\r\n', E'\n') AS source,
                 p.prosecdef AS security_definer,
                 p.proconfig AS config,
+                CASE p.provolatile WHEN 's' THEN 'STABLE' WHEN 'i' THEN 'IMMUTABLE' END AS volatility,
+                p.proisstrict AS strict,
                 pg_catalog.pg_get_function_identity_arguments(p.oid) AS arguments,
                 EXISTS (
                     SELECT

@@ -123,39 +123,68 @@ func ReadDatabase(ctx context.Context, tx pgx.Tx) (Database, error) {
 		WHERE d.datname = pg_catalog.current_database()`)
 }
 
-// Versions lists the migrations that the version table of a schema records.
+// Versions lists the migrations that the version table of a schema records as applied. The
+// newest row of a version decides, as it does for migrate up.
 func Versions(ctx context.Context, tx pgx.Tx, quotedSchema string) ([]int64, error) {
 	var versions []int64
 	return versions, Query(ctx, tx, "reading "+quotedSchema+"."+auditmigrate.VersionTable, &versions, `
-		SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT v.version_id ORDER BY v.version_id), '[]')::text
-		FROM `+quotedSchema+"."+auditmigrate.VersionTable+` AS v
-		WHERE v.version_id > 0`)
+		SELECT coalesce(pg_catalog.jsonb_agg(v.version_id ORDER BY v.version_id), '[]')::text
+		FROM (
+			SELECT DISTINCT ON (t.version_id) t.version_id, t.is_applied
+			FROM `+quotedSchema+"."+auditmigrate.VersionTable+` AS t
+			WHERE t.version_id > 0
+			ORDER BY t.version_id, t.id DESC
+		) AS v
+		WHERE v.is_applied`)
 }
 
 // Position compares an identity column's sequence with its table. Highest is the
 // highest number that a row has or had.
 type Position struct {
-	Last    int64 `json:"last"` // 0: it has given none
+	Last    int64 `json:"last"` // the next one is higher; 0: it has given none
 	Highest int64 `json:"highest"`
 	Known   bool  `json:"known"` // this role may see the sequence
 }
 
 // ReadPosition reads the table before the sequence, so that concurrent inserts cannot
 // make the sequence look late. The log knows of rows that have expired since.
-func ReadPosition(ctx context.Context, tx pgx.Tx, quotedTable, column string, sequence int64, sealed Sealed) (p Position, err error) {
-	const doing = "comparing the sequence with its table"
-	if err := Query(ctx, tx, doing, &p.Known, "SELECT pg_catalog.has_sequence_privilege($1::bigint::oid, 'USAGE, SELECT')::text", sequence); err != nil || !p.Known {
+func ReadPosition(ctx context.Context, tx pgx.Tx, quotedTable, column string, sequence Sequence, sealed Sealed) (p Position, err error) {
+	if err := Query(ctx, tx, comparingPositions, &p.Known, "SELECT pg_catalog.has_sequence_privilege($1::bigint::oid, 'USAGE, SELECT')::text", sequence.OID); err != nil || !p.Known {
 		return p, err
 	}
-	if err := Query(ctx, tx, doing, &p.Highest, "SELECT coalesce(pg_catalog.max(t."+column+"), 0)::text FROM ONLY "+quotedTable+" AS t"); err != nil {
+	if err := Query(ctx, tx, comparingPositions, &p.Highest, "SELECT coalesce(pg_catalog.max(t."+column+"), 0)::text FROM ONLY "+quotedTable+" AS t"); err != nil {
 		return p, err
 	}
-	through, err := sealed.read(ctx, tx, doing)
+	through, err := sealed.read(ctx, tx, comparingPositions)
 	if err != nil {
 		return p, err
 	}
 	p.Highest = max(p.Highest, through)
-	return p, Query(ctx, tx, doing, &p.Last, "SELECT coalesce(pg_catalog.pg_sequence_last_value($1::bigint::oid), 0)::text", sequence)
+	var last *int64
+	if err := Query(ctx, tx, comparingPositions, &last, "SELECT coalesce(pg_catalog.pg_sequence_last_value($1::bigint::oid)::text, 'null')", sequence.OID); err != nil {
+		return p, err
+	}
+	if last != nil {
+		p.Last = *last
+		return p, nil
+	}
+	err = p.readRestart(ctx, tx, sequence)
+	return p, err
+}
+
+const comparingPositions = "comparing the sequence with its table"
+
+// readRestart reads where a sequence goes on that has given no number since it was set: by
+// RESTART WITH, or by setval with false. pg_sequence_last_value does not tell.
+func (p *Position) readRestart(ctx context.Context, tx pgx.Tx, sequence Sequence) error {
+	if p.Highest == 0 { // no number is taken
+		return nil
+	}
+	err := Query(ctx, tx, comparingPositions, &p.Known, "SELECT pg_catalog.has_sequence_privilege($1::bigint::oid, 'SELECT')::text", sequence.OID)
+	if err != nil || !p.Known {
+		return err
+	}
+	return Query(ctx, tx, comparingPositions, &p.Last, "SELECT (s.last_value - CASE WHEN s.is_called THEN 0 ELSE 1 END)::text FROM "+sequence.Name+" AS s")
 }
 
 // Sealed is where the log says how far a table is sealed: the quoted table of its checkpoints,
