@@ -25,7 +25,7 @@ func (d *Driver) persistGap(ctx context.Context, db located, gap *audit.Gap) err
 	if err != nil {
 		return err
 	}
-	db.onShards = table.distributed
+	db.onShards, db.resets = table.distributed, table.resets
 	row, err := d.queries.PersistAuditGap(ctx, db, gapParams(gap))
 	switch {
 	case err == nil && row.Intact:

@@ -33,7 +33,7 @@ func (d *Driver) persistStatement(ctx context.Context, db located, statement *co
 	if err != nil {
 		return err
 	}
-	db.onShards = table.distributed
+	db.onShards, db.resets = table.distributed, table.resets
 	row, err := d.queries.PersistAuditStatement(ctx, db, statementParams(statement))
 	inserted := err == nil
 	switch {

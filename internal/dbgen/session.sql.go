@@ -121,11 +121,14 @@ SELECT
     EXISTS (
         SELECT 1
         FROM pg_catalog.pg_trigger AS g
-        JOIN tree ON tree.relation = g.tgrelid
         JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
         WHERE NOT g.tgisinternal
             AND g.tgenabled <> 'D'
             AND g.tgtype & 4 = 4
+            AND (
+                g.tgrelid IN (SELECT tree.relation FROM tree)
+                OR g.tgrelid IN (to_regclass('coordination_audit_gaps'), to_regclass('coordination_audit_statements'))
+            )
             AND p.prosrc ~* 'synchronous_commit|client_min_messages'
     )::boolean AS resets_session,
     EXISTS (
@@ -174,7 +177,7 @@ type DescribeRecordsTableRow struct {
 // trigger (1) that fires before (2) an INSERT (4). None of ours does. One that fires after it may do so
 // by UPDATE or DELETE where our guard against both does not stand. A column may change a value if
 // its type is not ours, or narrower. A trigger whose text names the settings that a commit depends on
-// may change them after RETURNING was evaluated. A table whose rows are on the workers of a Citus cluster has a
+// may change them after RETURNING was evaluated, also one of gaps or statements. A table whose rows are on the workers of a Citus cluster has a
 // trigger of Citus', and no other sign that is there without the extension, too. The last column is
 // the session's settings: see PersistAuditRecord.
 func (q *Queries) DescribeRecordsTable(ctx context.Context, db DBTX) (DescribeRecordsTableRow, error) {
