@@ -33,17 +33,8 @@ func (v *verifier) findIndexed(ctx context.Context) (err error) {
 func (p *part) readIndexed(ctx context.Context) error {
 	first := p.index * partLeaves
 	err := p.conn.SealedRecords(ctx, p.verifier.result.Epoch, first, first+int64(len(p.leaves)), func(index int64, values [][]byte) error {
-		row := seal.Row{Kind: seal.Record, Version: seal.LeafVersion, Values: values}
-		hash, err := p.hasher.Hash(row)
+		found, seq, err := hashRow(&p.hasher, seal.Record, values)
 		if err != nil {
-			return err
-		}
-		seq, err := row.Seq()
-		if err != nil {
-			return err
-		}
-		found := hashedRow{hash: hash, id: idOf(values)}
-		if found.variants, err = variantsOf(row); err != nil {
 			return err
 		}
 		i := int(index - first)

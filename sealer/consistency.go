@@ -40,7 +40,7 @@ func proveConsistency(ctx context.Context, pool *pgxpool.Pool, schema string, ep
 	if err != nil || newSize == 0 {
 		return []seal.Hash{}, err
 	}
-	tail, err := tailAt(ctx, conn, at)
+	_, tail, err := tailAt(ctx, conn, at)
 	if err != nil {
 		return nil, err
 	}
@@ -71,15 +71,21 @@ func signedAt(ctx context.Context, conn *sealdriver.Conn, epoch, size int64) (*s
 	}
 }
 
-// tailAt returns the leaf hashes after the last full tile of the log at a checkpoint. None
-// are needed if that tile is full by now.
-func tailAt(ctx context.Context, conn *sealdriver.Conn, at *sealdriver.Checkpoint) ([]seal.Hash, error) {
+// tailAt returns the leaves after the last full tile of the log at a checkpoint, and their
+// hashes. None are needed if that tile is full by now.
+func tailAt(ctx context.Context, conn *sealdriver.Conn, at *sealdriver.Checkpoint) ([]leaf, []seal.Hash, error) {
 	if hashes, err := conn.TileHashes(ctx, at.Epoch, 0, at.Size/tileWidth); err != nil || hashes != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	return tailOf(ctx, conn, at)
+}
+
+// tailOf is tailAt for a checkpoint whose last tile is not full.
+func tailOf(ctx context.Context, conn *sealdriver.Conn, at *sealdriver.Checkpoint) ([]leaf, []seal.Hash, error) {
 	leaves, err := parseLeaves(at.Leaves, int(at.Size%tileWidth))
 	if err != nil {
-		return nil, fmt.Errorf("the checkpoint of size %d is %w: %w", at.Size, ErrTampered, err)
+		return nil, nil, fmt.Errorf("the checkpoint of size %d is %w: %w", at.Size, ErrTampered, err)
 	}
-	return rehash(ctx, conn, leaves)
+	hashes, err := rehash(ctx, conn, leaves)
+	return leaves, hashes, err
 }

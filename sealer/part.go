@@ -167,21 +167,12 @@ func (p *part) readRecords(ctx context.Context) error {
 	var extraHashes []seal.Hash
 	at := 0
 	err := p.conn.Rows(ctx, seal.Record, first, p.leaves[inOrder[len(inOrder)-1]].seq, func(values [][]byte) error {
-		row := seal.Row{Kind: seal.Record, Version: seal.LeafVersion, Values: values}
-		hash, err := p.hasher.Hash(row)
-		if err != nil {
-			return err
-		}
-		seq, err := row.Seq()
+		found, seq, err := hashRow(&p.hasher, seal.Record, values)
 		if err != nil {
 			return err
 		}
 		for at < len(inOrder) && p.leaves[inOrder[at]].seq < seq {
 			at++
-		}
-		found := hashedRow{hash: hash, id: idOf(values)}
-		if found.variants, err = variantsOf(row); err != nil {
-			return err
 		}
 		if at < len(inOrder) && p.leaves[inOrder[at]].seq == seq {
 			found = p.claim(inOrder[at], found)

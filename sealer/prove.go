@@ -79,7 +79,8 @@ func (p *Prover) load(ctx context.Context) (err error) {
 	if p.last == nil {
 		return fmt.Errorf("%w: no checkpoint is stored: run coordaudit seal", ErrNotSealed)
 	}
-	return p.readTail(ctx)
+	p.tail, p.hashes, err = tailOf(ctx, p.conn, p.last)
+	return err
 }
 
 func (p *Prover) loadAt(ctx context.Context, signed []byte, key note.Verifier) (err error) {
@@ -87,18 +88,7 @@ func (p *Prover) loadAt(ctx context.Context, signed []byte, key note.Verifier) (
 		return err
 	}
 	p.last.Note = string(signed) // with what its witnesses added
-	full, err := p.conn.TileHashes(ctx, p.last.Epoch, 0, p.last.Size/tileWidth)
-	if err != nil || full != nil { // its last leaves are in a full tile by now
-		return err
-	}
-	return p.readTail(ctx)
-}
-
-func (p *Prover) readTail(ctx context.Context) (err error) {
-	if p.tail, err = parseLeaves(p.last.Leaves, int(p.last.Size%tileWidth)); err != nil {
-		return fmt.Errorf("the checkpoint of size %d is %w: %w", p.last.Size, ErrTampered, err)
-	}
-	p.hashes, err = rehash(ctx, p.conn, p.tail)
+	p.tail, p.hashes, err = tailAt(ctx, p.conn, p.last)
 	return err
 }
 

@@ -69,21 +69,24 @@ func hashRows(ctx context.Context, conn *sealdriver.Conn, leaves []leaf) (map[le
 }
 
 func addHashed(found map[leaf][]hashedRow, hasher *seal.Hasher, kind seal.Kind, values [][]byte) error {
-	row := seal.Row{Kind: kind, Version: seal.LeafVersion, Values: values}
-	hash, err := hasher.Hash(row)
+	hashed, seq, err := hashRow(hasher, kind, values)
 	if err != nil {
 		return err
 	}
-	seq, err := row.Seq()
-	if err != nil {
-		return err
-	}
-	hashed := hashedRow{hash: hash}
-	if hashed.variants, err = variantsOf(row); err != nil {
-		return err
-	}
-	copy(hashed.id[:], values[1])
 	of := leaf{kind: kind, seq: seq}
 	found[of] = append(found[of], hashed)
 	return nil
+}
+
+func hashRow(hasher *seal.Hasher, kind seal.Kind, values [][]byte) (hashed hashedRow, seq int64, err error) {
+	row := seal.Row{Kind: kind, Version: seal.LeafVersion, Values: values}
+	if hashed.hash, err = hasher.Hash(row); err != nil {
+		return hashed, 0, err
+	}
+	if seq, err = row.Seq(); err != nil {
+		return hashed, 0, err
+	}
+	hashed.id = idOf(values)
+	hashed.variants, err = variantsOf(row)
+	return hashed, seq, err
 }

@@ -206,15 +206,10 @@ func (n *session) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("signing the checkpoint of size %d: %w", size, err)
 	}
-	checkpoint := sealdriver.Checkpoint{
+	err = n.conn.Append(ctx, n.log.full, n.log.index, sealdriver.Checkpoint{
 		Epoch: n.log.epoch, Size: size, PreviousSize: n.log.saved, Root: root,
 		Leaves: appendLeaves([]byte{}, n.log.tail), Marks: n.log.marks(), Through: n.through, Awaited: n.awaited, Note: string(signed),
-	}
-	if n.log.indexed {
-		err = n.conn.AppendIndexed(ctx, n.log.full, n.log.index, checkpoint)
-	} else {
-		err = n.conn.Append(ctx, n.log.full, checkpoint)
-	}
+	})
 	if err != nil {
 		return fmt.Errorf("storing the checkpoint of size %d: %w", size, err)
 	}

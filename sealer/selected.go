@@ -216,7 +216,7 @@ func (s *selecting) path(ctx context.Context, tile sealdriver.Tile) ([]seal.Hash
 		return path, err
 	}
 	// The rows after the last full tile are hashed once a proof needs them.
-	if s.tail, err = tailAt(ctx, s.conn, s.at); err != nil {
+	if _, s.tail, err = tailAt(ctx, s.conn, s.at); err != nil {
 		return nil, err
 	}
 	return prove()

@@ -15,9 +15,23 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/dsn"
 )
 
-// OpenPool opens a pool on a database URL or key=value string. It bounds what the URL does
-// not set and pgx leaves unbounded. It does not wait for the database.
+// OpenPool opens a pool on a database URL or key=value string, as [PoolConfig] says. It does
+// not wait for the database.
 func OpenPool(ctx context.Context, databaseURL string, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
+	config, err := PoolConfig(databaseURL, tracer)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("opening the connection pool: %w", err)
+	}
+	return pool, nil
+}
+
+// PoolConfig is that of a pool of our own. It bounds what the URL does not set and pgx leaves
+// unbounded.
+func PoolConfig(databaseURL string, tracer pgx.QueryTracer) (*pgxpool.Config, error) {
 	config, err := dsn.Parse(databaseURL, pgxpool.ParseConfig)
 	if err != nil {
 		return nil, err
@@ -33,11 +47,7 @@ func OpenPool(ctx context.Context, databaseURL string, tracer pgx.QueryTracer) (
 		config.ConnConfig.Tracer = tracer
 	}
 	configureSessions(config, true)
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("opening the connection pool: %w", err)
-	}
-	return pool, nil
+	return config, nil
 }
 
 // ConfigurePool sets on a pool's configuration what the promises rest on and what must be

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // CompletionCommand prints a script that completes a program's command lines.
@@ -157,10 +159,10 @@ func joinedFlags(groups ...[]flagWord) string {
 func (c completion) zsh() string {
 	var commands, arguments strings.Builder
 	for _, command := range c.commands {
-		fmt.Fprintf(&commands, "\t\t\t%s\n", quoted(command.name+":"+command.about))
+		fmt.Fprintf(&commands, "\t\t\t%s\n", format.ShellQuoted(command.name+":"+command.about))
 		rest := "'*:file:_files'"
 		if command.values != nil {
-			rest = quoted("1:value:(" + strings.Join(command.values, " ") + ")")
+			rest = format.ShellQuoted("1:value:(" + strings.Join(command.values, " ") + ")")
 		}
 		fmt.Fprintf(&arguments, "\t\t%s)\n\t\t\t_arguments%s%s \\\n\t\t\t\t%s\n\t\t\t;;\n",
 			command.name, zshFlags(command.flags, "\t\t\t\t"), zshFlags(c.flags, "\t\t\t\t"), rest)
@@ -203,7 +205,7 @@ func zshFlags(flags []flagWord, indent string) string {
 			name += "="
 			value = ":value:_files"
 		}
-		text.WriteString(" \\\n" + indent + quoted(name+"["+escape.Replace(flag.about)+"]"+value))
+		text.WriteString(" \\\n" + indent + format.ShellQuoted(name+"["+escape.Replace(flag.about)+"]"+value))
 	}
 	return text.String()
 }
@@ -241,9 +243,6 @@ func fishFlag(flag flagWord) string {
 	}
 	return text + " -d " + fishQuoted(flag.about)
 }
-
-// quoted is a word for a POSIX shell.
-func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
 // fishQuoted is a word for fish, in which a backslash escapes also between quotes.
 func fishQuoted(word string) string {

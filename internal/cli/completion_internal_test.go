@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
 // sample is a program with every kind of word that completions know.
@@ -76,7 +78,7 @@ func TestBashCompletion(t *testing.T) {
 		list := strings.Split(words, "|")
 		quotedWords := make([]string, len(list))
 		for i, word := range list {
-			quotedWords[i] = quoted(word)
+			quotedWords[i] = format.ShellQuoted(word)
 		}
 		run := text + "\nCOMP_WORDS=(" + strings.Join(quotedWords, " ") + "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _sample; echo \"${COMPREPLY[*]}\""
 		got := strings.Fields(runShell(t, run, "bash", "--norc", "-c"))

@@ -71,7 +71,7 @@ func quoted(text string) string {
 	}
 	for _, r := range text {
 		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/@+", r) {
-			return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+			return format.ShellQuoted(text)
 		}
 	}
 	return text

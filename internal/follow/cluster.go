@@ -244,14 +244,13 @@ func (c *clusterLook) read(ctx context.Context) (*Page, error) {
 			end = places[len(places)-1] + 1
 			last = auditdriver.LeafID{Index: end - 1, AuditID: recs[len(recs)-1].AuditID}
 		}
-		c.pass(end, last)
+		s.passLeaf(end, last)
 	}
 	return c.finish(page, blocked), nil
 }
 
-// pass moves the place, and the anchor to the last record before it.
-func (c *clusterLook) pass(end int64, last auditdriver.LeafID) {
-	s := &c.state
+// passLeaf moves the place, and the anchor to the last record before it.
+func (s *State) passLeaf(end int64, last auditdriver.LeafID) {
 	s.place = auditdriver.SeqID{Seq: end, AuditID: last.AuditID}
 	s.fence = end
 	if end >= s.repeatedThrough {

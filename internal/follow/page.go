@@ -65,9 +65,8 @@ func (p *Page) stateAfter(i int) State {
 	rec := &p.fresh[i-len(p.late)]
 	state := p.between.clone()
 	if p.cluster {
-		on := clusterLook{look: &look{state: state}}
-		on.pass(p.places[i]+1, auditdriver.LeafID{Index: p.places[i], AuditID: rec.AuditID})
-		return on.state
+		state.passLeaf(p.places[i]+1, auditdriver.LeafID{Index: p.places[i], AuditID: rec.AuditID})
+		return state
 	}
 	state.reading = true
 	state.holes.AddAll(p.missing.And(completeness.Span(1, rec.Seq-1)))

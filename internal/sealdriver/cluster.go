@@ -3,7 +3,6 @@ package sealdriver
 import (
 	"context"
 	"encoding/binary"
-	"math"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -36,14 +35,7 @@ func Gone(index int64) Leaf { return Leaf{No: index, Index: index} }
 
 // HasLeaves reports whether the rows of the table of leaves are on the workers.
 func (c *Conn) HasLeaves(ctx context.Context) (bool, error) {
-	if c.hasLeaves == nil {
-		has, err := c.queries.HasSealLeaves(ctx, c.db)
-		if err != nil {
-			return false, auditdriver.ReadFailure(ctx, err)
-		}
-		c.hasLeaves = &has
-	}
-	return *c.hasLeaves, nil
+	return c.asked(ctx, &c.hasLeaves, c.queries.HasSealLeaves)
 }
 
 // DescribeCluster reads the facts of a distributed trail. No seq decides about anything there,
@@ -89,16 +81,6 @@ func (c *Conn) Unsealed(ctx context.Context, kind seal.Kind, epoch, first, last 
 	return c.stream(ctx, sql, each, first, last, epoch)
 }
 
-// AppendIndexed is Append with the leaves that are new.
-func (c *Conn) AppendIndexed(ctx context.Context, tiles []Tile, leaves []Leaf, checkpoint Checkpoint) error {
-	return c.commit(ctx, func(db dbgen.DBTX) error {
-		if err := c.queries.PersistLeaves(ctx, db, leafParams(checkpoint.Epoch, leaves)); err != nil {
-			return err
-		}
-		return c.append(ctx, db, tiles, checkpoint)
-	})
-}
-
 // AddLeaves stores leaves of a log that was sealed before. Those that are there stay.
 func (c *Conn) AddLeaves(ctx context.Context, epoch int64, leaves []Leaf) error {
 	return c.commit(ctx, func(db dbgen.DBTX) error {
@@ -139,16 +121,6 @@ func (c *Conn) LeafIndex(ctx context.Context, epoch int64, of Leaf) (index int64
 		return 0, false, auditdriver.ReadFailure(ctx, err)
 	}
 	return rows[0], true, nil
-}
-
-// Leaves lists the stored leaves of a log from first to before-1, in its order.
-func (c *Conn) Leaves(ctx context.Context, epoch, first, before int64) ([]Leaf, error) {
-	rows, err := c.queries.ListLeaves(ctx, c.db, dbgen.ListLeavesParams{Epoch: epoch, First: first, Before: before, Most: math.MaxInt32})
-	leaves := make([]Leaf, len(rows))
-	for i, row := range rows {
-		leaves[i] = Leaf{Kind: seal.Kind(row.Kind), ID: row.RowID.Bytes, No: row.RowNo, Index: row.LeafIndex}
-	}
-	return leaves, auditdriver.ReadFailure(ctx, err)
 }
 
 // OtherLeaves lists the stored leaves of gaps and statements from first to before-1.

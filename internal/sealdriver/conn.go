@@ -171,14 +171,19 @@ func (c *Conn) Describe(ctx context.Context) (Facts, error) {
 
 // Distributed reports whether rows of the trail are on the workers of a Citus cluster.
 func (c *Conn) Distributed(ctx context.Context) (bool, error) {
-	if c.distributed == nil {
-		distributed, err := c.queries.IsDistributed(ctx, c.db)
+	return c.asked(ctx, &c.distributed, c.queries.IsDistributed)
+}
+
+// asked returns the answer to a question that is asked once a connection.
+func (c *Conn) asked(ctx context.Context, answer **bool, ask func(context.Context, dbgen.DBTX) (bool, error)) (bool, error) {
+	if *answer == nil {
+		is, err := ask(ctx, c.db)
 		if err != nil {
 			return false, auditdriver.ReadFailure(ctx, err)
 		}
-		c.distributed = &distributed
+		*answer = &is
 	}
-	return *c.distributed, nil
+	return **answer, nil
 }
 
 // TryLock takes the lock that one sealer at a time holds, until the connection is closed.

@@ -42,23 +42,27 @@ type Checkpoint struct {
 // MarkSize is the size of a mark: enough to tell which row was changed, and no proof.
 const MarkSize = 4
 
-// Append stores tiles and the checkpoint that covers them, in one transaction.
-func (c *Conn) Append(ctx context.Context, tiles []Tile, checkpoint Checkpoint) error {
-	return c.commit(ctx, func(db dbgen.DBTX) error { return c.append(ctx, db, tiles, checkpoint) })
-}
-
-func (c *Conn) append(ctx context.Context, db dbgen.DBTX, tiles []Tile, checkpoint Checkpoint) error {
-	if len(tiles) > 0 {
-		if err := c.queries.PersistTiles(ctx, db, tileParams(checkpoint.Epoch, tiles)); err != nil {
-			return err
+// Append stores tiles, the checkpoint that covers them and, on a cluster, the leaves that are
+// new, in one transaction.
+func (c *Conn) Append(ctx context.Context, tiles []Tile, leaves []Leaf, checkpoint Checkpoint) error {
+	return c.commit(ctx, func(db dbgen.DBTX) error {
+		if len(leaves) > 0 {
+			if err := c.queries.PersistLeaves(ctx, db, leafParams(checkpoint.Epoch, leaves)); err != nil {
+				return err
+			}
 		}
-	}
-	return c.queries.PersistCheckpoint(ctx, db, dbgen.PersistCheckpointParams{
-		Epoch: checkpoint.Epoch, Size: checkpoint.Size, PreviousSize: checkpoint.PreviousSize,
-		Root: checkpoint.Root[:], Leaves: checkpoint.Leaves, Marks: checkpoint.Marks,
-		RecordsThrough: checkpoint.Through.Records, GapsThrough: checkpoint.Through.Gaps,
-		StatementsThrough: checkpoint.Through.Statements, EventsThrough: checkpoint.Through.Events,
-		Awaited: checkpoint.Awaited.String(), Note: checkpoint.Note,
+		if len(tiles) > 0 {
+			if err := c.queries.PersistTiles(ctx, db, tileParams(checkpoint.Epoch, tiles)); err != nil {
+				return err
+			}
+		}
+		return c.queries.PersistCheckpoint(ctx, db, dbgen.PersistCheckpointParams{
+			Epoch: checkpoint.Epoch, Size: checkpoint.Size, PreviousSize: checkpoint.PreviousSize,
+			Root: checkpoint.Root[:], Leaves: checkpoint.Leaves, Marks: checkpoint.Marks,
+			RecordsThrough: checkpoint.Through.Records, GapsThrough: checkpoint.Through.Gaps,
+			StatementsThrough: checkpoint.Through.Statements, EventsThrough: checkpoint.Through.Events,
+			Awaited: checkpoint.Awaited.String(), Note: checkpoint.Note,
+		})
 	})
 }
 
@@ -117,8 +121,12 @@ func (c *Conn) DescribeLog(ctx context.Context, most int64) (log *Described, has
 	if hasTables, err = c.queries.HasSealTables(ctx, c.db); err != nil || !hasTables {
 		return nil, false, auditdriver.ReadFailure(ctx, err)
 	}
-	if distributed, err := c.Distributed(ctx); err != nil || distributed {
-		log, err := c.describeOnCluster(ctx, most, err)
+	distributed, err := c.Distributed(ctx)
+	if err != nil {
+		return nil, true, err
+	}
+	if distributed {
+		log, err = c.describeOnCluster(ctx, most)
 		return log, true, err
 	}
 	row, err := c.queries.DescribeLog(ctx, c.db, dbgen.DescribeLogParams{Most: most})
@@ -135,10 +143,7 @@ func (c *Conn) DescribeLog(ctx context.Context, most int64) (log *Described, has
 
 // describeOnCluster counts the records above the highest seq that is sealed. Those below that are
 // not sealed yet are few, and to find them takes a look at every record.
-func (c *Conn) describeOnCluster(ctx context.Context, most int64, err error) (*Described, error) {
-	if err != nil {
-		return nil, err
-	}
+func (c *Conn) describeOnCluster(ctx context.Context, most int64) (*Described, error) {
 	last, err := c.LastCheckpoint(ctx)
 	if err != nil || last == nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/internal/pglocal"
 )
 
@@ -133,5 +134,5 @@ func quoted(word string) string {
 	if regexp.MustCompile(`^[\w./@:-]+$`).MatchString(word) {
 		return word
 	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	return format.ShellQuoted(word)
 }

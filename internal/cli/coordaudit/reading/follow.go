@@ -12,7 +12,6 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
-	"github.com/hoc-analytics/coordaudit/internal/events"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 )
 
@@ -40,14 +39,9 @@ func (c *Follow) Help() string {
 
 // Validate is called by kong.
 func (c *Follow) Validate() error {
-	errs := []error{c.Scope.Validate(), c.Filters.Validate()}
+	errs := []error{c.Scope.Validate(), c.Filters.Validate(), shared.CheckEventSource(c.Source)}
 	if c.Poll <= 0 || c.Patience < 0 {
 		errs = append(errs, errors.New("--poll must be positive, and --patience not negative"))
-	}
-	if c.Source == "" {
-		errs = append(errs, errors.New("--event-source is empty; leave it out for coordaudit"))
-	} else if err := events.CheckSource(c.Source); err != nil {
-		errs = append(errs, fmt.Errorf("--event-source %w", err))
 	}
 	return shared.Together(errs...)
 }

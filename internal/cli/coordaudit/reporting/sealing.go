@@ -13,7 +13,6 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/sealing"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/internal/report"
-	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
@@ -36,13 +35,9 @@ func (f exportedFlags) load(ctx context.Context, tried string) (*sealer.VerifyCo
 	if f.Checkpoint == "" {
 		return nil, nil //nolint:nilnil // none is given
 	}
-	key, err := seal.LoadVerifier(f.Key)
+	signed, key, err := sealing.Exported(ctx, f.Checkpoint, f.Key, tried)
 	if err != nil {
-		return nil, cli.Usage(tried, err, "")
-	}
-	signed, err := sealing.ReadCheckpoint(ctx, f.Checkpoint)
-	if err != nil {
-		return nil, &cli.ShownError{Tried: tried, Cause: err}
+		return nil, err
 	}
 	return &sealer.VerifyConfig{Checkpoint: signed, Verifier: key}, nil
 }

@@ -37,6 +37,10 @@ func (c *verifyBundleCommand) Run(p *cli.Program) error {
 	if err != nil {
 		return cli.Usage(tried, err, "")
 	}
+	trusted := bundleTrust{key: key}
+	if trusted.witnesses, err = c.Witnesses.load(); err != nil {
+		return &cli.ShownError{Tried: tried, Cause: err}
+	}
 	from := p.Stdin
 	if c.File != "-" {
 		file, err := os.Open(c.File)
@@ -58,19 +62,19 @@ func (c *verifyBundleCommand) Run(p *cli.Program) error {
 	if first, err := in.Peek(1); err == nil && first[0] == '{' {
 		verify = c.verifyLines
 	}
-	err = verify(p, in, key)
+	err = verify(p, in, trusted)
 	if err == nil || errors.Is(err, cli.ErrPipeClosed) {
 		return err
 	}
 	return &cli.ShownError{Tried: tried, Cause: err}
 }
 
-func (c *verifyBundleCommand) verifyOne(p *cli.Program, in *bufio.Reader, key note.Verifier) error {
+func (c *verifyBundleCommand) verifyOne(p *cli.Program, in *bufio.Reader, trusted bundleTrust) error {
 	text, err := io.ReadAll(io.LimitReader(in, seal.MaxProofBytes+1))
 	if err != nil {
 		return fmt.Errorf("reading the bundle: %w", err)
 	}
-	proof, checkpoint, rec, err := c.verifyProof(text, key)
+	proof, checkpoint, rec, err := trusted.verify(text)
 	if err != nil {
 		return err
 	}
@@ -82,7 +86,7 @@ func (c *verifyBundleCommand) verifyOne(p *cli.Program, in *bufio.Reader, key no
 }
 
 // verifyLines verifies the proofs of an export. The first that does not hold ends it.
-func (c *verifyBundleCommand) verifyLines(p *cli.Program, in *bufio.Reader, key note.Verifier) error {
+func (c *verifyBundleCommand) verifyLines(p *cli.Program, in *bufio.Reader, trusted bundleTrust) error {
 	lines, count := jsonl.NewReader(in), int64(0)
 	progress := p.Progress("verifying the proofs of " + audit.Printable(c.File))
 	defer progress.Stop()
@@ -98,7 +102,7 @@ func (c *verifyBundleCommand) verifyLines(p *cli.Program, in *bufio.Reader, key 
 		if line.TooLong() || err != nil {
 			return fmt.Errorf("line %d is no line of an export's proofs", line.Number)
 		}
-		_, _, rec, err := c.verifyProof([]byte(of.Bundle), key)
+		_, _, rec, err := trusted.verify([]byte(of.Bundle))
 		if err == nil && rec.AuditID != of.ProofOf {
 			err = fmt.Errorf("%w: it proves record %s", seal.ErrProof, rec.AuditID)
 		}
@@ -119,14 +123,20 @@ func (c *verifyBundleCommand) verifyLines(p *cli.Program, in *bufio.Reader, key 
 	return p.Print(format.Plural(count, "record") + " as they were sealed\n")
 }
 
-func (c *verifyBundleCommand) verifyProof(text []byte, key note.Verifier) (proof seal.Proof, checkpoint seal.Checkpoint, rec audit.Record, err error) {
+// bundleTrust is whose signatures count.
+type bundleTrust struct {
+	key       note.Verifier
+	witnesses witnesses
+}
+
+func (t bundleTrust) verify(text []byte) (proof seal.Proof, checkpoint seal.Checkpoint, rec audit.Record, err error) {
 	if proof, err = seal.ParseProof(text); err != nil {
 		return proof, checkpoint, rec, err
 	}
-	if checkpoint, err = proof.Verify(key.Name(), key); err != nil {
+	if checkpoint, err = proof.Verify(t.key.Name(), t.key); err != nil {
 		return proof, checkpoint, rec, err
 	}
-	if err = c.Witnesses.cosigned(proof.Checkpoint, key); err != nil {
+	if err = t.witnesses.check(proof.Checkpoint, t.key); err != nil {
 		if errors.Is(err, seal.ErrUncosigned) {
 			err = fmt.Errorf("%w: prove the record under a cosigned checkpoint, with coordaudit prove ID --checkpoint FILE --key KEY", err)
 		}

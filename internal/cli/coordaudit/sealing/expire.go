@@ -42,11 +42,8 @@ type logFlags struct {
 
 // open reads the checkpoint and the key, and opens a pool. The caller closes it.
 func (f logFlags) open(ctx context.Context, db *shared.Database, tried string) (config expiry.Config, pool *pgxpool.Pool, err error) {
-	if config.Verifier, err = seal.LoadVerifier(f.Key); err != nil {
-		return config, nil, cli.Usage(tried, err, "")
-	}
-	if config.Checkpoint, err = ReadCheckpoint(ctx, f.Checkpoint); err != nil {
-		return config, nil, &cli.ShownError{Tried: tried, Cause: err}
+	if config.Checkpoint, config.Verifier, err = Exported(ctx, f.Checkpoint, f.Key, tried); err != nil {
+		return config, nil, err
 	}
 	pool, err = db.OpenPool(ctx, tried)
 	config.Pool = pool

@@ -36,9 +36,12 @@ func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 	if err != nil {
 		return err
 	}
-	key, err := c.key(tried)
-	if err != nil {
-		return err
+	var signed []byte
+	var key note.Verifier // nil: the proof leads to the last stored checkpoint
+	if c.Key != "" {
+		if signed, key, err = Exported(ctx, c.Checkpoint, c.Key, tried); err != nil {
+			return err
+		}
 	}
 	pool, err := db.OpenPool(ctx, tried)
 	if err != nil {
@@ -46,7 +49,7 @@ func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 	}
 	defer pool.Close()
 	progress := p.Progress(tried)
-	proof, err := c.prove(ctx, pool, key, id)
+	proof, err := prove(ctx, pool, signed, key, id)
 	progress.Stop()
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
@@ -64,25 +67,9 @@ func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 	return nil
 }
 
-// key is that of --key, or nil.
-func (c *Prove) key(tried string) (note.Verifier, error) {
-	if c.Key == "" {
-		return nil, nil //nolint:nilnil // the flag may be left out
-	}
-	key, err := seal.LoadVerifier(c.Key)
-	if err != nil {
-		return nil, cli.Usage(tried, err, "")
-	}
-	return key, nil
-}
-
-func (c *Prove) prove(ctx context.Context, pool *pgxpool.Pool, key note.Verifier, id uuid.UUID) (seal.Proof, error) {
+func prove(ctx context.Context, pool *pgxpool.Pool, signed []byte, key note.Verifier, id uuid.UUID) (seal.Proof, error) {
 	if key == nil {
 		return sealer.Prove(ctx, pool, "", id)
-	}
-	signed, err := ReadCheckpoint(ctx, c.Checkpoint)
-	if err != nil {
-		return seal.Proof{}, err
 	}
 	prover, err := sealer.OpenProverAt(ctx, pool, "", signed, key)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
@@ -50,15 +51,12 @@ func (c *verifyTrailCommand) Validate() error { return c.Witnesses.validate() }
 // Run is called by kong.
 func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
 	const tried = "verifying the trail"
-	key, err := seal.LoadVerifier(c.Key)
+	signed, key, err := Exported(ctx, c.Checkpoint, c.Key, tried)
 	if err != nil {
-		return cli.Usage(tried, err, "")
+		return err
 	}
-	config := sealer.VerifyConfig{Verifier: key, Workers: c.Workers}
-	if config.Checkpoint, err = ReadCheckpoint(ctx, c.Checkpoint); err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
-	}
-	if err := c.Witnesses.cosigned(config.Checkpoint, config.Verifier); err != nil {
+	config := sealer.VerifyConfig{Checkpoint: signed, Verifier: key, Workers: c.Workers}
+	if err := c.cosigned(signed, key); err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
 	if err := c.narrow(ctx, &config); err != nil {
@@ -99,6 +97,15 @@ func rowsDone(progress *term.Progress, noun string) func(done, total int64) {
 	}
 }
 
+// cosigned requires the cosignatures of the witnesses that were named.
+func (c *verifyTrailCommand) cosigned(signed []byte, key note.Verifier) error {
+	witnesses, err := c.Witnesses.load()
+	if err != nil {
+		return err
+	}
+	return witnesses.check(signed, key)
+}
+
 // narrow reads what spares a verification rows: an older checkpoint, and earlier progress.
 func (c *verifyTrailCommand) narrow(ctx context.Context, config *sealer.VerifyConfig) (err error) {
 	if c.After != "" {
@@ -126,6 +133,18 @@ func (c *verifyTrailCommand) stopped(tried string, err error) error {
 		shown.Next = "run the same command again, it goes on from " + audit.Printable(c.Resume)
 	}
 	return shown
+}
+
+// Exported reads what tells about the log from outside of the database: a checkpoint, as
+// ReadCheckpoint does, and the public key.
+func Exported(ctx context.Context, checkpoint, key, tried string) (signed []byte, verifier note.Verifier, err error) {
+	if verifier, err = seal.LoadVerifier(key); err != nil {
+		return nil, nil, cli.Usage(tried, err, "")
+	}
+	if signed, err = ReadCheckpoint(ctx, checkpoint); err != nil {
+		return nil, nil, &cli.ShownError{Tried: tried, Cause: err}
+	}
+	return signed, verifier, nil
 }
 
 // ReadCheckpoint reads a checkpoint from a file, or the last one of a directory.

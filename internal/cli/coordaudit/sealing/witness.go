@@ -23,22 +23,33 @@ func (f *witnessFlags) validate() error {
 	return nil
 }
 
-// cosigned requires the cosignatures of the witnesses that were named.
-func (f *witnessFlags) cosigned(signed []byte, key note.Verifier) error {
-	if len(f.Witness) == 0 {
-		return nil
-	}
-	witnesses := make([]*seal.Witness, len(f.Witness))
+// load reads the keys of the witnesses.
+func (f *witnessFlags) load() (w witnesses, err error) {
+	w.keys = make([]*seal.Witness, len(f.Witness))
 	for i, key := range f.Witness {
-		var err error
-		if witnesses[i], err = seal.LoadWitness(key); err != nil {
-			return err
+		if w.keys[i], err = seal.LoadWitness(key); err != nil {
+			return w, err
 		}
+	}
+	w.quorum = cmp.Or(f.Quorum, len(w.keys))
+	return w, nil
+}
+
+// witnesses are those of whom a quorum must have cosigned.
+type witnesses struct {
+	keys   []*seal.Witness
+	quorum int
+}
+
+// check requires their cosignatures on a checkpoint, if there are any witnesses.
+func (w witnesses) check(signed []byte, key note.Verifier) error {
+	if len(w.keys) == 0 {
+		return nil
 	}
 	checkpoint, err := sealer.OpenCheckpoint(signed, key)
 	if err != nil {
 		return err
 	}
-	_, _, err = seal.OpenCosigned(signed, checkpoint.Origin, key, cmp.Or(f.Quorum, len(witnesses)), witnesses...)
+	_, _, err = seal.OpenCosigned(signed, checkpoint.Origin, key, w.quorum, w.keys...)
 	return err
 }

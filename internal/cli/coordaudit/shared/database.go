@@ -65,12 +65,13 @@ func (d *Database) OpenPool(ctx context.Context, tried string) (*pgxpool.Pool, e
 
 // OpenPoolWith is OpenPool with one more thing to do on each new connection.
 func (d *Database) OpenPoolWith(ctx context.Context, tried string, most int32, connected func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
-	plain, err := d.OpenPool(ctx, tried)
-	if err != nil {
+	if err := d.Check(tried); err != nil {
 		return nil, err
 	}
-	config := plain.Config()
-	plain.Close()
+	config, err := auditdriver.PoolConfig(d.URL, nil)
+	if err != nil {
+		return nil, &cli.ShownError{Tried: tried, Cause: err}
+	}
 	config.MaxConns, config.MinConns, config.MinIdleConns = most, 0, 0
 	setUp := config.AfterConnect
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {

@@ -15,7 +15,6 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
-	"github.com/hoc-analytics/coordaudit/internal/events"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/internal/jsonl"
 )
@@ -37,12 +36,7 @@ type Export struct {
 
 // Validate is called by kong.
 func (c *Export) Validate() error {
-	errs := []error{c.Scope.Validate(), c.Filters.Validate()}
-	if c.Source == "" {
-		errs = append(errs, errors.New("--event-source is empty; leave it out for coordaudit"))
-	} else if err := events.CheckSource(c.Source); err != nil {
-		errs = append(errs, fmt.Errorf("--event-source %w", err))
-	}
+	errs := []error{c.Scope.Validate(), c.Filters.Validate(), shared.CheckEventSource(c.Source)}
 	if c.Out == "" {
 		errs = append(errs, errors.New("--out is empty; give a path, or - for the standard output"))
 	}
