@@ -56,6 +56,7 @@ func TestFailingSpoolIsReportedOnce(t *testing.T) {
 			waiting(t, q, 6)
 			s.writing.Unlock()
 			time.Sleep(time.Hour)
+			synctest.Wait()
 			if n := strings.Count(output.String(), "level=ERROR msg=audit_spool_failing"); n != round {
 				t.Errorf("reported %d times in round %d:\n%s", n, round, &output)
 			}
@@ -64,6 +65,7 @@ func TestFailingSpoolIsReportedOnce(t *testing.T) {
 			}
 			q.finish(byFlusher, q.take(byFlusher, 100, plenty)[4:]) // four are stored, and two fit
 			time.Sleep(time.Hour)
+			synctest.Wait()
 			if left, _ := q.waits(); left != 0 || !signalled(wake) || !strings.Contains(output.String(), "level=DEBUG msg=audit_spooled records=2") {
 				t.Errorf("%d records wait, want none", left)
 			}
