@@ -175,7 +175,10 @@ func readAll(ctx context.Context, tx pgx.Tx, trail catalog.Place, described cata
 	if found.TenantView, err = catalog.ReadTenantView(ctx, tx, trail.Schema); err != nil {
 		return found, err
 	}
-	found.Members, err = catalog.ReadMembers(ctx, tx, trail.Schema, catalog.Records)
+	if found.Members, err = catalog.ReadMembers(ctx, tx, trail.Schema, catalog.Records); err != nil {
+		return found, err
+	}
+	found.Scope, err = catalog.ReadScope(ctx, tx, trail.Schema, catalog.Records)
 	return found, err
 }
 

@@ -40,7 +40,8 @@ func compare(described, found catalog.Schema, schema string) []Difference {
 		list = append(list, c.list...)
 	}
 	list = append(list, compareTenants(found, schema)...)
-	list = append(list, compareMembers(found.Members, ownerOf(found), schema)...)
+	list = append(list, compareMembers(found.Members, owner, schema)...)
+	list = append(list, compareScope(found.Scope, owner, schema)...)
 	return append(list, compareVersionTable(found.Table(auditmigrate.VersionTable), schema, owner)...)
 }
 

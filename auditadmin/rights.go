@@ -114,6 +114,38 @@ func shellWord(name string) string {
 	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }
 
+// compareScope names those who can drop the trail because they own its schema, and those who
+// can create there what may be called or read in place of something else. No guard is missing
+// for that, and other applications of the database may rely on it.
+func compareScope(scope catalog.Scope, owner *catalog.Role, schema string) []Difference {
+	var list []Difference
+	if owner != nil && scope.Owner.Name != owner.Name && !scope.Owner.Superuser {
+		d := Difference{
+			Object: "schema " + schema, Severity: Notice, Want: "the owner of the records, " + owner.Name,
+			Got:    "owner " + scope.Owner.Name,
+			Repair: "ALTER SCHEMA " + schema + " OWNER TO " + owner.Name + "; as a superuser",
+		}
+		if scope.Database {
+			d.Got += ", who owns the database"
+		}
+		d.Got += ": it can drop the trail, and create functions and operators that others call unawares"
+		list = append(list, d)
+	}
+	for _, role := range scope.Creators {
+		d := Difference{
+			Object: "privileges of " + role + " on schema " + schema, Severity: Notice, Want: "none of these",
+			Got:    "CREATE: it can create functions and operators that others call unawares, and tables that they take for theirs",
+			Repair: "REVOKE CREATE ON SCHEMA " + schema + " FROM " + role + ";",
+		}
+		if role == "PUBLIC" {
+			d.Got = strings.Replace(d.Got, "it can", "every role can", 1)
+			d.Repair = "if no other application needs it: " + d.Repair
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
 // compareMembers names the roles that can do what the owner can, and those that may write
 // to every table. No grant on the trail takes that from them.
 func compareMembers(members []catalog.Member, owner *catalog.Role, schema string) []Difference {

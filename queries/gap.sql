@@ -44,13 +44,24 @@ RETURNING
     )::boolean AS intact,
     (current_setting('client_min_messages') || '/' || current_setting('synchronous_commit'))::pg_catalog.text AS session;
 
--- Reports whether a gap is on record.
--- name: HasAuditGap :one
-SELECT EXISTS (
-    SELECT 1
-    FROM coordination_audit_gaps
-    WHERE gap_id = @gap_id
-)::boolean AS stored;
+-- Compares a gap with the one that is on record under its id.
+-- name: CompareAuditGap :one
+SELECT
+    (
+        gap_id = @gap_id
+        AND dropped_safety = @dropped_safety
+        AND dropped_reliability = @dropped_reliability
+        AND dropped_cost = @dropped_cost
+        AND dropped_performance = @dropped_performance
+        AND dropped_unknown = @dropped_unknown
+        AND first_audit_id = @first_audit_id
+        AND last_audit_id = @last_audit_id
+        AND lost_from = @lost_from
+        AND lost_until = @lost_until
+        AND cause = @cause
+    )::boolean AS same
+FROM coordination_audit_gaps
+WHERE gap_id = @gap_id;
 
 -- Lists the gaps that overlap a window, those that began last first. A window includes both ends,
 -- and an open end is infinite. Nothing overlaps an empty window.

@@ -467,6 +467,52 @@ SELECT
     unnest(@leaves::bytea[]),
     unnest(@hashes::bytea[]);
 
+-- Reports whether a checkpoint is stored as it was sent. A trigger may remove or change a row after
+-- its INSERT.
+-- name: IsCheckpointStored :one
+SELECT EXISTS (
+    SELECT 1
+    FROM coordination_audit_seal_checkpoints
+    WHERE epoch = @epoch
+        AND size = @size
+        AND previous_size = @previous_size
+        AND root = @root
+        AND leaves = @leaves
+        AND marks = @marks
+        AND records_through = @records_through
+        AND gaps_through = @gaps_through
+        AND statements_through = @statements_through
+        AND events_through = @events_through
+        AND awaited = (@awaited::pg_catalog.text)::int8multirange
+        AND note = @note
+)::boolean AS stored;
+
+-- Counts the tiles that are stored as they were sent. A digest is that of the root, the leaves and the
+-- hashes. OFFSET 0 keeps the planner from reading all tiles.
+-- name: CountStoredTiles :one
+SELECT count(*)
+FROM (
+    SELECT
+        unnest(@levels::smallint[]) AS level,
+        unnest(@indexes::bigint[]) AS idx,
+        unnest(@throughs::bigint[]) AS through,
+        unnest(@late_froms::bigint[]) AS late_from,
+        unnest(@late_throughs::bigint[]) AS late_through,
+        unnest(@digests::bytea[]) AS digest
+) AS sent
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM coordination_audit_seal_tiles
+    WHERE epoch = @epoch::bigint
+        AND level = sent.level
+        AND idx = sent.idx
+    OFFSET 0
+) AS stored
+WHERE stored.through = sent.through
+    AND coalesce(stored.late_from, 0) = sent.late_from
+    AND coalesce(stored.late_through, 0) = sent.late_through
+    AND sha256(stored.root || stored.leaves || stored.hashes) = sent.digest;
+
 -- Lists the roots of the tiles of a level, from one on.
 -- name: ListTileRoots :many
 SELECT
@@ -556,6 +602,17 @@ VALUES (
 RETURNING
     seq,
     made_at;
+
+-- Reports whether an event is stored as it was sent: see IsCheckpointStored.
+-- name: IsSealEventStored :one
+SELECT EXISTS (
+    SELECT 1
+    FROM coordination_audit_seal_events
+    WHERE event_id = @event_id
+        AND kind = @kind
+        AND epoch = @epoch
+        AND body = @body
+)::boolean AS stored;
 
 -- Reads the record of an id.
 -- name: GetRecordToProve :one

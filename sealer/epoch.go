@@ -74,7 +74,7 @@ func (n *session) putOpening(ctx context.Context, reason string) (epoch int64, e
 	}
 	_, err = n.conn.PersistEvent(ctx, eventEpochOpened, epoch, string(text))
 	if err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", err)
+		return 0, fmt.Errorf("opening an epoch: %w", storing(err))
 	}
 	return epoch, nil
 }

@@ -9,7 +9,7 @@ var (
 	ErrSealedElsewhere = errors.New("another sealer is at work: stop it first")
 
 	// ErrCannotSeal: the database or the role's rights do not allow sealing. The text says
-	// why and what repairs it. Nothing was signed.
+	// why and what repairs it. Nothing was exported.
 	ErrCannotSeal = errors.New("cannot seal here")
 
 	// ErrCutOff: the log in the database is shorter than the last exported checkpoint, as

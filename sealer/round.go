@@ -211,7 +211,7 @@ func (n *session) checkpoint(ctx context.Context) error {
 		Leaves: appendLeaves([]byte{}, n.log.tail), Marks: n.log.marks(), Through: n.through, Awaited: n.awaited, Note: string(signed),
 	})
 	if err != nil {
-		return fmt.Errorf("storing the checkpoint of size %d: %w", size, err)
+		return fmt.Errorf("storing the checkpoint of size %d: %w", size, storing(err))
 	}
 	n.log.saved, n.log.full, n.log.index = size, n.log.full[:0], n.log.index[:0]
 	return n.export(ctx, size, signed)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/internal/wait"
 )
 
@@ -122,3 +123,11 @@ func (s *Sealer) runSession(ctx context.Context) error {
 }
 
 func cannot(reason string) error { return fmt.Errorf("%w: %s", ErrCannotSeal, reason) }
+
+// storing names the error of rows that the database does not keep.
+func storing(err error) error {
+	if errors.Is(err, sealdriver.ErrNotStored) {
+		return fmt.Errorf("%w: %w", ErrCannotSeal, err)
+	}
+	return err
+}

@@ -264,5 +264,5 @@ func newFinding(d auditadmin.Difference) Finding {
 
 // checkGuards leaves out what other checks report.
 func checkGuards(ctx context.Context, x *examination) ([]Finding, error) {
-	return x.differences(ctx, true, "database", "sequence", "index", "privileges", "role", "row-level")
+	return x.differences(ctx, true, "database", "sequence", "index", "privileges", "role", "schema", "row-level")
 }

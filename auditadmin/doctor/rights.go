@@ -60,7 +60,7 @@ func checkRowSecurity(ctx context.Context, x *examination) ([]Finding, error) {
 // checkGrants reports rights that no writer, reader or sealer needs. To the guards they are
 // notices: no guard is missing. To an operator they are warnings.
 func checkGrants(ctx context.Context, x *examination) ([]Finding, error) {
-	list, err := x.differences(ctx, false, "privileges", "role")
+	list, err := x.differences(ctx, false, "privileges", "role", "schema")
 	for i := range list {
 		if list[i].Severity == Notice {
 			list[i].Severity = Warning
@@ -72,7 +72,6 @@ func checkGrants(ctx context.Context, x *examination) ([]Finding, error) {
 type powers struct {
 	Owner          string   `json:"owner"` // of the records, quoted; "" without a trail
 	OwnerSuperuser bool     `json:"owner_superuser"`
-	PublicCreates  bool     `json:"public_creates"`
 	Superusers     []string `json:"superusers"` // besides the one of initdb, which every server has
 	Replicating    []string `json:"replicating"`
 	BypassRLS      []string `json:"bypass_rls"`
@@ -83,19 +82,13 @@ type powers struct {
 
 const powersQuery = `
 	WITH trail AS (
-		SELECT c.relowner, c.relnamespace
+		SELECT c.relowner
 		FROM pg_catalog.pg_class AS c
 		WHERE c.oid = $1::text::regclass
 	)
 	SELECT pg_catalog.jsonb_build_object(
 		'owner', coalesce((SELECT pg_catalog.quote_ident(r.rolname) FROM pg_catalog.pg_roles AS r JOIN trail ON trail.relowner = r.oid), ''),
 		'owner_superuser', coalesce((SELECT r.rolsuper FROM pg_catalog.pg_roles AS r JOIN trail ON trail.relowner = r.oid), false),
-		'public_creates', EXISTS (
-			SELECT FROM pg_catalog.pg_namespace AS n
-			JOIN trail ON trail.relnamespace = n.oid
-			CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) AS a
-			WHERE a.grantee = 0 AND a.privilege_type = 'CREATE'
-		),
 		'superusers', ARRAY(SELECT pg_catalog.quote_ident(r.rolname) FROM pg_catalog.pg_roles AS r WHERE r.rolsuper AND r.rolcanlogin AND r.oid <> 10 ORDER BY 1),
 		'replicating', ARRAY(SELECT pg_catalog.quote_ident(r.rolname) FROM pg_catalog.pg_roles AS r WHERE r.rolreplication AND r.rolcanlogin AND NOT r.rolsuper ORDER BY 1),
 		'bypass_rls', ARRAY(SELECT pg_catalog.quote_ident(r.rolname) FROM pg_catalog.pg_roles AS r WHERE r.rolbypassrls AND NOT r.rolsuper ORDER BY 1),
@@ -143,12 +136,6 @@ func checkRoles(ctx context.Context, x *examination) ([]Finding, error) {
 	}
 	if found.OwnerSuperuser {
 		name(Warning, []string{found.Owner}, "a superuser owns the trail: migrating needs no such rights", "CREATE ROLE coordaudit_owner; then ALTER TABLE … OWNER TO coordaudit_owner for each table of the trail")
-	}
-	if found.PublicCreates {
-		list = append(list, Finding{
-			Severity: Warning, Object: "schema " + x.trail.Quoted, Evidence: "every role may create objects next to the trail",
-			Repair: "REVOKE CREATE ON SCHEMA " + x.trail.Quoted + " FROM PUBLIC;",
-		})
 	}
 	name(Warning, found.Sessions, "superusers or the owner of the trail, with sessions in this database: no guard stops them", "let services log in as roles of their own: migrate grants --writer ROLE --apply")
 	name(Notice, found.Superusers, "superusers that may log in: they can switch every guard off", "ALTER ROLE … NOLOGIN for those that no one uses, and seal the trail, which shows what they change")

@@ -1,7 +1,6 @@
 package auditdriver
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"io"
@@ -27,16 +26,16 @@ import (
 func (d *Driver) CopyMany(ctx context.Context, recs []audit.Record) ([]Item, error) {
 	var items []Item
 	err := d.onPool(ctx, func(ctx context.Context, db located) error {
-		table, err := d.table(ctx, db)
+		db, err := d.storingIn(ctx, db)
 		if err != nil {
 			return err
 		}
 		n, err := copyRecords(ctx, db.own.conn.Conn(), db.trail.sql(copyStatement()), slices.Values(recs))
-		if table.rewrites && sqlState(err) == stateProtocolViolation {
+		if db.table.rewrites && sqlState(err) == stateProtocolViolation {
 			// A column of another type cannot read the binary form of ours.
 			return &StatementError{Kind: audit.ErrRefused, SQLState: stateProtocolViolation, cause: err}
 		}
-		if table.distributed && sqlState(err) == stateInternalError {
+		if db.onShards() && sqlState(err) == stateInternalError {
 			return &unclearCopyError{err}
 		}
 		if err != nil {
@@ -53,10 +52,12 @@ func (d *Driver) CopyMany(ctx context.Context, recs []audit.Record) ([]Item, err
 func (d *Driver) copied(ctx context.Context, db located, recs []audit.Record, n int64) ([]Item, error) {
 	items := make([]Item, len(recs))
 	table, settings, err := d.tableNow(ctx, db)
-	if err = cmp.Or(err, table.refusal); err != nil {
+	if err == nil {
+		db.table, err = table, table.refusal
+	}
+	if err != nil {
 		return items, &unconfirmedError{err}
 	}
-	db.resets = table.resets
 	if err := d.committedUnder(ctx, db, settings); err != nil {
 		return items, err
 	}

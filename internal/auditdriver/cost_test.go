@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -53,6 +54,11 @@ func TestRoundTrips(t *testing.T) {
 		{"PersistMissing of taken ids", func(pgx.Tx) error {
 			return errOf(driver.PersistMissing(t.Context(), []audit.Record{taken}))
 		}, false, sends{2, 0}},
+		{"PersistGap", func(pgx.Tx) error { gap := gapOf(); return driver.PersistGap(t.Context(), &gap) }, false, sends{1, 0}},
+		{"PersistStatement", func(pgx.Tx) error {
+			statement := statementOf(uuid.Must(uuid.NewV7()), 1)
+			return driver.PersistStatement(t.Context(), &statement)
+		}, false, sends{1, 0}},
 		{"CopyMany", func(pgx.Tx) error { return errOf(driver.CopyMany(t.Context(), many())) }, false, sends{}}, // COPY and the question after it are no queries of pgx
 	}
 	for _, test := range tests {

@@ -13,7 +13,7 @@ import (
 // server nothing.
 func (d *Driver) distributed(ctx context.Context, db located) (bool, error) {
 	found, err := d.tableLately(ctx, db)
-	return found.distributed, err
+	return err == nil && found.distributed, err
 }
 
 // distributed reports whether a statement of this session may have run on a worker, as far as

@@ -21,26 +21,32 @@ func (d *Driver) PersistGap(ctx context.Context, gap *audit.Gap) error {
 }
 
 func (d *Driver) persistGap(ctx context.Context, db located, gap *audit.Gap) error {
-	table, err := d.table(ctx, db)
+	db, err := d.storingIn(ctx, db)
 	if err != nil {
 		return err
 	}
-	db.onShards, db.resets = table.distributed, table.resets
 	row, err := d.queries.PersistAuditGap(ctx, db, gapParams(gap))
+	inserted := err == nil
 	switch {
-	case err == nil && row.Intact:
-		return d.committedUnder(ctx, db, row.Session)
-	case err == nil:
+	case inserted && !row.Intact:
 		return refusedAll(errDiscarded)
+	case inserted:
+		if err := d.committedUnder(ctx, db, row.Session); err != nil || !db.table.rewritesGaps {
+			return err
+		}
 	case !errors.Is(err, pgx.ErrNoRows):
 		return err
 	}
-	stored, err := d.queries.HasAuditGap(ctx, db, dbgen.HasAuditGapParams{GapID: toPG(gap.GapID)})
+	same, err := d.queries.CompareAuditGap(ctx, db, dbgen.CompareAuditGapParams(gapParams(gap)))
 	switch {
+	case errors.Is(err, pgx.ErrNoRows), err == nil && inserted && !same:
+		return refusedAll(errDiscarded)
+	case err != nil && inserted: // stored, but with which content?
+		return &unconfirmedError{err}
 	case err != nil:
 		return err
-	case !stored:
-		return refusedAll(errDiscarded)
+	case inserted:
+		return nil
 	}
 	return d.confirm(ctx, db)
 }

@@ -17,11 +17,10 @@ import (
 // stored row, one makes it as durable as a fresh commit. Where the table may store another
 // row than the one that was sent, it is read back.
 func (d *Driver) persist(ctx context.Context, db located, rec *audit.Record) (Item, error) {
-	table, err := d.table(ctx, db) // before the statement: if this fails, nothing is in doubt
+	db, err := d.storingIn(ctx, db) // before the statement: if this fails, nothing is in doubt
 	if err != nil {
 		return Item{}, err
 	}
-	db.onShards, db.resets = table.distributed, table.resets
 	row, err := d.queries.PersistAuditRecord(ctx, storing{db}, persistParams(rec))
 	inserted := err == nil
 	switch {
@@ -29,7 +28,7 @@ func (d *Driver) persist(ctx context.Context, db located, rec *audit.Record) (It
 		if err := d.committedUnder(ctx, db, row.Session); err != nil {
 			return Item{}, err
 		}
-		if !table.rewrites {
+		if !db.table.rewrites {
 			return Item{Result: audit.Result{AuditID: rec.AuditID, Outcome: audit.Persisted, Seq: row.Seq, CreatedAt: fromPGTime(row.CreatedAt)}}, nil
 		}
 	case !errors.Is(err, pgx.ErrNoRows):

@@ -26,11 +26,10 @@ func (r *Item) decided() bool { return r.Result.Outcome != "" || r.Err != nil }
 // a taken id with what is stored. Items that are not nil next to an error say that the
 // records were sent, and what is known of them.
 func (d *Driver) persistMany(ctx context.Context, db located, recs []audit.Record) ([]Item, error) {
-	table, err := d.table(ctx, db) // before the statement: if this fails, nothing is in doubt
+	db, err := d.storingIn(ctx, db) // before the statement: if this fails, nothing is in doubt
 	if err != nil {
 		return nil, err
 	}
-	db.onShards, db.resets = table.distributed, table.resets
 	first := firstOfEachID(recs)
 	rows, err := d.queries.PersistAuditRecords(ctx, storing{db}, persistManyParams(recs, first))
 	if err != nil {
@@ -45,7 +44,7 @@ func (d *Driver) persistMany(ctx context.Context, db located, recs []audit.Recor
 		return nil, err
 	}
 
-	r := resolution{recs: recs, items: make([]Item, len(recs)), first: first, verify: table.rewrites}
+	r := resolution{recs: recs, items: make([]Item, len(recs)), first: first, verify: db.table.rewrites}
 	inserted := 0
 	for _, row := range rows {
 		if i, ours := first[row.AuditID.Bytes]; ours { // a trigger may have changed the id
@@ -83,7 +82,8 @@ func (d *Driver) PersistMissing(ctx context.Context, recs []audit.Record) ([]Ite
 }
 
 func (d *Driver) persistMissing(ctx context.Context, db located, recs []audit.Record) ([]Item, error) {
-	if _, err := d.table(ctx, db); err != nil {
+	db, err := d.storingIn(ctx, db)
+	if err != nil {
 		return nil, err
 	}
 	items := make([]Item, len(recs))

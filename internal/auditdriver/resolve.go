@@ -188,7 +188,8 @@ func (c *ownConn) acknowledged() error {
 // was carried out under. Whoever used the connection before may have changed them. If they
 // hide the warning of a cancelled wait, its absence proves nothing, and a second commit
 // that would show the warning decides. It also decides if a trigger may have changed them for
-// this commit alone, unless the settings found already promise no more.
+// this commit alone, unless the settings found already promise no more. Nothing is found by a
+// statement that stores its rows on shards.
 func (d *Driver) committedUnder(ctx context.Context, db located, found string) error {
 	if db.own == nil {
 		return nil
@@ -196,7 +197,7 @@ func (d *Driver) committedUnder(ctx context.Context, db located, found string) e
 	if err := db.own.acknowledged(); err != nil {
 		return err
 	}
-	if db.onShards { // the settings are the coordinator's, and the commit was a worker's
+	if found == "" { // the settings would be the coordinator's, and the commit was a worker's
 		return nil
 	}
 	s := db.own.session
@@ -205,7 +206,7 @@ func (d *Driver) committedUnder(ctx context.Context, db located, found string) e
 		s.settings.clientMinMessages, s.settings.synchronousCommit = messages, commit
 		d.observe(ctx, s)
 	}
-	changed := db.resets && !slices.Contains([]string{"off", "local"}, commit)
+	changed := db.table.resets && !slices.Contains([]string{"off", "local"}, commit)
 	if changed || s.listens && s.settings.hideWarnings() {
 		return d.confirm(ctx, db)
 	}

@@ -29,7 +29,7 @@ type session struct {
 	// settings hide the warning.
 	listens bool
 
-	tables map[string]table // by quoted schema
+	tables map[string]*table // by quoted schema
 }
 
 // sessionOf returns the connection's session, which lives as long as the connection.

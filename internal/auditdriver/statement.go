@@ -29,23 +29,23 @@ func (d *Driver) PersistStatement(ctx context.Context, statement *completeness.S
 }
 
 func (d *Driver) persistStatement(ctx context.Context, db located, statement *completeness.Statement) error {
-	table, err := d.table(ctx, db)
+	db, err := d.storingIn(ctx, db)
 	if err != nil {
 		return err
 	}
-	db.onShards, db.resets = table.distributed, table.resets
 	row, err := d.queries.PersistAuditStatement(ctx, db, statementParams(statement))
 	inserted := err == nil
 	switch {
-	case inserted && db.onShards: // compared and confirmed below
-	case err == nil && row.Intact:
+	case inserted && !row.Intact:
+		return refusedAll(errDiscarded)
+	case inserted:
 		if err := d.committedUnder(ctx, db, row.Session); err != nil {
 			return err
 		}
-		statement.Seq, statement.MadeAt = row.Seq, fromPGTime(row.MadeAt)
-		return nil
-	case err == nil:
-		return refusedAll(errDiscarded)
+		if !db.onShards() && !db.table.rewritesStatements { // a shard does not compare
+			statement.Seq, statement.MadeAt = row.Seq, fromPGTime(row.MadeAt)
+			return nil
+		}
 	case !errors.Is(err, pgx.ErrNoRows):
 		return err
 	}
@@ -53,6 +53,8 @@ func (d *Driver) persistStatement(ctx context.Context, db located, statement *co
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return refusedAll(errDiscarded)
+	case err != nil && inserted: // stored, but with which content?
+		return &unconfirmedError{err}
 	case err != nil:
 		return err
 	case !stored.Same && inserted: // by this call, so a trigger changed it

@@ -12,11 +12,16 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 )
 
-// table is what the server says of the table of records. It is trusted for lookAgain.
+// table is what the server says of the table of records, and of the two next to it. It is
+// trusted for lookAgain.
 type table struct {
 	// rewrites: what is stored may differ from what was sent. So every call reads its
 	// records back.
 	rewrites bool
+
+	// The same of the other tables, whose statements return what was changed before a row
+	// was stored. So a call reads back what may be changed or removed after that.
+	rewritesGaps, rewritesStatements bool
 
 	// resets: a trigger names the settings that a commit depends on, and may change them.
 	resets bool
@@ -37,26 +42,28 @@ const (
 	errHasRules plainError = "coordination_audit_records has a rule that rewrites statements: drop it (DROP RULE)"
 )
 
-// table describes the table of records, as it was at most lookAgain ago. Its error says
-// why nothing may be sent. The usual call asks the server nothing.
-func (d *Driver) table(ctx context.Context, db located) (table, error) {
+// storingIn returns db for statements that store rows in the table, as that was at most
+// lookAgain ago. Its error says why nothing may be sent. The usual call asks the server
+// nothing.
+func (d *Driver) storingIn(ctx context.Context, db located) (located, error) {
 	found, err := d.tableLately(ctx, db)
 	if err != nil {
 		if sqlState(err) == "" {
 			err = notSent(err)
 		}
-		return table{}, err
+		return db, err
 	}
 	for _, name := range found.unlogged {
 		if d.events.DurabilityReduced != nil && d.first(name) {
 			d.events.DurabilityReduced(ctx, Weakness{name, "unlogged", "a crash of the server empties the table: run ALTER TABLE " + name + " SET LOGGED"})
 		}
 	}
-	return found, found.refusal
+	db.table = found
+	return db, found.refusal
 }
 
 // tableLately asks for the table unless the session knows it.
-func (d *Driver) tableLately(ctx context.Context, db located) (table, error) {
+func (d *Driver) tableLately(ctx context.Context, db located) (*table, error) {
 	found, known := sessionOf(db.on.conn.PgConn()).tables[db.trail.schema]
 	if known && time.Since(found.asked) <= lookAgain {
 		return found, nil
@@ -67,14 +74,17 @@ func (d *Driver) tableLately(ctx context.Context, db located) (table, error) {
 
 // tableNow asks for the table and the session's settings in one round trip, and remembers
 // the table. A table that is missing or cannot be read is taken for one that rewrites.
-func (d *Driver) tableNow(ctx context.Context, db located) (found table, settings string, err error) {
+func (d *Driver) tableNow(ctx context.Context, db located) (found *table, settings string, err error) {
 	row, err := d.queries.DescribeRecordsTable(ctx, located{DBTX: asking{db.on}, trail: db.trail})
-	found = table{asked: time.Now(), rewrites: row.Rewrites, resets: row.ResetsSession, distributed: row.Distributed}
+	found = &table{
+		asked: time.Now(), rewrites: row.Rewrites, rewritesGaps: row.RewritesGaps, rewritesStatements: row.RewritesStatements,
+		resets: row.ResetsSession, distributed: row.Distributed,
+	}
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return table{rewrites: true}, "", nil // the statement itself will fail
+		return &table{rewrites: true}, "", nil // the statement itself will fail
 	case err != nil:
-		return table{}, "", err
+		return nil, "", err
 	case !row.IsTable:
 		found.refusal = refusedAll(errNoTable)
 	case row.HasChildren:
@@ -93,7 +103,7 @@ func (d *Driver) tableNow(ctx context.Context, db located) (found table, setting
 	}
 	s := sessionOf(db.on.conn.PgConn())
 	if s.tables == nil {
-		s.tables = map[string]table{}
+		s.tables = map[string]*table{}
 	}
 	s.tables[db.trail.schema] = found
 	return found, row.Session, nil

@@ -60,12 +60,14 @@ type located struct {
 	own    *ownConn      // nil in a caller's transaction
 	pooled *pgxpool.Conn // of a read outside a moment
 
-	resets   bool // a trigger may change the settings of the commit: see [table]
-	onShards bool // the statement stores rows on the workers of a Citus cluster
+	table *table // that statements store rows in; nil if none does
 }
 
+// onShards reports whether statements store rows on the workers of a Citus cluster.
+func (l located) onShards() bool { return l.table != nil && l.table.distributed }
+
 func (l located) text(sql string) string {
-	if l.onShards {
+	if l.onShards() {
 		return l.trail.shardSQL(sql)
 	}
 	return l.trail.sql(sql)

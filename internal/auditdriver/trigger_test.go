@@ -2,10 +2,15 @@ package auditdriver_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
@@ -100,4 +105,49 @@ func TestRowTakenAwayAfterInsertIsNotPersisted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a trigger removes or changes after its INSERT is no gap and no statement on record, either.
+// The same trigger is harmless where it does neither.
+func TestGapAndStatementTakenAwayAfterInsertAreNotPersisted(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		kind, does, ending string
+		want               error
+	}{
+		"RowDeleted":       {"TRIGGER", "DELETE FROM its_table", "FOR EACH ROW", audit.ErrRefused},
+		"StatementDeleted": {"TRIGGER", "DELETE FROM its_table", "FOR EACH STATEMENT", audit.ErrRefused},
+		"AtTheCommit":      {"CONSTRAINT TRIGGER", "DELETE FROM its_table", "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW", audit.ErrRefused},
+		"RowChanged":       {"TRIGGER", "UPDATE its_table SET its_text = 'changed'", "FOR EACH ROW", audit.ErrRefused},
+		"Nothing":          {"TRIGGER", "PERFORM 1 FROM its_table", "FOR EACH ROW", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := testdb.New(t)
+			for table, text := range map[string]string{"coordination_audit_gaps": "cause", "coordination_audit_statements": "label"} {
+				meddle := strings.NewReplacer("its_table", table, "its_text", text).Replace(`
+					ALTER TABLE its_table DISABLE TRIGGER its_table_refuse_update_delete;
+					CREATE FUNCTION meddles_with_its_text() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ` + test.does + `; RETURN NULL; END $$;
+					CREATE ` + test.kind + ` meddles AFTER INSERT ON its_table ` + test.ending + ` EXECUTE FUNCTION meddles_with_its_text();
+					ALTER TABLE its_table ENABLE ALWAYS TRIGGER meddles`)
+				fixture.MustExec(t, db.Pool, meddle)
+			}
+			driver, _ := driverOn(t, db.URL, nil)
+			for range 2 { // the second call knows the table
+				gap, statement := gapOf(), statementOf(uuid.Must(uuid.NewV7()), 1)
+				if err := driver.PersistGap(t.Context(), &gap); !errors.Is(err, test.want) {
+					t.Errorf("PersistGap() = %v, want %v", err, test.want)
+				}
+				err := driver.PersistStatement(t.Context(), &statement)
+				if !errors.Is(err, test.want) || (statement.Seq != 0) != (test.want == nil) {
+					t.Errorf("PersistStatement() = %v with seq %d, want %v", err, statement.Seq, test.want)
+				}
+			}
+		})
+	}
+}
+
+func gapOf() audit.Gap {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
+	return audit.Gap{GapID: uuid.New(), Dropped: map[audit.EnvelopeClass]int64{audit.Cost: 1}, From: at, Until: at, Cause: "a test"}
 }

@@ -9,24 +9,57 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-const HasAuditGap = `-- name: HasAuditGap :one
-SELECT EXISTS (
-    SELECT 1
-    FROM coordination_audit_gaps
-    WHERE gap_id = $1
-)::boolean AS stored
+const CompareAuditGap = `-- name: CompareAuditGap :one
+SELECT
+    (
+        gap_id = $1
+        AND dropped_safety = $2
+        AND dropped_reliability = $3
+        AND dropped_cost = $4
+        AND dropped_performance = $5
+        AND dropped_unknown = $6
+        AND first_audit_id = $7
+        AND last_audit_id = $8
+        AND lost_from = $9
+        AND lost_until = $10
+        AND cause = $11
+    )::boolean AS same
+FROM coordination_audit_gaps
+WHERE gap_id = $1
 `
 
-type HasAuditGapParams struct {
-	GapID pgtype.UUID
+type CompareAuditGapParams struct {
+	GapID              pgtype.UUID
+	DroppedSafety      int64
+	DroppedReliability int64
+	DroppedCost        int64
+	DroppedPerformance int64
+	DroppedUnknown     int64
+	FirstAuditID       pgtype.UUID
+	LastAuditID        pgtype.UUID
+	LostFrom           pgtype.Timestamptz
+	LostUntil          pgtype.Timestamptz
+	Cause              string
 }
 
-// Reports whether a gap is on record.
-func (q *Queries) HasAuditGap(ctx context.Context, db DBTX, arg HasAuditGapParams) (bool, error) {
-	row := db.QueryRow(ctx, HasAuditGap, arg.GapID)
-	var stored bool
-	err := row.Scan(&stored)
-	return stored, err
+// Compares a gap with the one that is on record under its id.
+func (q *Queries) CompareAuditGap(ctx context.Context, db DBTX, arg CompareAuditGapParams) (bool, error) {
+	row := db.QueryRow(ctx, CompareAuditGap,
+		arg.GapID,
+		arg.DroppedSafety,
+		arg.DroppedReliability,
+		arg.DroppedCost,
+		arg.DroppedPerformance,
+		arg.DroppedUnknown,
+		arg.FirstAuditID,
+		arg.LastAuditID,
+		arg.LostFrom,
+		arg.LostUntil,
+		arg.Cause,
+	)
+	var same bool
+	err := row.Scan(&same)
+	return same, err
 }
 
 const ListAuditGaps = `-- name: ListAuditGaps :many

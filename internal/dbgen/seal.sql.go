@@ -11,6 +11,58 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const CountStoredTiles = `-- name: CountStoredTiles :one
+SELECT count(*)
+FROM (
+    SELECT
+        unnest($1::smallint[]) AS level,
+        unnest($2::bigint[]) AS idx,
+        unnest($3::bigint[]) AS through,
+        unnest($4::bigint[]) AS late_from,
+        unnest($5::bigint[]) AS late_through,
+        unnest($6::bytea[]) AS digest
+) AS sent
+CROSS JOIN LATERAL (
+    SELECT epoch, level, idx, through, late_from, late_through, root, leaves, hashes
+    FROM coordination_audit_seal_tiles
+    WHERE epoch = $7::bigint
+        AND level = sent.level
+        AND idx = sent.idx
+    OFFSET 0
+) AS stored
+WHERE stored.through = sent.through
+    AND coalesce(stored.late_from, 0) = sent.late_from
+    AND coalesce(stored.late_through, 0) = sent.late_through
+    AND sha256(stored.root || stored.leaves || stored.hashes) = sent.digest
+`
+
+type CountStoredTilesParams struct {
+	Levels       []int16
+	Indexes      []int64
+	Throughs     []int64
+	LateFroms    []int64
+	LateThroughs []int64
+	Digests      [][]byte
+	Epoch        int64
+}
+
+// Counts the tiles that are stored as they were sent. A digest is that of the root, the leaves and the
+// hashes. OFFSET 0 keeps the planner from reading all tiles.
+func (q *Queries) CountStoredTiles(ctx context.Context, db DBTX, arg CountStoredTilesParams) (int64, error) {
+	row := db.QueryRow(ctx, CountStoredTiles,
+		arg.Levels,
+		arg.Indexes,
+		arg.Throughs,
+		arg.LateFroms,
+		arg.LateThroughs,
+		arg.Digests,
+		arg.Epoch,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const DescribeLog = `-- name: DescribeLog :one
 SELECT
     c.epoch,
@@ -625,6 +677,62 @@ func (q *Queries) HasSealTables(ctx context.Context, db DBTX) (bool, error) {
 	return has_tables, err
 }
 
+const IsCheckpointStored = `-- name: IsCheckpointStored :one
+SELECT EXISTS (
+    SELECT 1
+    FROM coordination_audit_seal_checkpoints
+    WHERE epoch = $1
+        AND size = $2
+        AND previous_size = $3
+        AND root = $4
+        AND leaves = $5
+        AND marks = $6
+        AND records_through = $7
+        AND gaps_through = $8
+        AND statements_through = $9
+        AND events_through = $10
+        AND awaited = ($11::pg_catalog.text)::int8multirange
+        AND note = $12
+)::boolean AS stored
+`
+
+type IsCheckpointStoredParams struct {
+	Epoch             int64
+	Size              int64
+	PreviousSize      int64
+	Root              []byte
+	Leaves            []byte
+	Marks             []byte
+	RecordsThrough    int64
+	GapsThrough       int64
+	StatementsThrough int64
+	EventsThrough     int64
+	Awaited           string
+	Note              string
+}
+
+// Reports whether a checkpoint is stored as it was sent. A trigger may remove or change a row after
+// its INSERT.
+func (q *Queries) IsCheckpointStored(ctx context.Context, db DBTX, arg IsCheckpointStoredParams) (bool, error) {
+	row := db.QueryRow(ctx, IsCheckpointStored,
+		arg.Epoch,
+		arg.Size,
+		arg.PreviousSize,
+		arg.Root,
+		arg.Leaves,
+		arg.Marks,
+		arg.RecordsThrough,
+		arg.GapsThrough,
+		arg.StatementsThrough,
+		arg.EventsThrough,
+		arg.Awaited,
+		arg.Note,
+	)
+	var stored bool
+	err := row.Scan(&stored)
+	return stored, err
+}
+
 const IsDistributed = `-- name: IsDistributed :one
 SELECT EXISTS (
     SELECT 1
@@ -647,6 +755,37 @@ func (q *Queries) IsDistributed(ctx context.Context, db DBTX) (bool, error) {
 	var distributed bool
 	err := row.Scan(&distributed)
 	return distributed, err
+}
+
+const IsSealEventStored = `-- name: IsSealEventStored :one
+SELECT EXISTS (
+    SELECT 1
+    FROM coordination_audit_seal_events
+    WHERE event_id = $1
+        AND kind = $2
+        AND epoch = $3
+        AND body = $4
+)::boolean AS stored
+`
+
+type IsSealEventStoredParams struct {
+	EventID pgtype.UUID
+	Kind    string
+	Epoch   int64
+	Body    string
+}
+
+// Reports whether an event is stored as it was sent: see IsCheckpointStored.
+func (q *Queries) IsSealEventStored(ctx context.Context, db DBTX, arg IsSealEventStoredParams) (bool, error) {
+	row := db.QueryRow(ctx, IsSealEventStored,
+		arg.EventID,
+		arg.Kind,
+		arg.Epoch,
+		arg.Body,
+	)
+	var stored bool
+	err := row.Scan(&stored)
+	return stored, err
 }
 
 const ListCheckpoints = `-- name: ListCheckpoints :many

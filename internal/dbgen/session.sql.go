@@ -24,13 +24,39 @@ func (q *Queries) ConfirmDurable(ctx context.Context, db DBTX) (string, error) {
 
 const DescribeRecordsTable = `-- name: DescribeRecordsTable :one
 WITH RECURSIVE tree AS (
-    SELECT c.oid AS relation
+    SELECT
+        c.oid AS root,
+        c.oid AS relation
     FROM pg_catalog.pg_class AS c
-    WHERE c.oid = to_regclass('coordination_audit_records')
+    WHERE c.oid IN (to_regclass('coordination_audit_records'), to_regclass('coordination_audit_gaps'), to_regclass('coordination_audit_statements'))
     UNION
-    SELECT i.inhrelid AS relation
+    SELECT
+        tree.root,
+        i.inhrelid AS relation
     FROM pg_catalog.pg_inherits AS i
     JOIN tree ON tree.relation = i.inhparent
+),
+
+rewritten AS (
+    SELECT tree.root
+    FROM pg_catalog.pg_trigger AS later
+    JOIN tree ON tree.relation = later.tgrelid
+    WHERE NOT later.tgisinternal
+        AND later.tgenabled <> 'D'
+        AND later.tgtype & 6 = 4
+        AND NOT EXISTS (
+            SELECT 1
+            FROM pg_catalog.pg_trigger AS guard
+            WHERE guard.tgrelid = later.tgrelid
+                AND guard.tgname LIKE '%refuse_update_delete'
+                AND guard.tgenabled = 'A'
+                AND guard.tgtype & 27 = 27
+        )
+    UNION
+    SELECT tree.root
+    FROM pg_catalog.pg_class AS c
+    JOIN tree ON tree.relation = c.oid
+    WHERE c.relkind = 'f'
 )
 
 SELECT
@@ -49,25 +75,10 @@ SELECT
         EXISTS (
             SELECT 1
             FROM pg_catalog.pg_trigger
-            JOIN tree ON tree.relation = tgrelid
+            JOIN tree ON tree.relation = tgrelid AND tree.root = t.oid
             WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 7 = 7
         )
-        OR EXISTS (
-            SELECT 1
-            FROM pg_catalog.pg_trigger AS later
-            JOIN tree ON tree.relation = later.tgrelid
-            WHERE NOT later.tgisinternal
-                AND later.tgenabled <> 'D'
-                AND later.tgtype & 6 = 4
-                AND NOT EXISTS (
-                    SELECT 1
-                    FROM pg_catalog.pg_trigger AS guard
-                    WHERE guard.tgrelid = later.tgrelid
-                        AND guard.tgname LIKE '%refuse_update_delete'
-                        AND guard.tgenabled = 'A'
-                        AND guard.tgtype & 27 = 27
-                )
-        )
+        OR t.oid IN (SELECT rewritten.root FROM rewritten)
         OR EXISTS (
             SELECT 1
             FROM (
@@ -111,30 +122,31 @@ SELECT
                     )
             )
         )
-        OR EXISTS (
-            SELECT 1
-            FROM pg_catalog.pg_class AS c
-            JOIN tree ON tree.relation = c.oid
-            WHERE c.relkind = 'f'
-        )
     )::boolean AS rewrites,
     EXISTS (
         SELECT 1
+        FROM rewritten
+        WHERE rewritten.root = to_regclass('coordination_audit_gaps')
+    )::boolean AS rewrites_gaps,
+    EXISTS (
+        SELECT 1
+        FROM rewritten
+        WHERE rewritten.root = to_regclass('coordination_audit_statements')
+    )::boolean AS rewrites_statements,
+    EXISTS (
+        SELECT 1
         FROM pg_catalog.pg_trigger AS g
+        JOIN tree ON tree.relation = g.tgrelid
         JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
         WHERE NOT g.tgisinternal
             AND g.tgenabled <> 'D'
             AND g.tgtype & 4 = 4
-            AND (
-                g.tgrelid IN (SELECT tree.relation FROM tree)
-                OR g.tgrelid IN (to_regclass('coordination_audit_gaps'), to_regclass('coordination_audit_statements'))
-            )
             AND p.prosrc ~* 'synchronous_commit|client_min_messages'
     )::boolean AS resets_session,
     EXISTS (
         SELECT 1
         FROM pg_catalog.pg_class AS c
-        JOIN tree ON tree.relation = c.oid
+        JOIN tree ON tree.relation = c.oid AND tree.root = t.oid
         WHERE c.relpersistence = 'u'
     )::boolean AS records_unlogged,
     EXISTS (
@@ -163,6 +175,8 @@ type DescribeRecordsTableRow struct {
 	HasChildren        bool
 	HasRules           bool
 	Rewrites           bool
+	RewritesGaps       bool
+	RewritesStatements bool
 	ResetsSession      bool
 	RecordsUnlogged    bool
 	Distributed        bool
@@ -175,11 +189,12 @@ type DescribeRecordsTableRow struct {
 // from the one that was sent, and whether its rows survive a crash. It reads the whole tree of
 // partitions, where triggers may sit as well. A trigger may change or discard a row if it is a row
 // trigger (1) that fires before (2) an INSERT (4). None of ours does. One that fires after it may do so
-// by UPDATE or DELETE where our guard against both does not stand. A column may change a value if
-// its type is not ours, or narrower. A trigger whose text names the settings that a commit depends on
-// may change them after RETURNING was evaluated, also one of gaps or statements. A table whose rows are on the workers of a Citus cluster has a
-// trigger of Citus', and no other sign that is there without the extension, too. The last column is
-// the session's settings: see PersistAuditRecord.
+// by UPDATE or DELETE where our guard against both does not stand. So may one of gaps or statements,
+// whose INSERT itself tells what was changed before. A column may change a value if its type is not
+// ours, or narrower. A trigger whose text names the settings that a commit depends on may change them
+// after RETURNING was evaluated. A table whose rows are on the workers of a Citus cluster has a trigger
+// of Citus', and no other sign that is there without the extension, too. The last column is the
+// session's settings: see PersistAuditRecord.
 func (q *Queries) DescribeRecordsTable(ctx context.Context, db DBTX) (DescribeRecordsTableRow, error) {
 	row := db.QueryRow(ctx, DescribeRecordsTable)
 	var i DescribeRecordsTableRow
@@ -188,6 +203,8 @@ func (q *Queries) DescribeRecordsTable(ctx context.Context, db DBTX) (DescribeRe
 		&i.HasChildren,
 		&i.HasRules,
 		&i.Rewrites,
+		&i.RewritesGaps,
+		&i.RewritesStatements,
 		&i.ResetsSession,
 		&i.RecordsUnlogged,
 		&i.Distributed,

@@ -204,7 +204,10 @@ func (c *Conn) commit(ctx context.Context, work func(db dbgen.DBTX) error) error
 		return auditdriver.ReadFailure(ctx, err)
 	}
 	if err := work(c.place.On(unnamed{tx})); err != nil {
-		return errors.Join(auditdriver.ReadFailure(ctx, err), ignoreClosed(tx.Rollback(context.WithoutCancel(ctx))))
+		if !errors.Is(err, ErrNotStored) {
+			err = auditdriver.ReadFailure(ctx, err)
+		}
+		return errors.Join(err, ignoreClosed(tx.Rollback(context.WithoutCancel(ctx))))
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotCommitted, auditdriver.ReadFailure(ctx, err))

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
@@ -41,54 +39,6 @@ type Checkpoint struct {
 
 // MarkSize is the size of a mark: enough to tell which row was changed, and no proof.
 const MarkSize = 4
-
-// Append stores tiles, the checkpoint that covers them and, on a cluster, the leaves that are
-// new, in one transaction.
-func (c *Conn) Append(ctx context.Context, tiles []Tile, leaves []Leaf, checkpoint Checkpoint) error {
-	return c.commit(ctx, func(db dbgen.DBTX) error {
-		if len(leaves) > 0 {
-			if err := c.queries.PersistLeaves(ctx, db, leafParams(checkpoint.Epoch, leaves)); err != nil {
-				return err
-			}
-		}
-		if len(tiles) > 0 {
-			if err := c.queries.PersistTiles(ctx, db, tileParams(checkpoint.Epoch, tiles)); err != nil {
-				return err
-			}
-		}
-		return c.queries.PersistCheckpoint(ctx, db, dbgen.PersistCheckpointParams{
-			Epoch: checkpoint.Epoch, Size: checkpoint.Size, PreviousSize: checkpoint.PreviousSize,
-			Root: checkpoint.Root[:], Leaves: checkpoint.Leaves, Marks: checkpoint.Marks,
-			RecordsThrough: checkpoint.Through.Records, GapsThrough: checkpoint.Through.Gaps,
-			StatementsThrough: checkpoint.Through.Statements, EventsThrough: checkpoint.Through.Events,
-			Awaited: checkpoint.Awaited.String(), Note: checkpoint.Note,
-		})
-	})
-}
-
-func tileParams(epoch int64, tiles []Tile) dbgen.PersistTilesParams {
-	p := dbgen.PersistTilesParams{Epoch: epoch}
-	for i := range tiles {
-		t := &tiles[i]
-		p.Levels = append(p.Levels, int16(t.Level))
-		p.Indexes = append(p.Indexes, t.Index)
-		p.Throughs = append(p.Throughs, t.Through)
-		p.LateFroms = append(p.LateFroms, t.LateFrom)
-		p.LateThroughs = append(p.LateThroughs, t.LateThrough)
-		p.Roots = append(p.Roots, t.Root[:])
-		p.Leaves = append(p.Leaves, t.Leaves)
-		p.Hashes = append(p.Hashes, flat(t.Hashes))
-	}
-	return p
-}
-
-func flat(hashes []seal.Hash) []byte {
-	bytes := make([]byte, 0, len(hashes)*len(seal.Hash{}))
-	for i := range hashes {
-		bytes = append(bytes, hashes[i][:]...)
-	}
-	return bytes
-}
 
 func hashesOf(bytes []byte) ([]seal.Hash, error) {
 	const size = len(seal.Hash{})
@@ -273,22 +223,6 @@ func (c *Conn) FindTiles(ctx context.Context, epoch, seq int64) ([]Tile, error) 
 		tiles[i] = Tile{Index: row.Idx, Leaves: row.Leaves, Hashes: hashes}
 	}
 	return tiles, nil
-}
-
-// PersistEvent puts an event on record and returns its seq.
-func (c *Conn) PersistEvent(ctx context.Context, kind string, epoch int64, body string) (seq int64, err error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return 0, fmt.Errorf("making an id: %w", err)
-	}
-	err = c.commit(ctx, func(db dbgen.DBTX) error {
-		row, err := c.queries.PersistSealEvent(ctx, db, dbgen.PersistSealEventParams{
-			EventID: pgtype.UUID{Bytes: id, Valid: true}, Kind: kind, Epoch: epoch, Body: body,
-		})
-		seq = row.Seq
-		return err
-	})
-	return seq, err
 }
 
 // OpenedEpoch returns the event that opened the newest epoch, or a zero one if no event did.

@@ -92,6 +92,44 @@ func ReadMembers(ctx context.Context, tx pgx.Tx, schema, table string) ([]Member
 		) AS x`, schema, table)
 }
 
+// Scope says who owns the schema of the trail, and who else may create objects there.
+type Scope struct {
+	Owner    Role     `json:"owner"`
+	Database bool     `json:"database"` // it owns the schema as the owner of the database
+	Creators []string `json:"creators"` // quoted, or PUBLIC
+}
+
+// ReadScope leaves out of the creators superusers, the owner of a table, and its members, whom
+// [ReadMembers] lists. From version 15 on, a new database's schema public belongs to
+// pg_database_owner, which is whoever owns the database.
+func ReadScope(ctx context.Context, tx pgx.Tx, schema, table string) (Scope, error) {
+	var scope Scope
+	return scope, Query(ctx, tx, "reading the catalogs", &scope, `
+		SELECT pg_catalog.jsonb_build_object(
+			'owner', pg_catalog.jsonb_build_object('name', pg_catalog.quote_ident(o.rolname), 'superuser', o.rolsuper),
+			'database', o.oid <> n.nspowner,
+			'creators', ARRAY(
+				SELECT coalesce(pg_catalog.quote_ident(r.rolname), 'PUBLIC')
+				FROM pg_catalog.aclexplode(n.nspacl) AS a
+				LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee
+				WHERE a.privilege_type = 'CREATE'
+					AND a.grantee NOT IN (n.nspowner, o.oid)
+					AND NOT coalesce(r.rolsuper OR pg_catalog.pg_has_role(r.oid, (
+						SELECT c.relowner
+						FROM pg_catalog.pg_class AS c
+						WHERE c.relnamespace = n.oid AND c.relname = $2::text
+					), 'MEMBER'), false)
+				GROUP BY 1
+				ORDER BY 1
+			)
+		)::text
+		FROM pg_catalog.pg_namespace AS n
+		JOIN pg_catalog.pg_roles AS s ON s.oid = n.nspowner
+		JOIN pg_catalog.pg_database AS d ON d.datname = pg_catalog.current_database()
+		JOIN pg_catalog.pg_roles AS o ON o.oid = CASE WHEN s.rolname = 'pg_database_owner' THEN d.datdba ELSE s.oid END
+		WHERE n.nspname = $1::text`, schema, table)
+}
+
 // TenantView is the view of tenant readers. See [auditmigrate.TenantView].
 type TenantView struct {
 	Barrier    bool   `json:"barrier"`

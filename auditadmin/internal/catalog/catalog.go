@@ -40,6 +40,9 @@ type Schema struct {
 
 	// Members are the roles that have the rights of the owner, or write everywhere.
 	Members []Member `json:"-"`
+
+	// Scope is the schema itself. See [ReadScope].
+	Scope Scope `json:"-"`
 }
 
 // Function is the function of a trigger, or one that expiry and erasure call.
