@@ -145,13 +145,13 @@ func TestNothingIsDoneWhoseEventATriggerTakesAway(t *testing.T) {
 			tr := newTrail(t)
 			recs := tr.fill(t, 600)
 			tr.seal(t)
-			held, err := expiry.PlaceHold(t.Context(), tr.keeper, "", expiry.Hold{TenantID: "nobody", Why: "a test"})
+			held, err := expiry.PlaceHold(t.Context(), tr.keeper, "", expiry.Hold{TenantID: "elsewhere", Why: "a test"})
 			if err != nil {
 				t.Fatal(err)
 			}
 			execute(t, tr.db.Pool, `ALTER TABLE coordination_audit_seal_events DISABLE TRIGGER coordination_audit_seal_events_refuse_update_delete;
 				CREATE FUNCTION meddles() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
-					DELETE FROM public.coordination_audit_seal_events WHERE kind <> 'epoch opened' AND body NOT LIKE '%nobody%' AND body NOT LIKE '%minimum_days%';
+					DELETE FROM public.coordination_audit_seal_events WHERE kind <> 'epoch opened' AND body NOT LIKE '%elsewhere%' AND body NOT LIKE '%minimum_days%';
 					RETURN NULL;
 				END $$;
 				`+trigger+` EXECUTE FUNCTION meddles();
