@@ -12,7 +12,7 @@ import (
 )
 
 // Who may create functions and tables next to the trail, or drop it as the owner of its schema,
-// is named with the command that mends it. The guards stand all the same.
+// is named with the command that repairs it. The guards stand all the same.
 func TestWhoMayCreateInTheSchemaIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ sql, object, got, repair string }{

@@ -12,13 +12,15 @@ import (
 // the functions by which records expire and texts are erased.
 const RetentionRole = "coordaudit_retention"
 
-// The functions that the roles of the retention call. All of them belong to RetentionRole.
+// The functions that the roles of the retention call, and those that these call. All of them
+// belong to RetentionRole.
 const (
 	expireFunction  = "coordination_audit_expire"
 	eraseFunction   = "coordination_audit_erase"
 	placeFunction   = "coordination_audit_place_hold"
 	releaseFunction = "coordination_audit_release_hold"
 	sealedFunction  = "coordination_audit_sealed_through"
+	putFunction     = "coordination_audit_put_event"
 )
 
 // retention is what there is of it.
@@ -43,7 +45,7 @@ func (p *plan) planRetention(ctx context.Context, tx *sql.Tx, config GrantConfig
 	if err != nil {
 		return err
 	}
-	if enable && len(r.functions) < 5 {
+	if enable && len(r.functions) < 6 {
 		return errors.New("the functions of expiry and erasure are missing: run the migrations first (migrate up)")
 	}
 	if enable {
@@ -90,6 +92,9 @@ func (p *plan) planRetentionRole(r retention) {
 	for _, column := range contentColumns(sealEventsTable) {
 		wanted = append(wanted, right{relation: sealEventsTable, column: column, privilege: "INSERT"})
 	}
+	// PostgreSQL asks for it to lock the table against other expiries, and no role but this one has
+	// it. The guard refuses each UPDATE.
+	wanted = append(wanted, right{relation: sealEventsTable, privilege: "UPDATE"})
 	var missing []right
 	for _, w := range wanted {
 		if w.role = RetentionRole; !contains(p.acl.rights, w) {
@@ -156,7 +161,7 @@ func (p *plan) readRetention(ctx context.Context, tx *sql.Tx) (r retention, err 
 		LEFT JOIN LATERAL pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS x ON x.privilege_type = 'EXECUTE'
 		WHERE n.nspname = $1
 			AND p.prosecdef
-			AND p.proname IN ('`+expireFunction+`', '`+eraseFunction+`', '`+placeFunction+`', '`+releaseFunction+`', '`+sealedFunction+`')
+			AND p.proname IN ('`+expireFunction+`', '`+eraseFunction+`', '`+placeFunction+`', '`+releaseFunction+`', '`+sealedFunction+`', '`+putFunction+`')
 		ORDER BY 1, 2`, p.acl.at.schema, func(scan func(...any) error) error {
 		var f retentionFunction
 		var caller string

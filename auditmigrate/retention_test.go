@@ -16,6 +16,7 @@ const (
 	callErase  = `SELECT coordination_audit_erase(gen_random_uuid(), 'reason', 1, 256, '\x00', 'why')`
 	callHold   = `SELECT coordination_audit_place_hold('acme', NULL, NULL, NULL, NULL, 'why')`
 	callFree   = `SELECT coordination_audit_release_hold(gen_random_uuid(), 'why')`
+	callPut    = `SELECT coordination_audit_put_event(gen_random_uuid(), 'erased', 1, '{}')`
 	callSealed = `SELECT coordination_audit_sealed_through(1, 256, '\x00', '{[1,2)}')`
 )
 
@@ -34,7 +35,7 @@ func TestRetentionGrants(t *testing.T) {
 	if again := mustApply(t, migrator, config); len(again.Statements) > 0 {
 		t.Errorf("again: %q", again.Statements)
 	}
-	calls := map[string]string{callExpire: expirer, callErase: eraser, callHold: holder, callFree: holder, callSealed: ""}
+	calls := map[string]string{callExpire: expirer, callErase: eraser, callHold: holder, callFree: holder, callSealed: "", callPut: ""}
 	for _, role := range []string{expirer, eraser, holder} {
 		pool := poolAs(t, db, role)
 		for call, may := range calls {
@@ -74,7 +75,7 @@ func TestFunctionsDoNothingBeforeGrants(t *testing.T) {
 	mustUp(t, migrator)
 	reader := newRole(t, db)
 	mustApply(t, migrator, auditmigrate.GrantConfig{Readers: []string{reader}})
-	mustBeForbidden(t, poolAs(t, db, reader), "reader", callExpire, callErase, callHold, callFree, callSealed)
+	mustBeForbidden(t, poolAs(t, db, reader), "reader", callExpire, callErase, callHold, callFree, callSealed, callPut)
 	own := texts(t, db.Pool, "SELECT DISTINCT pg_get_userbyid(proowner)::text FROM pg_proc WHERE starts_with(proname, 'coordination_audit_')")
 	if len(own) != 1 || own[0] != owner {
 		t.Errorf("the functions belong to %q", own)

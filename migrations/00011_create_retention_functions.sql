@@ -12,6 +12,11 @@
 --
 -- Holds and the minimum age are events as well: append-only, and sealed with the others.
 --
+-- Expiry, erasure and holds run one after the other, under a lock of the table of events that
+-- none of its readers and writers waits for. An advisory lock anyone may take, and keep for
+-- ever. This one takes the right to UPDATE, DELETE or TRUNCATE the table. So migrate grants
+-- gives that role UPDATE, which the guard refuses to it as to everyone.
+--
 -- A function has a search_path of its own, with this schema in it. Renaming the schema
 -- needs migrate repair. Whoever may create functions in the schema must not slip one in
 -- between, so each call names its schema, and each operator has operands of exactly the
@@ -85,12 +90,23 @@ ALTER TABLE coordination_audit_seal_events ADD CONSTRAINT coordination_audit_sea
 
 -- Checks that records of the last epoch may leave: they are in full tiles up to a signed size,
 -- and none of them waits for an open transaction. It returns the highest seq that may.
+--
+-- The first tile that reaches a seq holds its record, unless that was committed late. Then it lies
+-- in a later tile, which names the range of such records, or behind the last full tile. So these
+-- lists of leaves are read: a varint for each leaf, with two bits of the kind (0 is a record) and
+-- the distance from the seq before it of that kind.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION coordination_audit_sealed_through(log_epoch bigint, log_size bigint, log_root bytea, seqs int8multirange) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off AS $$
 DECLARE
     reached bigint;
     late int8multirange;
+    behind bytea;
+    listed bytea;
+    digits integer;
+    bits integer;
+    code bigint;
+    leaf bigint;
 BEGIN
     IF NOT EXISTS (
         SELECT 1
@@ -99,8 +115,8 @@ BEGIN
     ) THEN
         RAISE EXCEPTION 'the checkpoint of epoch % and size % is not the stored one', log_epoch, log_size USING ERRCODE = 'UA004';
     END IF;
-    SELECT CASE WHEN last.epoch = log_epoch THEN last.awaited END
-    INTO late
+    SELECT CASE WHEN last.epoch = log_epoch THEN last.awaited END, last.leaves
+    INTO late, behind
     FROM coordination_audit_seal_checkpoints AS last
     ORDER BY last.epoch DESC, last.size DESC
     LIMIT 1;
@@ -114,7 +130,60 @@ BEGIN
     IF reached IS NULL OR pg_catalog.upper(seqs) - 1 > reached OR seqs OPERATOR(pg_catalog.&&) late THEN
         RAISE EXCEPTION 'not every record is in a full tile of the checkpoint of size %', log_size USING ERRCODE = 'UA004';
     END IF;
+    FOR listed IN
+        SELECT behind
+        UNION ALL
+        SELECT t.leaves
+        FROM coordination_audit_seal_tiles AS t
+        WHERE t.epoch = log_epoch
+            AND t.level = 0
+            AND t.idx >= log_size / 256
+            AND t.late_from < pg_catalog.upper(seqs)
+            AND t.late_through >= pg_catalog.lower(seqs)
+    LOOP
+        bits := 0;
+        code := 0;
+        leaf := 0;
+        FOR place IN 0 .. pg_catalog.octet_length(listed) - 1 LOOP
+            digits := pg_catalog.get_byte(listed, place);
+            code := code | ((digits & 127)::bigint << bits);
+            bits := bits + 7;
+            CONTINUE WHEN digits > 127;
+            code := ((code >> 1) & 9223372036854775807) # -(code & 1::bigint);
+            IF (code & 3::bigint) = 0::bigint THEN
+                leaf := leaf + (code >> 2);
+                IF seqs OPERATOR(pg_catalog.@>) leaf THEN
+                    RAISE EXCEPTION 'the record with seq % was sealed late, and is in no full tile of the checkpoint of size %', leaf, log_size USING ERRCODE = 'UA004';
+                END IF;
+            END IF;
+            bits := 0;
+            code := 0;
+        END LOOP;
+    END LOOP;
     RETURN reached;
+END
+$$;
+-- +goose StatementEnd
+
+-- Puts an event on record, and returns its seq. If a trigger takes the event away, nothing of what
+-- it is about may stand, either.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION coordination_audit_put_event(id uuid, what text, log_epoch bigint, says text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off AS $$
+DECLARE
+    event bigint;
+BEGIN
+    INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
+    VALUES (id, what, log_epoch, says);
+    SET CONSTRAINTS ALL IMMEDIATE; -- for triggers that would act at the commit
+    SELECT e.seq
+    INTO event
+    FROM coordination_audit_seal_events AS e
+    WHERE e.event_id = id AND e.kind::text = what AND e.epoch = log_epoch AND e.body = says;
+    IF event IS NULL THEN
+        RAISE EXCEPTION 'a trigger on coordination_audit_seal_events discards, removes or changes events: drop it (migrate validate names it)' USING ERRCODE = 'UA007';
+    END IF;
+    RETURN event;
 END
 $$;
 -- +goose StatementEnd
@@ -148,7 +217,7 @@ BEGIN
         RAISE EXCEPTION 'a hold may be missed in a transaction that is %: begin one that is READ COMMITTED', pg_catalog.current_setting('transaction_isolation') USING ERRCODE = 'UA005';
     END IF;
     -- One at a time, also with those who place holds.
-    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
+    LOCK TABLE coordination_audit_seal_events IN SHARE UPDATE EXCLUSIVE MODE;
     SELECT e.seq INTO event FROM coordination_audit_seal_events AS e WHERE e.event_id = id;
     IF event IS NOT NULL THEN
         RETURN event;
@@ -223,15 +292,12 @@ BEGIN
         RAISE EXCEPTION 'archive holds %, the table held %: nothing is dropped', expected, removed USING ERRCODE = 'UA003';
     END IF;
 
-    INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
-    VALUES (id, 'expired', log_epoch, pg_catalog.json_build_object(
+    RETURN coordination_audit_put_event(id, 'expired'::text, log_epoch, pg_catalog.json_build_object(
         'archive', archive, 'batch', batch, 'batches', batches, 'records', removed, 'by', session_user,
         'first_seq', pg_catalog.lower(seqs), 'last_seq', pg_catalog.upper(seqs) - 1, 'size', log_size,
         'every_tenant', every_tenant, 'tenant_id', only_tenant, 'classes', only_classes, 'before', horizon,
         'seqs', seqs::text, 'sources', sources
-    )::text)
-    RETURNING coordination_audit_seal_events.seq INTO event;
-    RETURN event;
+    )::text);
 END
 $$;
 -- +goose StatementEnd
@@ -255,7 +321,7 @@ BEGIN
     IF pg_catalog.current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION 'a hold may be missed in a transaction that is %: begin one that is READ COMMITTED', pg_catalog.current_setting('transaction_isolation') USING ERRCODE = 'UA005';
     END IF;
-    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
+    LOCK TABLE coordination_audit_seal_events IN SHARE UPDATE EXCLUSIVE MODE;
     SELECT r.* INTO stored FROM coordination_audit_records AS r WHERE r.audit_id = of_record;
     original := CASE which WHEN 'reason' THEN stored.reason ELSE stored.details::text END;
     IF original IS NULL THEN
@@ -297,11 +363,13 @@ BEGIN
     ELSE
         UPDATE coordination_audit_records AS r SET details = pg_catalog.jsonb_build_object('erased', 'sha256:' || digest) WHERE r.audit_id = of_record;
     END IF;
-    INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
-    VALUES (id, 'erased', log_epoch, pg_catalog.json_build_object(
+    event := coordination_audit_put_event(id, 'erased'::text, log_epoch, pg_catalog.json_build_object(
         'audit_id', of_record, 'seq', stored.seq, 'text', which, 'digest', digest, 'by', session_user, 'why', why
-    )::text)
-    RETURNING coordination_audit_seal_events.seq INTO event;
+    )::text);
+    SELECT CASE which WHEN 'reason' THEN r.reason ELSE r.details::text END INTO original FROM coordination_audit_records AS r WHERE r.audit_id = of_record;
+    IF coalesce(pg_catalog.strpos(original, digest), 0) = 0 THEN
+        RAISE EXCEPTION 'a trigger on coordination_audit_records puts the text back: drop it (migrate validate names it)' USING ERRCODE = 'UA007';
+    END IF;
     RETURN event;
 END
 $$;
@@ -330,9 +398,8 @@ BEGIN
     THEN
         RAISE EXCEPTION 'no record can have what the hold names: an empty text or one that is too long, or times of which the first is not the earlier one, or that no calendar has' USING ERRCODE = 'UA005';
     END IF;
-    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
-    INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
-    VALUES (id, 'hold placed', 1, pg_catalog.json_build_object(
+    LOCK TABLE coordination_audit_seal_events IN SHARE UPDATE EXCLUSIVE MODE;
+    PERFORM coordination_audit_put_event(id, 'hold placed'::text, 1::bigint, pg_catalog.json_build_object(
         'tenant_id', of_tenant, 'envelope_id', of_envelope, 'envelope_class', of_class, 'since', since, 'until', until, 'by', session_user, 'why', why
     )::text);
     RETURN id;
@@ -344,11 +411,13 @@ $$;
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION coordination_audit_release_hold(hold uuid, why text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    id uuid := pg_catalog.md5('coordaudit released ' || hold::text)::uuid;
 BEGIN
     IF coalesce(pg_catalog.btrim(why), '') = '' THEN
         RAISE EXCEPTION 'a release says why' USING ERRCODE = 'UA005';
     END IF;
-    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('coordaudit retention', 'coordination_audit_records'::regclass::oid::bigint));
+    LOCK TABLE coordination_audit_seal_events IN SHARE UPDATE EXCLUSIVE MODE;
     IF NOT EXISTS (
         SELECT 1
         FROM coordination_audit_seal_events AS placed
@@ -356,10 +425,11 @@ BEGIN
     ) THEN
         RAISE EXCEPTION 'there is no such hold' USING ERRCODE = 'UA006';
     END IF;
-    INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body)
-    VALUES (pg_catalog.md5('coordaudit released ' || hold::text)::uuid, 'hold released', 1, pg_catalog.json_build_object('hold_id', hold, 'by', session_user, 'why', why)::text)
-    ON CONFLICT (event_id) DO NOTHING;
-    RETURN FOUND;
+    IF EXISTS (SELECT 1 FROM coordination_audit_seal_events AS released WHERE released.event_id = id) THEN
+        RETURN false;
+    END IF;
+    PERFORM coordination_audit_put_event(id, 'hold released'::text, 1::bigint, pg_catalog.json_build_object('hold_id', hold, 'by', session_user, 'why', why)::text);
+    RETURN true;
 END
 $$;
 -- +goose StatementEnd
@@ -376,8 +446,8 @@ BEGIN
         JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
         WHERE n.nspname = current_schema()
             AND p.proname IN (
-                'coordination_audit_sealed_through', 'coordination_audit_expire', 'coordination_audit_erase',
-                'coordination_audit_place_hold', 'coordination_audit_release_hold'
+                'coordination_audit_sealed_through', 'coordination_audit_put_event', 'coordination_audit_expire',
+                'coordination_audit_erase', 'coordination_audit_place_hold', 'coordination_audit_release_hold'
             )
             AND p.prosecdef
     LOOP
@@ -393,6 +463,7 @@ DROP FUNCTION coordination_audit_release_hold(uuid, text);
 DROP FUNCTION coordination_audit_place_hold(text, text, text, timestamptz, timestamptz, text);
 DROP FUNCTION coordination_audit_erase(uuid, text, bigint, bigint, bytea, text);
 DROP FUNCTION coordination_audit_expire(text, integer, integer, bigint, bigint, bytea, boolean, text, text[], timestamptz, int8multirange, bigint);
+DROP FUNCTION coordination_audit_put_event(uuid, text, bigint, text);
 DROP FUNCTION coordination_audit_sealed_through(bigint, bigint, bytea, int8multirange);
 
 -- Events of kinds that the older release does not know stay on record.

@@ -9,16 +9,16 @@ SELECT pg_logical_emit_message(true, 'coordaudit', ''::pg_catalog.text)::pg_cata
 -- name: HidesAuditRecords :one
 SELECT row_security_active('coordination_audit_records')::boolean AS hides;
 
--- Describes the table of records: whether it is a table, whether it may store a row that differs
--- from the one that was sent, and whether its rows survive a crash. It reads the whole tree of
--- partitions, where triggers may sit as well. A trigger may change or discard a row if it is a row
--- trigger (1) that fires before (2) an INSERT (4). None of ours does. One that fires after it may do so
--- by UPDATE or DELETE where our guard against both does not stand. So may one of gaps or statements,
--- whose INSERT itself tells what was changed before. A column may change a value if its type is not
--- ours, or narrower. A trigger whose text names the settings that a commit depends on may change them
--- after RETURNING was evaluated. A table whose rows are on the workers of a Citus cluster has a trigger
--- of Citus', and no other sign that is there without the extension, too. The last column is the
--- session's settings: see PersistAuditRecord.
+-- Describes the table of records: whether it is a table, whether it may store a row that differs from
+-- the one that was sent, and whether its rows survive a crash. It reads the whole tree of partitions,
+-- where triggers may sit as well. A trigger may change or discard a row if it is a row trigger (1)
+-- that fires before (2) an INSERT (4). None of ours does. One that fires after it may do so by UPDATE
+-- or DELETE where our guard against both does not stand, or passes its function. So may one of gaps or
+-- statements, whose INSERT itself tells what was changed before. A column may change a value if its
+-- type is not ours, or narrower. A trigger whose text names the settings that a commit depends on may
+-- change them after RETURNING was evaluated. A table whose rows are on the workers of a Citus cluster
+-- has a trigger of Citus', and no other sign that is there without the extension, too. The last column
+-- is the session's settings: see PersistAuditRecord.
 -- name: DescribeRecordsTable :one
 WITH RECURSIVE tree AS (
     SELECT
@@ -38,16 +38,20 @@ rewritten AS (
     SELECT tree.root
     FROM pg_catalog.pg_trigger AS later
     JOIN tree ON tree.relation = later.tgrelid
+    JOIN pg_catalog.pg_proc AS f ON f.oid = later.tgfoid
     WHERE NOT later.tgisinternal
         AND later.tgenabled <> 'D'
         AND later.tgtype & 6 = 4
-        AND NOT EXISTS (
-            SELECT 1
-            FROM pg_catalog.pg_trigger AS guard
-            WHERE guard.tgrelid = later.tgrelid
-                AND guard.tgname LIKE '%refuse_update_delete'
-                AND guard.tgenabled = 'A'
-                AND guard.tgtype & 27 = 27
+        AND (
+            (f.prosecdef AND pg_get_userbyid(f.proowner) = 'coordaudit_retention')
+            OR NOT EXISTS (
+                SELECT 1
+                FROM pg_catalog.pg_trigger AS guard
+                WHERE guard.tgrelid = later.tgrelid
+                    AND guard.tgname LIKE '%refuse_update_delete'
+                    AND guard.tgenabled = 'A'
+                    AND guard.tgtype & 27 = 27
+            )
         )
     UNION
     SELECT tree.root

@@ -3,6 +3,8 @@ package expiry_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,8 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/auditadmin/expiry"
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
 // lastCheckpoint is the stored one, as the functions take it.
@@ -179,5 +183,87 @@ func TestEventThatCannotBeReadIsRefused(t *testing.T) {
 		expired(`, "sources": {"01a22592-1643-70aa-bd36-922a76dfc914": "{[1,2),[4,5)}"}`))
 	if found := tr.verify(t).Findings; len(found) != 2 {
 		t.Errorf("%+v", found)
+	}
+}
+
+// A record that was committed late lies behind its neighbours in the log: first in no full tile, and
+// then in one that an older checkpoint does not cover. As long as that is so, no function takes it,
+// although its neighbours may leave.
+func TestLateRecordStaysUntilItsTileIsCovered(t *testing.T) {
+	t.Parallel()
+	tr := newTrail(t)
+	tx, err := tr.db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := fixture.NewRecord()
+	placed, err := tr.store.PersistTx(t.Context(), tx, late)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.fill(t, 600)
+	tr.sealAround(t)
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	seqs := fmt.Sprintf("{[%d,%d)}", placed.Seq, placed.Seq+1)
+	try := func(when, size, want string) {
+		t.Helper()
+		for name, err := range map[string]error{
+			"expire": tr.atCheckpoint(t, size, "coordination_audit_expire(repeat('a', 64), 1, 1, "+lastCheckpoint+", true, NULL, '{}', clock_timestamp(), '"+seqs+"', 1)"),
+			"erase":  tr.atCheckpoint(t, size, "coordination_audit_erase('"+late.AuditID.String()+"', 'reason', "+lastCheckpoint+", 'a test')"),
+		} {
+			if stateOf(err) != want {
+				t.Errorf("%s, %s: %v, want SQLSTATE %q", when, name, err, want)
+			}
+		}
+	}
+	const last = "(SELECT max(size) FROM coordination_audit_seal_checkpoints)"
+	before := strconv.Itoa(fixture.QueryInt(t, tr.db.Pool, "SELECT max(size) FROM coordination_audit_seal_checkpoints"))
+	try("before it is sealed", last, "UA004")
+	tr.sealAround(t)
+	try("in the tail", last, "UA004")
+	tr.sealAround(t) // the tail is read again: nothing is missing there
+	tr.fill(t, 600)
+	tr.sealAround(t)
+	try("with a checkpoint of before", before, "UA004")
+	if err := tr.atCheckpoint(t, before, "coordination_audit_expire(repeat('b', 64), 1, 1, "+lastCheckpoint+", true, NULL, '{}', clock_timestamp(), '{[2,12)}', 10)"); err != nil {
+		t.Errorf("its neighbours: %v", err)
+	}
+	try("in a full tile", last, "")
+	if n := tr.count(t); n != 1200-10+1 {
+		t.Errorf("%d rows", n)
+	}
+	tr.mustVerify(t)
+}
+
+// atCheckpoint calls a function with the stored checkpoint of a size, in a transaction that is kept
+// only if the neighbours of a late record expire.
+func (tr *trail) atCheckpoint(t *testing.T, size, call string) error {
+	t.Helper()
+	return pgx.BeginFunc(t.Context(), tr.keeper, func(tx pgx.Tx) error {
+		nested, err := tx.Begin(t.Context())
+		if err != nil {
+			return err
+		}
+		if _, err := nested.Exec(t.Context(), "SELECT "+call+" FROM coordination_audit_seal_checkpoints AS c WHERE c.size = "+size); err != nil {
+			return err
+		}
+		if strings.Contains(call, "repeat('b'") {
+			return nested.Commit(t.Context())
+		}
+		return nested.Rollback(t.Context())
+	})
+}
+
+// sealAround seals without waiting for open transactions.
+func (tr *trail) sealAround(t *testing.T) {
+	t.Helper()
+	made, err := sealer.New(tr.db.Pool, sealer.Config{Signer: tr.signer, Export: tr.export, Patience: 50 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		_, err = made.Once(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

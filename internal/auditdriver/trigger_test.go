@@ -107,6 +107,26 @@ func TestRowTakenAwayAfterInsertIsNotPersisted(t *testing.T) {
 	}
 }
 
+// The guard passes the role of the retention. A trigger that acts as that role takes rows away while
+// the guard stands.
+func TestRowTakenAwayByTheRetentionIsNotPersisted(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	fixture.MustExec(t, db.Pool, `DO $$ BEGIN CREATE ROLE coordaudit_retention NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+		GRANT SELECT, DELETE ON coordination_audit_records TO coordaudit_retention;
+		CREATE FUNCTION moves() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN DELETE FROM public.coordination_audit_records; RETURN NULL; END';
+		GRANT CREATE ON SCHEMA public TO coordaudit_retention;
+		ALTER FUNCTION moves() OWNER TO coordaudit_retention;
+		CREATE TRIGGER moves AFTER INSERT ON coordination_audit_records FOR EACH ROW EXECUTE FUNCTION moves()`)
+	driver, pool := driverOn(t, db.URL, nil)
+	for _, call := range calls(t, driver, pool) {
+		rec := record()
+		if result, err := call.persist(&rec); !errors.Is(err, audit.ErrRefused) {
+			t.Errorf("%s: %+v, %v; want it refused", call.name, result, err)
+		}
+	}
+}
+
 // What a trigger removes or changes after its INSERT is no gap and no statement on record, either.
 // The same trigger is harmless where it does neither.
 func TestGapAndStatementTakenAwayAfterInsertAreNotPersisted(t *testing.T) {
