@@ -17,6 +17,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/durable"
 	"github.com/hoc-analytics/coordaudit/internal/format"
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
@@ -63,7 +64,7 @@ func archive(ctx context.Context, config Config, a ArchiveConfig) (*Manifest, er
 	if _, err := os.Lstat(a.Dir); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is there already: name a new directory", audit.Printable(a.Dir))
 	}
-	s, err := open(ctx, config)
+	s, err := open(ctx, config, sealdriver.Expirer)
 	if err != nil {
 		return nil, err
 	}

@@ -213,7 +213,7 @@ func (c *expireMinimumCommand) Run(ctx context.Context, p *cli.Program, db *shar
 	defer p.Progress(tried).Stop()
 	if c.Set != nil {
 		if err := expiry.SetMinimumAge(ctx, pool, "", *c.Set, c.Why); err != nil {
-			return &cli.ShownError{Tried: "setting the minimum age", Cause: err, Next: "connect as the owner of the trail"}
+			return &cli.ShownError{Tried: "setting the minimum age", Cause: err}
 		}
 	}
 	days, err := expiry.MinimumAge(ctx, pool, "")
