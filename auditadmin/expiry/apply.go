@@ -46,7 +46,7 @@ func Apply(ctx context.Context, config Config, a ApplyConfig) (Applied, error) {
 		if applied.Expired > 0 {
 			err = fmt.Errorf("after %d of %d records, run it again once the cause is repaired: %w", applied.Before+applied.Expired, applied.Manifest.Records, err)
 		}
-		return applied, fmt.Errorf("applying the expiry: %w", err)
+		return applied, fmt.Errorf("applying the archive %s: %w", audit.Printable(a.Dir), err)
 	}
 	return applied, nil
 }

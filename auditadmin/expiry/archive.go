@@ -52,7 +52,7 @@ type ArchiveConfig struct {
 func Archive(ctx context.Context, config Config, a ArchiveConfig) (Manifest, error) {
 	m, err := archive(ctx, config, a)
 	if err != nil {
-		return Manifest{}, fmt.Errorf("archiving: %w", explained(err))
+		return Manifest{}, fmt.Errorf("archiving to %s: %w", audit.Printable(a.Dir), explained(err))
 	}
 	return *m, nil
 }

@@ -14,7 +14,7 @@ import (
 // migrate grants gives a role what it names and no more.
 type Rights struct {
 	Privileges, Command string
-	Instead             string // what to do where nobody is to be granted them
+	Instead             string // what to do where they are not to be granted
 }
 
 // WriterRights are those of a service.
