@@ -2,15 +2,18 @@ package coordaudit_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
@@ -106,5 +109,44 @@ func TestErrorsHidePassword(t *testing.T) {
 	store := fixture.OpenStore(t, "postgres://user:hunter2@127.0.0.1:1/db", fixture.Quiet())
 	if _, err := store.Persist(t.Context(), fixture.NewRecord()); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("Persist() = %v, want an error without the password", err)
+	}
+}
+
+// A connection can be refused with the same SQLSTATE as a statement. No grant on a table helps then.
+func TestRefusedConnectionNamesRight(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	role := "coordaudit_test_" + strings.ToLower(rand.Text()[:12])
+	fixture.MustExec(t, db.Pool, "CREATE ROLE "+role+" LOGIN PASSWORD 'of the test'")
+	t.Cleanup(func() {
+		if _, err := db.Pool.Exec(context.Background(), "DROP ROLE "+role); err != nil {
+			t.Errorf("dropping role %s: %v", role, err)
+		}
+	})
+	fixture.MustExec(t, db.Pool, "REVOKE CONNECT ON DATABASE "+db.Pool.Config().ConnConfig.Database+" FROM PUBLIC")
+	for want, prepare := range map[string]func(*pgxpool.Config){
+		"grant this role CONNECT on the database": func(*pgxpool.Config) {},
+		"correct or remove this parameter in the database URL, or in its options": func(config *pgxpool.Config) {
+			config.ConnConfig.Database = "postgres"
+			config.ConnConfig.RuntimeParams["session_replication_role"] = "replica"
+		},
+	} {
+		config := db.Pool.Config()
+		config.ConnConfig.User, config.ConnConfig.Password = role, "of the test"
+		prepare(config)
+		pool, err := pgxpool.NewWithConfig(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		store := coordaudit.New(pool, fixture.Quiet())
+		_, read := store.List(t.Context(), audit.Query{Scope: audit.AllTenants()})
+		_, stored := store.Persist(t.Context(), fixture.NewRecord())
+		_, migrated := auditmigrate.New(config.ConnConfig, auditmigrate.Config{}).Status(t.Context())
+		for what, err := range map[string]error{"read": read, "stored": stored, "migrated": migrated} {
+			if err == nil || !strings.HasSuffix(err.Error(), want) || strings.Contains(err.Error(), "migrate grants") {
+				t.Errorf("%s: %v, want %s", what, err, want)
+			}
+		}
 	}
 }

@@ -108,9 +108,9 @@ func (m *Migrator) explain(ctx context.Context, f *failure, err error) (cause, n
 		// Raised by our migrations. The server's own hints are not for operators: one
 		// suggests to drop with CASCADE.
 		return oneLine(err), sentence(pgErr.Hint)
-	case pgErr.Code == stateInsufficientPrivilege && isConnectError(err):
+	case pgErr.Code == stateInsufficientPrivilege && isConnectError(err) && slices.Contains([]string{"", routineConnect}, pgErr.Routine):
 		return oneLine(err), "grant this role CONNECT on the database"
-	case isConnectError(err) && slices.Contains([]string{stateUndefinedObject, stateInvalidParameter, stateCannotChangeParameter}, pgErr.Code):
+	case isConnectError(err) && slices.Contains([]string{stateUndefinedObject, stateInvalidParameter, stateCannotChangeParameter, stateInsufficientPrivilege}, pgErr.Code):
 		return oneLine(err), "correct or remove this parameter in the database URL, or in its options"
 	default:
 		return oneLine(err), nextStep(pgErr.Code)
@@ -138,6 +138,10 @@ const (
 	stateRaiseException        = "P0001"
 )
 
+// routineConnect is the server's function that refuses a role without CONNECT. Others refuse a
+// parameter of the connection with the same SQLSTATE. A pooler names none.
+const routineConnect = "CheckMyDatabase"
+
 // nextStep returns what a person can do about a server's error.
 func nextStep(state string) string {
 	switch state {
@@ -150,7 +154,7 @@ func nextStep(state string) string {
 	case stateInvalidSchemaName:
 		return "create the schema that search_path names, or correct search_path"
 	case stateInsufficientPrivilege:
-		return "migrate as the owner of the tables, with USAGE and CREATE on their schema; to read the version, SELECT on " + VersionTable + " is enough (migrate grants)"
+		return "migrate as the owner of the tables, with USAGE and CREATE on their schema; to read the version, SELECT on " + VersionTable + " is enough (migrate grants --reader ROLE --apply)"
 	case stateTooManyConnections, stateCannotConnectNow:
 		return "try again later (migrate wait)"
 	case stateAdminShutdown:

@@ -111,18 +111,26 @@ func ParseProof(text []byte) (Proof, error) {
 // or the origin of one epoch. The error matches [ErrProof], [ErrRow], [ErrBounds] or one of
 // [OpenCheckpoint].
 func (p Proof) Verify(origin string, verifiers ...note.Verifier) (Checkpoint, error) {
-	leaf, err := p.Row.Hash()
+	c, err := p.verify(origin, verifiers)
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("verifying a proof bundle: %w", err)
+	}
+	return c, nil
+}
+
+func (p Proof) verify(origin string, verifiers []note.Verifier) (Checkpoint, error) {
+	leaf, err := p.Row.Hash()
+	if err != nil {
+		return Checkpoint{}, err
 	}
 	c, err := openCheckpoint(p.Checkpoint, verifiers, func(c Checkpoint) bool {
 		return c.Origin == origin || logName(c.Origin) == origin
 	}, origin)
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("verifying a proof bundle: %w", err)
+		return Checkpoint{}, err
 	}
 	if err := CheckInclusion(c.Size, c.Root, p.Index, leaf, p.Hashes); err != nil {
-		return Checkpoint{}, fmt.Errorf("verifying a proof bundle: the row or the proof was altered: %w", err)
+		return Checkpoint{}, fmt.Errorf("the row or the proof was altered: %w", err)
 	}
 	return c, nil
 }

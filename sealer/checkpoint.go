@@ -1,7 +1,6 @@
 package sealer
 
 import (
-	"fmt"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -34,9 +33,5 @@ func OpenCheckpoint(signed []byte, key note.Verifier) (seal.Checkpoint, error) {
 
 // read reads a checkpoint of this sealer's log.
 func (n *session) read(signed string) (epoch int64, checkpoint seal.Checkpoint, err error) {
-	epoch, checkpoint, err = readCheckpoint(signed, n.sealer.config.Signer.Name())
-	if err != nil {
-		return 0, checkpoint, fmt.Errorf("reading a checkpoint: %w", err)
-	}
-	return epoch, checkpoint, nil
+	return readCheckpoint(signed, n.sealer.config.Signer.Name())
 }

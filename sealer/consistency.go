@@ -31,7 +31,7 @@ func proveConsistency(ctx context.Context, pool *pgxpool.Pool, schema string, ep
 	if oldSize < 0 || oldSize > newSize || newSize > seal.MaxSize {
 		return nil, seal.ErrBounds
 	}
-	conn, err := sealdriver.Open(ctx, pool, schema)
+	conn, err := sealdriver.Open(ctx, pool, schema, sealdriver.Reader)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ const MaxUnsealed = 1_000_000
 // Describe reads what the database says about its own log. It needs SELECT on the tables of
 // the records and of the checkpoints. schema may be empty.
 func Describe(ctx context.Context, pool *pgxpool.Pool, schema string) (Description, error) {
-	conn, err := sealdriver.Open(ctx, pool, schema)
+	conn, err := sealdriver.Open(ctx, pool, schema, sealdriver.Reader)
 	if err != nil {
 		return Description{}, fmt.Errorf("describing the sealed log: %w", err)
 	}

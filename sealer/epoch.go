@@ -37,9 +37,14 @@ func (n *session) open(ctx context.Context, seq, epoch int64, body string, expor
 // first leaf is an event with the last exported checkpoint and the reason. Everything that
 // is there is sealed again. The checkpoints of the old epoch stay valid for what they cover.
 func (s *Sealer) OpenEpoch(ctx context.Context, reason string) (epoch int64, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("opening an epoch: %w", err)
+		}
+	}()
 	n, err := s.connect(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", err)
+		return 0, err
 	}
 	defer n.end(ctx)
 	return n.putOpening(ctx, reason)
@@ -52,11 +57,11 @@ func (n *session) putOpening(ctx context.Context, reason string) (epoch int64, e
 	}
 	last, err := n.conn.LastCheckpoint(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", err)
+		return 0, err
 	}
 	_, opened, _, err := n.conn.OpenedEpoch(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", err)
+		return 0, err
 	}
 	body := epochOpened{Reason: reason}
 	epoch = max(opened, 1)
@@ -70,11 +75,11 @@ func (n *session) putOpening(ctx context.Context, reason string) (epoch int64, e
 	epoch++
 	text, err := json.Marshal(body)
 	if err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", err)
+		return 0, err
 	}
 	_, err = n.conn.PersistEvent(ctx, eventEpochOpened, epoch, string(text))
 	if err != nil {
-		return 0, fmt.Errorf("opening an epoch: %w", storing(err))
+		return 0, storing(err)
 	}
 	return epoch, nil
 }

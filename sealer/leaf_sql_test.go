@@ -188,7 +188,7 @@ func TestSQLComputesTheLeaf(t *testing.T) {
 			insertRow(t, conn, kind, random.values(kind))
 		}
 	}
-	source, err := sealdriver.Open(t.Context(), s.pool, "loose")
+	source, err := sealdriver.Open(t.Context(), s.pool, "loose", sealdriver.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func OpenProverAt(ctx context.Context, pool *pgxpool.Pool, schema string, signed
 }
 
 func openProver(ctx context.Context, pool *pgxpool.Pool, schema string, load func(*Prover, context.Context) error) (*Prover, error) {
-	conn, err := sealdriver.Open(ctx, pool, schema)
+	conn, err := sealdriver.Open(ctx, pool, schema, sealdriver.Reader)
 	if err != nil {
 		return nil, err
 	}

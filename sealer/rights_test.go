@@ -8,10 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
@@ -111,11 +113,42 @@ func TestReaderCannotSeal(t *testing.T) {
 	s.grant(t, auditmigrate.GrantConfig{Readers: []string{role}})
 	s.persist(t, 3)
 	s.pool = pool
-	if n, err := s.sealer(t).Once(t.Context()); err == nil {
-		t.Errorf("a reader has sealed up to %d", n)
+	_, err := s.sealer(t).Once(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "grant this role INSERT and SELECT on coordination_audit_seal_") || !strings.Contains(err.Error(), "(migrate grants --sealer ROLE --apply)") {
+		t.Errorf("%v, want the right that is missing and what grants it", err)
+	}
+	_, err = s.sealer(t).OpenEpoch(t.Context(), "a test")
+	if err == nil || !strings.HasSuffix(err.Error(), "grant this role INSERT and SELECT on coordination_audit_seal_events (migrate grants --sealer ROLE --apply)") {
+		t.Errorf("%v, want the right that is missing and what grants it", err)
 	}
 	if signed, err := s.export.Last(t.Context()); err != nil || signed != nil {
 		t.Errorf("exported %q, error %v; want nothing", signed, err)
+	}
+}
+
+// The error of a role that may neither seal nor read names the grant of what was tried: another
+// one would take away what a role has.
+func TestMissingRightNamesItsGrant(t *testing.T) {
+	t.Parallel()
+	s := newSealed(t)
+	s.persist(t, 3)
+	s.once(t)
+	owner := s.pool
+	s.pool, _ = s.as(t)
+	_, sealed := s.sealer(t).Once(t.Context())
+	_, proved := sealer.Prove(t.Context(), s.pool, "", uuid.New())
+	_, described := sealer.Describe(t.Context(), s.pool, "")
+	for what, err := range map[string]error{"--sealer ROLE": sealed, "--reader ROLE": errors.Join(proved, described)} {
+		if err == nil || strings.Count(err.Error(), "(migrate grants "+what+" --apply") != strings.Count(err.Error(), "SQLSTATE 42501") {
+			t.Errorf("%v, want migrate grants %s", err, what)
+		}
+	}
+	s.pool = owner
+	fixture.MustExec(t, owner, "ALTER TABLE coordination_audit_seal_checkpoints ENABLE ROW LEVEL SECURITY")
+	pool, role := s.as(t)
+	fixture.MustExec(t, owner, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO "+role)
+	if _, err := sealer.Prove(t.Context(), pool, "", uuid.New()); err == nil || strings.Contains(err.Error(), "grant") || !strings.Contains(err.Error(), "DISABLE ROW LEVEL SECURITY") {
+		t.Errorf("%v, want row-level security to be named", err)
 	}
 }
 

@@ -71,7 +71,7 @@ type selecting struct {
 }
 
 func (s *selecting) run(ctx context.Context, pool *pgxpool.Pool) (err error) {
-	if s.conn, err = sealdriver.Open(ctx, pool, s.config.Schema); err != nil {
+	if s.conn, err = sealdriver.Open(ctx, pool, s.config.Schema, sealdriver.Reader); err != nil {
 		return err
 	}
 	defer s.conn.Close(ctx)

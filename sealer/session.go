@@ -47,7 +47,7 @@ func (s *Sealer) begin(ctx context.Context) (*session, error) {
 
 // connect takes the lock on a connection of its own, if the trail can be sealed there.
 func (s *Sealer) connect(ctx context.Context) (*session, error) {
-	conn, err := sealdriver.Open(ctx, s.pool, s.config.Schema)
+	conn, err := sealdriver.Open(ctx, s.pool, s.config.Schema, sealdriver.Sealer)
 	if err != nil {
 		return nil, fmt.Errorf("connecting the sealer: %w", err)
 	}

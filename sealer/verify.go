@@ -69,7 +69,7 @@ func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (
 	if config.Workers <= 0 {
 		config.Workers = runtime.GOMAXPROCS(0)
 	}
-	conn, err := sealdriver.Open(ctx, pool, config.Schema)
+	conn, err := sealdriver.Open(ctx, pool, config.Schema, sealdriver.Reader)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func (v *verifier) walk(ctx context.Context) error {
 }
 
 func (v *verifier) work(ctx context.Context, next <-chan int64, results chan<- partResult) {
-	conn, err := sealdriver.Open(ctx, v.pool, v.config.Schema)
+	conn, err := sealdriver.Open(ctx, v.pool, v.config.Schema, sealdriver.Reader)
 	if err == nil {
 		defer conn.Close(ctx)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditadmin"
 	"github.com/hoc-analytics/coordaudit/auditadmin/internal/catalog"
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 )
 
 // examination is what the checks of one run share.
@@ -59,7 +60,7 @@ func (x *examination) connect(ctx context.Context) (*pgx.Conn, error) {
 	}
 	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
+		return nil, fmt.Errorf("connecting: %w", auditdriver.ReadFailure(ctx, err))
 	}
 	if x.config.Schema == "" {
 		return conn, nil

@@ -17,7 +17,7 @@ import (
 // lastCheckpoint returns what is sealed, and how long the oldest row waits that is not. The
 // checkpoint is nil if nothing is sealed.
 func (x *examination) lastCheckpoint(ctx context.Context) (*sealdriver.Checkpoint, time.Duration, error) {
-	conn, err := sealdriver.Open(ctx, x.pool, x.trail.Schema)
+	conn, err := sealdriver.Open(ctx, x.pool, x.trail.Schema, sealdriver.Reader)
 	if err != nil {
 		return nil, 0, err
 	}

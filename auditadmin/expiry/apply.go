@@ -46,13 +46,13 @@ func Apply(ctx context.Context, config Config, a ApplyConfig) (Applied, error) {
 		if applied.Expired > 0 {
 			err = fmt.Errorf("after %d of %d records, run it again once the cause is repaired: %w", applied.Before+applied.Expired, applied.Manifest.Records, err)
 		}
-		return applied, fmt.Errorf("applying the expiry: %w", err)
+		return applied, fmt.Errorf("applying the archive %s: %w", audit.Printable(a.Dir), err)
 	}
 	return applied, nil
 }
 
 func apply(ctx context.Context, config Config, a ApplyConfig) (applied Applied, err error) {
-	s, err := open(ctx, config)
+	s, err := open(ctx, config, sealdriver.Expirer)
 	if err != nil {
 		return applied, err
 	}
@@ -186,7 +186,7 @@ func OnRecord(ctx context.Context, config Config, m Manifest) (Recorded, error) 
 
 func onRecord(ctx context.Context, config Config, m Manifest) (recorded Recorded, err error) {
 	var expiries []sealdriver.Expiry
-	err = with(ctx, config.Pool, config.Schema, func(conn *sealdriver.Conn) (err error) {
+	err = with(ctx, config.Pool, config.Schema, sealdriver.Reader, func(conn *sealdriver.Conn) (err error) {
 		expiries, err = conn.Expiries(ctx)
 		return err
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/durable"
 	"github.com/hoc-analytics/coordaudit/internal/format"
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
@@ -51,7 +52,7 @@ type ArchiveConfig struct {
 func Archive(ctx context.Context, config Config, a ArchiveConfig) (Manifest, error) {
 	m, err := archive(ctx, config, a)
 	if err != nil {
-		return Manifest{}, fmt.Errorf("archiving: %w", explained(err))
+		return Manifest{}, fmt.Errorf("archiving to %s: %w", audit.Printable(a.Dir), explained(err))
 	}
 	return *m, nil
 }
@@ -63,7 +64,7 @@ func archive(ctx context.Context, config Config, a ArchiveConfig) (*Manifest, er
 	if _, err := os.Lstat(a.Dir); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is there already: name a new directory", audit.Printable(a.Dir))
 	}
-	s, err := open(ctx, config)
+	s, err := open(ctx, config, sealdriver.Expirer)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ import (
 func CheckArchive(ctx context.Context, dir string, key note.Verifier, progress func(done, records int64)) (Manifest, error) {
 	c, err := checkArchive(ctx, dir, key, progress)
 	if err != nil {
-		return Manifest{}, fmt.Errorf("checking the archive: %w", err)
+		return Manifest{}, fmt.Errorf("checking the archive %s: %w", audit.Printable(dir), err)
 	}
 	return *c.manifest, nil
 }

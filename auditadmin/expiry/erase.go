@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
@@ -42,7 +43,7 @@ func erase(ctx context.Context, config Config, id uuid.UUID, text Text, why stri
 	if why == "" {
 		return 0, errors.New("say why: it is put on record")
 	}
-	s, err := open(ctx, config)
+	s, err := open(ctx, config, sealdriver.Eraser)
 	if err != nil {
 		return 0, err
 	}

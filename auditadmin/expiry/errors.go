@@ -50,7 +50,7 @@ func explained(err error) error {
 		return refused
 	}
 	if sealdriver.Forbidden(err) {
-		return fmt.Errorf("%w: let the owner of the trail run migrate grants with --expirer, --eraser or --holder and this role: %w", ErrNotAllowed, err)
+		return fmt.Errorf("%w: %w", ErrNotAllowed, err)
 	}
 	if errors.Is(err, audit.ErrNotFound) {
 		return fmt.Errorf("%w: %w", ErrNoSuch, err)

@@ -76,11 +76,11 @@ type session struct {
 	awaited completeness.Set
 }
 
-func open(ctx context.Context, config Config) (*session, error) {
+func open(ctx context.Context, config Config, role sealdriver.Role) (*session, error) {
 	if config.Verifier == nil || config.Checkpoint == nil {
 		return nil, errors.New("an exported checkpoint and the public key of the log are needed")
 	}
-	conn, err := sealdriver.Open(ctx, config.Pool, config.Schema)
+	conn, err := sealdriver.Open(ctx, config.Pool, config.Schema, role)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +201,7 @@ func makePlan(ctx context.Context, config Config, filter Filter) (Plan, error) {
 	if err := filter.validate(); err != nil {
 		return Plan{}, err
 	}
-	s, err := open(ctx, config)
+	s, err := open(ctx, config, sealdriver.Expirer)
 	if err != nil {
 		return Plan{}, err
 	}

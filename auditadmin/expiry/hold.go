@@ -40,7 +40,7 @@ type holdBody struct {
 
 // Holds lists the holds that were ever placed, in that order. schema may be empty.
 func Holds(ctx context.Context, pool *pgxpool.Pool, schema string) (holds []Hold, err error) {
-	err = with(ctx, pool, schema, func(conn *sealdriver.Conn) error {
+	err = with(ctx, pool, schema, sealdriver.Reader, func(conn *sealdriver.Conn) error {
 		stored, err := conn.Holds(ctx)
 		if err != nil {
 			return err
@@ -98,7 +98,7 @@ func PlaceHold(ctx context.Context, pool *pgxpool.Pool, schema string, hold Hold
 		}
 		hold.Class = string(class)
 	}
-	err = with(ctx, pool, schema, func(conn *sealdriver.Conn) (err error) {
+	err = with(ctx, pool, schema, sealdriver.Holder, func(conn *sealdriver.Conn) (err error) {
 		id, err = conn.PlaceHold(ctx, sealdriver.HoldParams{
 			TenantID: hold.TenantID, EnvelopeID: hold.EnvelopeID, Class: hold.Class, Since: hold.Since, Until: hold.Until, Why: hold.Why,
 		})
@@ -113,7 +113,7 @@ func PlaceHold(ctx context.Context, pool *pgxpool.Pool, schema string, hold Hold
 // ReleaseHold puts the release of a hold on record. released is false if it was released
 // before. The error matches [ErrNoSuch] if there is no such hold.
 func ReleaseHold(ctx context.Context, pool *pgxpool.Pool, schema string, id uuid.UUID, why string) (released bool, err error) {
-	err = with(ctx, pool, schema, func(conn *sealdriver.Conn) (err error) {
+	err = with(ctx, pool, schema, sealdriver.Holder, func(conn *sealdriver.Conn) (err error) {
 		released, err = conn.ReleaseHold(ctx, id, why)
 		return err
 	})
@@ -125,7 +125,7 @@ func ReleaseHold(ctx context.Context, pool *pgxpool.Pool, schema string, id uuid
 
 // MinimumAge returns how many days old a record must be to expire.
 func MinimumAge(ctx context.Context, pool *pgxpool.Pool, schema string) (days int, err error) {
-	err = with(ctx, pool, schema, func(conn *sealdriver.Conn) error {
+	err = with(ctx, pool, schema, sealdriver.Reader, func(conn *sealdriver.Conn) error {
 		retention, err := conn.Retention(ctx)
 		days = int(retention.MinimumDays)
 		return err
@@ -149,16 +149,16 @@ func SetMinimumAge(ctx context.Context, pool *pgxpool.Pool, schema string, days 
 		Why         string `json:"why"`
 	}{days, why})
 	if err == nil {
-		err = with(ctx, pool, schema, func(conn *sealdriver.Conn) error { return conn.SetMinimumDays(ctx, string(body)) })
+		err = with(ctx, pool, schema, sealdriver.Owner, func(conn *sealdriver.Conn) error { return conn.SetMinimumDays(ctx, string(body)) })
 	}
 	if err != nil {
-		return fmt.Errorf("setting the minimum age: %w", err)
+		return fmt.Errorf("setting the minimum age: %w", explained(err))
 	}
 	return nil
 }
 
-func with(ctx context.Context, pool *pgxpool.Pool, schema string, work func(conn *sealdriver.Conn) error) error {
-	conn, err := sealdriver.Open(ctx, pool, schema)
+func with(ctx context.Context, pool *pgxpool.Pool, schema string, role sealdriver.Role, work func(conn *sealdriver.Conn) error) error {
+	conn, err := sealdriver.Open(ctx, pool, schema, role)
 	if err != nil {
 		return err
 	}

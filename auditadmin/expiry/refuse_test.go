@@ -430,6 +430,18 @@ func TestNothingElseDeletes(t *testing.T) {
 	dir, _ = tr.archive(t, all())
 	if _, err := expiry.Apply(t.Context(), config, expiry.ApplyConfig{Dir: dir}); !errors.Is(err, expiry.ErrNotAllowed) {
 		t.Errorf("a reader has expired records: %v", err)
+	} else if !strings.HasSuffix(err.Error(), "grant this role EXECUTE on function coordination_audit_expire (migrate grants --expirer ROLE --apply)") {
+		t.Errorf("%v, want the right that is missing and what grants it", err)
+	}
+	_, placed := expiry.PlaceHold(t.Context(), config.Pool, "", expiry.Hold{TenantID: "acme", Why: "a test"})
+	set := expiry.SetMinimumAge(t.Context(), config.Pool, "", 1, "a test")
+	for want, err := range map[string]error{
+		"grant this role EXECUTE on function coordination_audit_place_hold (migrate grants --holder ROLE --apply)": placed,
+		"connect as the owner of the trail": set,
+	} {
+		if !errors.Is(err, expiry.ErrNotAllowed) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 

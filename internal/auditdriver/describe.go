@@ -149,8 +149,6 @@ func nextStep(state string) string {
 	switch state {
 	case stateUndefinedTable, stateUndefinedColumn, stateInvalidSchema:
 		return "run the migrations (migrate up) and check the search_path"
-	case stateInsufficientPrivilege:
-		return "grant this role INSERT and SELECT on " + recordsTable + ", " + gapsTable + " and " + statementsTable + " (migrate grants --writer ROLE --apply)"
 	case stateUndefinedObject:
 		return "correct or remove this parameter in the database URL, or in its options"
 	case stateReadOnlyTransaction:
@@ -162,38 +160,14 @@ func nextStep(state string) string {
 	}
 }
 
-// policyStep says what a person can do about a refusal by a policy, in any language of
-// the server: a grant does not help.
-func policyStep(pgErr *pgconn.PgError) string {
-	if pgErr == nil || pgErr.Code != stateInsufficientPrivilege || pgErr.Routine != "ExecWithCheckOptions" {
-		return ""
-	}
-	return "give this role a policy that accepts its records (CREATE POLICY … FOR INSERT WITH CHECK …), or turn row-level security off (ALTER TABLE … DISABLE ROW LEVEL SECURITY)"
-}
-
 // nextReadStep is nextStep for a reading statement.
-func nextReadStep(pgErr *pgconn.PgError) string {
-	switch pgErr.Code {
-	case stateInsufficientPrivilege:
-		return "grant this role SELECT on " + deniedTable(pgErr)
+func nextReadStep(state string) string {
+	switch state {
 	case stateQueryCanceled:
 		return "narrow the query, or raise statement_timeout for this role"
 	case stateConfigurationLimit:
 		return "narrow the query, or raise the limit (temp_file_limit) for this role"
 	default:
-		return nextStep(pgErr.Code)
+		return nextStep(state)
 	}
-}
-
-// deniedTable returns the table that the message names, in any language. If it names none,
-// the role may lack rights on all tables, and on their schema.
-func deniedTable(pgErr *pgconn.PgError) string {
-	for _, table := range []string{
-		recordsTable, gapsTable, statementsTable, tablePrefix + "seal_tiles", tablePrefix + "seal_checkpoints", tablePrefix + "seal_events",
-	} {
-		if strings.Contains(pgErr.Message, table) {
-			return table
-		}
-	}
-	return recordsTable + ", " + gapsTable + " and " + statementsTable + ", and USAGE on their schema"
 }

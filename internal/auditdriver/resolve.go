@@ -248,14 +248,10 @@ func (d *Driver) confirm(ctx context.Context, db located) error {
 // stays in doubt, regardless of the server's answer to the confirming statement.
 func unconfirmed(ctx context.Context, err *unconfirmedError) error {
 	state := sqlState(err)
-	failure := &StatementError{
+	return &StatementError{
 		Kind:      audit.ErrOutcomeUnknown,
 		SQLState:  state,
 		Retryable: state == "" || retryable(state),
 		cause:     withEnd(ctx, err),
 	}
-	if state == stateInsufficientPrivilege {
-		failure.step = "grant this role EXECUTE on function pg_logical_emit_message(boolean, text, text)"
-	}
-	return failure
 }

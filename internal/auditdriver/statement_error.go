@@ -28,8 +28,9 @@ type StatementError struct {
 	// If it is false, the error alone proves nothing about the record: see [RefusesAll].
 	RefusesAll bool
 
-	cause error
-	step  string // what a person can do, if the SQLSTATE does not tell
+	cause  error
+	step   string // what a person can do, if the SQLSTATE does not tell
+	needed Rights // those of a writer if it is zero
 }
 
 // Error names the kind, the cause and, if there is one, the next step.
@@ -38,10 +39,17 @@ func (e *StatementError) Error() string {
 	if e.cause != nil {
 		parts = append(parts, describe(e.cause))
 	}
-	if step := cmp.Or(policyStep(pgError(e.cause)), e.step, nextStep(e.SQLState)); step != "" {
+	if step := e.nextStep(); step != "" {
 		parts = append(parts, step)
 	}
 	return strings.Join(parts, ": ")
+}
+
+func (e *StatementError) nextStep() string {
+	if e.SQLState == stateInsufficientPrivilege {
+		return rightsStep(e.cause, cmp.Or(e.needed, WriterRights()))
+	}
+	return cmp.Or(e.step, nextStep(e.SQLState))
 }
 
 // Unwrap returns the kind and the cause.
@@ -198,15 +206,16 @@ func answeredRead(ctx context.Context, pgErr *pgconn.PgError, err error) *Statem
 		Retryable:  retryable(pgErr.Code),
 		RefusesAll: refusesAll(pgErr.Code),
 		cause:      withEnd(ctx, err),
+		needed:     ReaderRights(),
 	}
 	cancelledThere := pgErr.Code == stateQueryCanceled && ctx.Err() == nil
 	switch {
 	case cancelledThere, pgErr.Code == stateConfigurationLimit:
-		failed.Kind, failed.step = audit.ErrLimit, nextReadStep(pgErr)
+		failed.Kind, failed.step = audit.ErrLimit, nextReadStep(pgErr.Code)
 	case transient(pgErr.Code):
 		failed.Kind = audit.ErrUnavailable
 	default:
-		failed.step = nextReadStep(pgErr)
+		failed.step = nextReadStep(pgErr.Code)
 	}
 	return failed
 }

@@ -177,7 +177,3 @@ func (p Place) On(db dbgen.DBTX) dbgen.DBTX { return located{DBTX: db, trail: p.
 
 // SQL returns a statement's text with the schema before the name of each table.
 func (p Place) SQL(text string) string { return p.trail.sql(text) }
-
-// ReadFailure classifies the error of a statement that changed nothing, or whose transaction
-// was rolled back. A nil error stays nil.
-func ReadFailure(ctx context.Context, err error) error { return asked(ctx, err) }

@@ -27,6 +27,10 @@ func (p *Program) Page(text string) error {
 	return nil // how a reader ends a pager says nothing about the result
 }
 
+// AboutTerminal is for the help of both programs.
+const AboutTerminal = "On a terminal, a text that is longer than the screen goes through the pager of " + pagerVariable + ", or of PAGER, or less; an empty variable or --no-pager asks for none. " +
+	"What takes longer than two seconds shows its progress there, unless --json is given."
+
 // pagerVariable is of both programs.
 const pagerVariable = "COORDAUDIT_PAGER"
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -45,17 +46,36 @@ func (p *Program) Parse(ctx context.Context, g Grammar, args []string) (parsed *
 		return nil, false, Usage(tried, err, "")
 	}
 	parsed, err = parser.Parse(args)
+	p.command = typedCommand(p.Name, parsed, err, args)
 	switch {
 	case out.err != nil:
 		return nil, false, unprinted(out.err)
 	case done:
 		return nil, true, nil // kong goes on parsing behind --help, and may miss a command there
 	case err != nil:
-		return nil, false, Usage(tried, err, "see "+p.Name+" --help")
+		return nil, false, Misused(tried, err)
 	default:
 		p.forMachines = asksForJSON(parsed)
 		return parsed, false, nil
 	}
+}
+
+// typedCommand is the program and its command as they were typed, as far as they were understood.
+func typedCommand(program string, parsed *kong.Context, err error, args []string) string {
+	if failed, ok := errors.AsType[*kong.ParseError](err); ok {
+		parsed = failed.Context
+	}
+	words := []string{program}
+	if parsed == nil {
+		return program
+	}
+	for _, path := range parsed.Path {
+		if path.Command == nil || !slices.Contains(args, path.Command.Name) { // a default command needs no word
+			continue
+		}
+		words = append(words, path.Command.Name)
+	}
+	return strings.Join(words, " ")
 }
 
 // asksForJSON reports whether the command has a flag --json, and it is set.

@@ -27,22 +27,10 @@ type Program struct {
 	// Terminal, in tests, stands for the terminal of the standard output.
 	Terminal func() (columns int, ok bool)
 
-	forMachines bool // the result is JSON: no one watches
+	command     string // as a user typed it, without arguments
+	forMachines bool   // the result is JSON: no one watches
 	showing     atomic.Pointer[term.Progress]
 }
-
-// DatabaseURL is the URL of the flag, or else that of DATABASE_URL. kong does not read
-// the variable, because it would show the value in help texts and messages.
-func (p *Program) DatabaseURL(flag string) string {
-	if flag != "" {
-		return flag
-	}
-	return p.Env(URLVariable)
-}
-
-// URLVariable names the database. Other users of the machine can read a program's
-// arguments, but not its environment.
-const URLVariable = "DATABASE_URL"
 
 // Print writes a result. If that fails, so does the command: a script must not take half
 // a result for a whole one.

@@ -18,14 +18,18 @@ const (
 // ShownError is an error as a person sees it: what was tried, what went wrong, and what to
 // do next.
 type ShownError struct {
-	Tried string
-	Cause error
-	Next  string // may be empty
-	Code  int    // the exit code; 0 means ExitFailed
+	Tried   string // empty if the cause says it, as an error of the library does
+	Cause   error
+	Next    string // may be empty
+	Code    int    // the exit code; 0 means ExitFailed
+	seeHelp bool   // [Program.Fail] adds how to get it
 }
 
 func (f *ShownError) Error() string {
-	text := strings.ReplaceAll(f.Tried, "\n", `\n`) + ": " + format.OneLine(f.Cause)
+	text := format.OneLine(f.Cause)
+	if f.Tried != "" {
+		text = strings.ReplaceAll(f.Tried, "\n", `\n`) + ": " + text
+	}
 	if f.Next != "" {
 		text += ": " + f.Next
 	}
@@ -34,9 +38,15 @@ func (f *ShownError) Error() string {
 
 func (f *ShownError) Unwrap() error { return f.Cause }
 
-// Usage is the failure of a command line that makes no sense.
+// Usage is the failure of a command line that makes no sense. An empty next means that the
+// cause says it.
 func Usage(tried string, cause error, next string) error {
 	return &ShownError{Tried: tried, Cause: cause, Next: next, Code: ExitUsage}
+}
+
+// Misused is a [Usage] whose next step is the help of the command.
+func Misused(tried string, cause error) error {
+	return &ShownError{Tried: tried, Cause: cause, Code: ExitUsage, seeHelp: true}
 }
 
 // WithCode gives an error an exit code of its own. Its text stays as it is.
@@ -65,11 +75,15 @@ func (p *Program) Fail(err error) int {
 	if errors.Is(err, ErrReported) || errors.Is(err, ErrPipeClosed) { // the reader, such as head, had enough
 		return ExitFailed
 	}
+	shown, isShown := errors.AsType[*ShownError](err)
+	if isShown && shown.seeHelp {
+		shown.Next = "run '" + p.command + " --help'"
+	}
 	p.Warn("%s: %s", p.Name, redact(err.Error()))
 	if coded, ok := errors.AsType[*codedError](err); ok {
 		return coded.code
 	}
-	if shown, ok := errors.AsType[*ShownError](err); ok && shown.Code != 0 {
+	if isShown && shown.Code != 0 {
 		return shown.Code
 	}
 	return ExitFailed

@@ -46,7 +46,7 @@ func checkCluster(facts *auditdriver.ClusterFacts) error {
 	case !facts.HasLeaves:
 		return cannot("it is distributed over a Citus cluster, and the table of what is sealed is missing there: migrate distribute (docs/citus.md)")
 	case !facts.ReadsSeal:
-		return cannot("it is distributed over a Citus cluster, where it is followed in the order of sealing, and this role may not read the tables of the seal: migrate grants --reader ROLE --apply")
+		return cannot("it is distributed over a Citus cluster, where it is followed in the order of sealing, and this role may not read the tables of the seal: " + auditdriver.ReaderRights().Command)
 	case facts.Epoch == 0:
 		return cannot("it is distributed over a Citus cluster, where it is followed in the order of sealing, and nothing is sealed: coordaudit seal (docs/citus.md)")
 	}

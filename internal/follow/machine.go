@@ -102,7 +102,7 @@ func (l *look) checkFacts() error {
 	case facts.InRecovery:
 		return nil // the checkpoints decide
 	case !facts.ReadsSequence:
-		return cannot("this role must read the sequence of coordination_audit_records: migrate grants --reader ROLE --apply")
+		return cannot("this role must read the sequence of coordination_audit_records: " + auditdriver.ReaderRights().Command)
 	case facts.Cached != 1:
 		return cannot("the sequence of coordination_audit_records hands out " + strconv.FormatInt(facts.Cached, 10) +
 			" values at a time, so a seq may be used long after a higher one: ALTER SEQUENCE … CACHE 1, or migrate repair")

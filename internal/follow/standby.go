@@ -61,7 +61,7 @@ func (l *look) sealed(ctx context.Context, on *auditdriver.Follower) (through in
 			"seal the trail on the primary (package sealer), or follow the primary")
 	case errors.Is(err, auditdriver.ErrCheckpointsHidden):
 		return 0, nil, cannot("the server is a standby, where only a checkpoint of the seal says how far the records are final, " +
-			"and this role may not read coordination_audit_seal_checkpoints: migrate grants --reader ROLE --apply")
+			"and this role may not read coordination_audit_seal_checkpoints: " + auditdriver.ReaderRights().Command)
 	case err != nil:
 		return 0, nil, fmt.Errorf("reading the last checkpoint: %w", err)
 	}

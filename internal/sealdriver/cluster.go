@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
@@ -43,7 +42,7 @@ func (c *Conn) HasLeaves(ctx context.Context) (bool, error) {
 func (c *Conn) DescribeCluster(ctx context.Context) (Facts, error) {
 	row, err := c.queries.DescribeClusterSealing(ctx, c.db)
 	if err != nil {
-		return Facts{}, auditdriver.ReadFailure(ctx, err)
+		return Facts{}, c.readFailure(ctx, err)
 	}
 	return Facts{InRecovery: row.InRecovery, ReadsSequences: row.ReadsSequences, Isolation: row.Isolation, Unlogged: row.Unlogged}, nil
 }
@@ -64,7 +63,7 @@ func (c *Conn) NextUnsealed(ctx context.Context, kind seal.Kind, epoch, first in
 	case seal.Record, seal.Event:
 		row, err = c.queries.NextUnsealedRecord(ctx, c.db, of)
 	}
-	return row.Seq, row.Found, auditdriver.ReadFailure(ctx, err)
+	return row.Seq, row.Found, c.readFailure(ctx, err)
 }
 
 // Unsealed reads rows of a kind that have no leaf in an epoch, with a seq from first to last and
@@ -103,13 +102,13 @@ func leafParams(epoch int64, leaves []Leaf) dbgen.PersistLeavesParams {
 // many as the last one that is stored shows.
 func (c *Conn) IndexedThrough(ctx context.Context, epoch, size int64) (int64, error) {
 	last, err := c.queries.GetLastLeaf(ctx, c.db, dbgen.GetLastLeafParams{Epoch: epoch, Before: size})
-	return last + 1, auditdriver.ReadFailure(ctx, err)
+	return last + 1, c.readFailure(ctx, err)
 }
 
 // Listed returns how many leaves from first to before-1 are stored.
 func (c *Conn) Listed(ctx context.Context, epoch, first, before int64) (int64, error) {
 	count, err := c.queries.CountLeaves(ctx, c.db, dbgen.CountLeavesParams{Epoch: epoch, First: first, Before: before})
-	return count, auditdriver.ReadFailure(ctx, err)
+	return count, c.readFailure(ctx, err)
 }
 
 // LeafIndex returns the place of a row in the log of an epoch, and whether it has one.
@@ -118,7 +117,7 @@ func (c *Conn) LeafIndex(ctx context.Context, epoch int64, of Leaf) (index int64
 		RowID: pgtype.UUID{Bytes: of.ID, Valid: true}, RowNo: of.No, Kind: int16(of.Kind), Epoch: epoch,
 	})
 	if err != nil || len(rows) == 0 {
-		return 0, false, auditdriver.ReadFailure(ctx, err)
+		return 0, false, c.readFailure(ctx, err)
 	}
 	return rows[0], true, nil
 }
@@ -130,7 +129,7 @@ func (c *Conn) OtherLeaves(ctx context.Context, epoch, first, before int64) ([]L
 	for i, row := range rows {
 		leaves[i] = Leaf{Kind: seal.Kind(row.Kind), ID: row.RowID.Bytes, No: row.RowNo, Index: row.LeafIndex}
 	}
-	return leaves, auditdriver.ReadFailure(ctx, err)
+	return leaves, c.readFailure(ctx, err)
 }
 
 // BeyondLeaf is a stored leaf that no log has.
@@ -146,7 +145,7 @@ func (c *Conn) LeavesBeyond(ctx context.Context, epoch, size, most int64) ([]Bey
 	for i, row := range rows {
 		leaves[i] = BeyondLeaf{Epoch: row.Epoch, Leaf: Leaf{Kind: seal.Kind(row.Kind), ID: row.RowID.Bytes, Index: row.LeafIndex}}
 	}
-	return leaves, auditdriver.ReadFailure(ctx, err)
+	return leaves, c.readFailure(ctx, err)
 }
 
 // SealedRecords reads the records of leaves from first to before-1, in the order of the log.

@@ -22,6 +22,7 @@ import (
 // Conn is a connection of its own, taken out of a pool. It is not safe for concurrent use.
 type Conn struct {
 	conn    *pgx.Conn
+	role    Role
 	db      dbgen.DBTX
 	place   auditdriver.Place
 	queries *dbgen.Queries
@@ -54,10 +55,10 @@ const raiseCommit = `SELECT pg_catalog.set_config('synchronous_commit', 'on', fa
 	WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')`
 
 // Open opens a connection as the pool does, next to it, and finds the trail. Close closes it.
-func Open(ctx context.Context, pool *pgxpool.Pool, schema string) (*Conn, error) {
-	c := &Conn{queries: dbgen.New()}
+func Open(ctx context.Context, pool *pgxpool.Pool, schema string, role Role) (*Conn, error) {
+	c := &Conn{role: role, queries: dbgen.New()}
 	if err := c.connect(ctx, pool.Config()); err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	if err := c.setUp(ctx, schema); err != nil {
 		c.Close(ctx)
@@ -115,7 +116,7 @@ func (c *Conn) setUp(ctx context.Context, schema string) (err error) {
 	// The timeout of a statement counts for all that are sent with it, so it goes first.
 	for _, sql := range []string{"SET statement_timeout TO 0", prepareSession, raiseCommit} {
 		if _, err := c.conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
-			return auditdriver.ReadFailure(ctx, err)
+			return c.readFailure(ctx, err)
 		}
 	}
 	c.place, err = auditdriver.FindPlace(ctx, c.conn, schema)
@@ -160,7 +161,7 @@ type Facts struct {
 func (c *Conn) Describe(ctx context.Context) (Facts, error) {
 	row, err := c.queries.DescribeSealing(ctx, c.db)
 	if err != nil {
-		return Facts{}, auditdriver.ReadFailure(ctx, err)
+		return Facts{}, c.readFailure(ctx, err)
 	}
 	return Facts{
 		InRecovery: row.InRecovery, Subscribed: row.Subscribed, ReadsSequences: row.ReadsSequences,
@@ -179,7 +180,7 @@ func (c *Conn) asked(ctx context.Context, answer **bool, ask func(context.Contex
 	if *answer == nil {
 		is, err := ask(ctx, c.db)
 		if err != nil {
-			return false, auditdriver.ReadFailure(ctx, err)
+			return false, c.readFailure(ctx, err)
 		}
 		*answer = &is
 	}
@@ -189,7 +190,7 @@ func (c *Conn) asked(ctx context.Context, answer **bool, ask func(context.Contex
 // TryLock takes the lock that one sealer at a time holds, until the connection is closed.
 func (c *Conn) TryLock(ctx context.Context) (bool, error) {
 	locked, err := c.queries.TryLockSealing(ctx, c.db)
-	return locked, auditdriver.ReadFailure(ctx, err)
+	return locked, c.readFailure(ctx, err)
 }
 
 // ErrNotCommitted means that a transaction was not committed, or it is not known whether it was.
@@ -201,16 +202,16 @@ func (c *Conn) commit(ctx context.Context, work func(db dbgen.DBTX) error) error
 	c.unreplicated.Store(false)
 	tx, err := c.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 	if err != nil {
-		return auditdriver.ReadFailure(ctx, err)
+		return c.storeFailure(ctx, err)
 	}
 	if err := work(c.place.On(unnamed{tx})); err != nil {
 		if !errors.Is(err, ErrNotStored) {
-			err = auditdriver.ReadFailure(ctx, err)
+			err = c.storeFailure(ctx, err)
 		}
 		return errors.Join(err, ignoreClosed(tx.Rollback(context.WithoutCancel(ctx))))
 	}
 	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotCommitted, auditdriver.ReadFailure(ctx, err))
+		return fmt.Errorf("%w: %w", ErrNotCommitted, c.storeFailure(ctx, err))
 	}
 	if c.unreplicated.Load() {
 		return fmt.Errorf("%w: its wait for a standby was cancelled, so it may not be replicated", ErrNotCommitted)

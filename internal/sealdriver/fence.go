@@ -17,7 +17,7 @@ type Positions struct{ Records, Gaps, Statements, Events int64 }
 func (c *Conn) Positions(ctx context.Context) (Positions, error) {
 	row, err := c.queries.GetSequencePositions(ctx, c.db)
 	return Positions{Records: row.Records, Gaps: row.Gaps, Statements: row.Statements, Events: row.Events},
-		auditdriver.ReadFailure(ctx, err)
+		c.readFailure(ctx, err)
 }
 
 // UnsealedAge returns how long ago the oldest row after positions was stored, by the clock of
@@ -26,7 +26,7 @@ func (c *Conn) UnsealedAge(ctx context.Context, after Positions) (age time.Durat
 	row, err := c.queries.GetUnsealedAge(ctx, c.db, dbgen.GetUnsealedAgeParams{
 		Records: after.Records, Gaps: after.Gaps, Statements: after.Statements, Events: after.Events,
 	})
-	return time.Duration(row.Microseconds) * time.Microsecond, row.Found, auditdriver.ReadFailure(ctx, err)
+	return time.Duration(row.Microseconds) * time.Microsecond, row.Found, c.readFailure(ctx, err)
 }
 
 // Inserting lists the transactions that may have inserted a row which is not committed yet,
@@ -34,7 +34,7 @@ func (c *Conn) UnsealedAge(ctx context.Context, after Positions) (age time.Durat
 func (c *Conn) Inserting(ctx context.Context) (map[string]int32, error) {
 	rows, err := c.queries.ListInserting(ctx, c.db)
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	found := make(map[string]int32, len(rows))
 	for _, row := range rows {
@@ -47,7 +47,7 @@ func (c *Conn) Inserting(ctx context.Context) (map[string]int32, error) {
 func (c *Conn) Prepared(ctx context.Context) (map[string]string, error) {
 	rows, err := c.queries.ListPreparedInserting(ctx, c.db)
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	return auditdriver.PreparedNames(rows), nil
 }

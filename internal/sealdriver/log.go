@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 	"github.com/hoc-analytics/coordaudit/seal"
@@ -55,7 +54,7 @@ func hashesOf(bytes []byte) ([]seal.Hash, error) {
 // LastCheckpoint returns the last checkpoint of the last epoch, or nil if nothing is sealed.
 func (c *Conn) LastCheckpoint(ctx context.Context) (*Checkpoint, error) {
 	row, err := c.queries.GetLastCheckpoint(ctx, c.db)
-	return checkpointOf(ctx, row, err)
+	return c.checkpointOf(ctx, row, err)
 }
 
 // Described is the last stored checkpoint, and how many records it does not cover.
@@ -69,7 +68,7 @@ type Described struct {
 // tables of the seal.
 func (c *Conn) DescribeLog(ctx context.Context, most int64) (log *Described, hasTables bool, err error) {
 	if hasTables, err = c.queries.HasSealTables(ctx, c.db); err != nil || !hasTables {
-		return nil, false, auditdriver.ReadFailure(ctx, err)
+		return nil, false, c.readFailure(ctx, err)
 	}
 	distributed, err := c.Distributed(ctx)
 	if err != nil {
@@ -84,7 +83,7 @@ func (c *Conn) DescribeLog(ctx context.Context, most int64) (log *Described, has
 		return nil, true, nil
 	}
 	if err != nil {
-		return nil, true, auditdriver.ReadFailure(ctx, err)
+		return nil, true, c.readFailure(ctx, err)
 	}
 	log = &Described{Checkpoint: Checkpoint{Epoch: row.Epoch, Size: row.Size, Note: row.Note, MadeAt: row.MadeAt.Time}, Unsealed: row.Unsealed}
 	copy(log.Root[:], row.Root)
@@ -99,21 +98,21 @@ func (c *Conn) describeOnCluster(ctx context.Context, most int64) (*Described, e
 		return nil, err
 	}
 	unsealed, err := c.queries.CountRecordsAfter(ctx, c.db, dbgen.CountRecordsAfterParams{After: last.Through.Records, Most: most})
-	return &Described{Checkpoint: *last, Unsealed: unsealed}, auditdriver.ReadFailure(ctx, err)
+	return &Described{Checkpoint: *last, Unsealed: unsealed}, c.readFailure(ctx, err)
 }
 
 // CheckpointBefore returns the largest checkpoint of an epoch up to a size, or nil.
 func (c *Conn) CheckpointBefore(ctx context.Context, epoch, size int64) (*Checkpoint, error) {
 	row, err := c.queries.GetCheckpointBefore(ctx, c.db, dbgen.GetCheckpointBeforeParams{Epoch: epoch, Size: size})
-	return checkpointOf(ctx, dbgen.GetLastCheckpointRow(row), err)
+	return c.checkpointOf(ctx, dbgen.GetLastCheckpointRow(row), err)
 }
 
-func checkpointOf(ctx context.Context, row dbgen.GetLastCheckpointRow, err error) (*Checkpoint, error) {
+func (c *Conn) checkpointOf(ctx context.Context, row dbgen.GetLastCheckpointRow, err error) (*Checkpoint, error) {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	awaited, err := completeness.ParseSet(row.Awaited)
 	if err != nil {
@@ -135,7 +134,7 @@ func checkpointOf(ctx context.Context, row dbgen.GetLastCheckpointRow, err error
 func (c *Conn) Checkpoints(ctx context.Context, epoch, after, through int64) ([]Checkpoint, error) {
 	rows, err := c.queries.ListCheckpoints(ctx, c.db, dbgen.ListCheckpointsParams{Epoch: epoch, After: after, Through: through})
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	checkpoints := make([]Checkpoint, len(rows))
 	for i, row := range rows {
@@ -162,7 +161,7 @@ func (c *Conn) TileRoots(ctx context.Context, epoch int64, level int, first, bef
 		Epoch: epoch, Level: int16(level), First: first, Before: before,
 	})
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	var roots []seal.Hash
 	for i, row := range rows {
@@ -182,7 +181,7 @@ func (c *Conn) TileHashes(ctx context.Context, epoch int64, level int, index int
 		return nil, nil
 	}
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	return hashesOf(row.Hashes)
 }
@@ -191,7 +190,7 @@ func (c *Conn) TileHashes(ctx context.Context, epoch int64, level int, index int
 func (c *Conn) Tiles(ctx context.Context, epoch, first, before int64) ([]Tile, error) {
 	rows, err := c.queries.ListTiles(ctx, c.db, dbgen.ListTilesParams{Epoch: epoch, First: first, Before: before})
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	tiles := make([]Tile, len(rows))
 	for i, row := range rows {
@@ -212,7 +211,7 @@ func (c *Conn) Tiles(ctx context.Context, epoch, first, before int64) ([]Tile, e
 func (c *Conn) FindTiles(ctx context.Context, epoch, seq int64) ([]Tile, error) {
 	rows, err := c.queries.FindTiles(ctx, c.db, dbgen.FindTilesParams{Epoch: epoch, Seq: seq})
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	tiles := make([]Tile, len(rows))
 	for i, row := range rows {
@@ -231,5 +230,5 @@ func (c *Conn) OpenedEpoch(ctx context.Context) (seq, epoch int64, body string, 
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, 0, "", nil
 	}
-	return row.Seq, row.Epoch, row.Body, auditdriver.ReadFailure(ctx, err)
+	return row.Seq, row.Epoch, row.Body, c.readFailure(ctx, err)
 }

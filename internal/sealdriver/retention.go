@@ -42,11 +42,11 @@ const (
 )
 
 // refused keeps what a function says.
-func refused(ctx context.Context, err error) error {
+func (c *Conn) refused(ctx context.Context, err error) error {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(pgErr.Code, stateFunctions) {
 		return &RefusedError{SQLState: pgErr.Code, Text: pgErr.Message}
 	}
-	return auditdriver.ReadFailure(ctx, err)
+	return c.readFailure(ctx, err)
 }
 
 // Retention is what expiry and erasure rest on.
@@ -59,7 +59,7 @@ type Retention struct {
 // Retention reads it.
 func (c *Conn) Retention(ctx context.Context) (Retention, error) {
 	row, err := c.queries.DescribeRetention(ctx, c.db)
-	return Retention{MinimumDays: row.MinimumDays, At: row.At.Time, Enabled: row.Enabled}, auditdriver.ReadFailure(ctx, err)
+	return Retention{MinimumDays: row.MinimumDays, At: row.At.Time, Enabled: row.Enabled}, c.readFailure(ctx, err)
 }
 
 // SetMinimumDays puts another minimum on record.
@@ -122,7 +122,7 @@ func (c *Conn) PlanExpiry(ctx context.Context, s Selection, sealedThrough int64,
 	return Planned{
 		Records: row.Records, Unsealed: row.Unsealed, Held: row.Held, FirstSeq: row.FirstSeq, LastSeq: row.LastSeq,
 		FirstCreated: row.FirstCreated.Time, LastCreated: row.LastCreated.Time,
-	}, auditdriver.ReadFailure(ctx, err)
+	}, c.readFailure(ctx, err)
 }
 
 // SelectedRows is [Conn.LateRows] for those of a selection that are not held.
@@ -135,7 +135,7 @@ func (c *Conn) CheckBatch(ctx context.Context, s Selection, seqs completeness.Se
 	row, err := c.queries.CheckExpiryBatch(ctx, c.db, dbgen.CheckExpiryBatchParams{
 		Ranges: seqs.String(), Before: s.before(), EveryTenant: s.EveryTenant, OnlyTenant: s.tenant(), OnlyClasses: s.classes(),
 	})
-	return row.Records, row.Held, auditdriver.ReadFailure(ctx, err)
+	return row.Records, row.Held, c.readFailure(ctx, err)
 }
 
 // Batch is a part of an archive that expires in one transaction.
@@ -164,7 +164,7 @@ func (c *Conn) Expire(ctx context.Context, b *Batch) (event int64, err error) {
 			EveryTenant: b.Selection.EveryTenant, OnlyTenant: b.Selection.tenant(), OnlyClasses: b.Selection.classes(),
 			Before: b.Selection.before(), Ranges: b.Seqs.String(), Expected: b.Records,
 		})
-		return refused(ctx, err)
+		return c.refused(ctx, err)
 	})
 	return event, err
 }
@@ -179,7 +179,7 @@ func (c *Conn) OnRecord(ctx context.Context, batches []Batch) (map[int32]bool, e
 	}
 	known, err := c.queries.ListKnownEvents(ctx, c.db, dbgen.ListKnownEventsParams{EventIDs: ids})
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	done := map[int32]bool{}
 	for _, id := range known {
@@ -200,7 +200,7 @@ type Expiry struct {
 func (c *Conn) Expiries(ctx context.Context) ([]Expiry, error) {
 	rows, err := c.queries.ListExpiries(ctx, c.db)
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	list := make([]Expiry, len(rows))
 	for i, row := range rows {
@@ -216,7 +216,7 @@ func (c *Conn) ExpiredSeqs(ctx context.Context, events []int64) (seqs completene
 	}
 	rows, err := c.queries.ListExpiredSeqs(ctx, c.db, dbgen.ListExpiredSeqsParams{Events: events})
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	sets := make([]completeness.Set, len(rows))
 	for i, row := range rows {
@@ -238,7 +238,7 @@ type Hold struct {
 func (c *Conn) Holds(ctx context.Context) ([]Hold, error) {
 	rows, err := c.queries.ListHolds(ctx, c.db)
 	if err != nil {
-		return nil, auditdriver.ReadFailure(ctx, err)
+		return nil, c.readFailure(ctx, err)
 	}
 	list := make([]Hold, len(rows))
 	for i, row := range rows {
@@ -265,7 +265,7 @@ func (c *Conn) PlaceHold(ctx context.Context, p HoldParams) (id uuid.UUID, err e
 			Since: statedTime(p.Since), Until: statedTime(p.Until), Why: p.Why,
 		})
 		id = placed.Bytes
-		return refused(ctx, err)
+		return c.refused(ctx, err)
 	})
 	return id, err
 }
@@ -285,7 +285,7 @@ func statedTime(at time.Time) pgtype.Timestamptz {
 func (c *Conn) ReleaseHold(ctx context.Context, id uuid.UUID, why string) (released bool, err error) {
 	err = c.commit(ctx, func(db dbgen.DBTX) error {
 		released, err = c.queries.ReleaseHold(ctx, db, dbgen.ReleaseHoldParams{HoldID: pgtype.UUID{Bytes: id, Valid: true}, Why: why})
-		return refused(ctx, err)
+		return c.refused(ctx, err)
 	})
 	return released, err
 }
@@ -297,7 +297,7 @@ func (c *Conn) Erase(ctx context.Context, id uuid.UUID, which string, at Checkpo
 			AuditID: pgtype.UUID{Bytes: id, Valid: true}, Which: which,
 			LogEpoch: at.Epoch, LogSize: at.Size, LogRoot: at.Root[:], Why: why,
 		})
-		return refused(ctx, err)
+		return c.refused(ctx, err)
 	})
 	return event, err
 }
@@ -313,7 +313,7 @@ func (c *Conn) ErasedOnRecord(ctx context.Context, id uuid.UUID, seq int64, whic
 	known, err := c.queries.ListKnownEvents(ctx, c.db, dbgen.ListKnownEventsParams{
 		EventIDs: []pgtype.UUID{{Bytes: erasureID(id, seq, which), Valid: true}},
 	})
-	return len(known) > 0, auditdriver.ReadFailure(ctx, err)
+	return len(known) > 0, c.readFailure(ctx, err)
 }
 
 // Forbidden reports whether the server refused a statement because of the role's rights.

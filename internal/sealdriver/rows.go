@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/hoc-analytics/coordaudit/audit"
-	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 	"github.com/hoc-analytics/coordaudit/seal"
@@ -73,7 +72,7 @@ func (c *Conn) streamIn(ctx context.Context, mode pgx.QueryExecMode, sql string,
 	options := []any{mode, pgx.QueryResultFormats{pgx.BinaryFormatCode}}
 	rows, err := c.conn.Query(ctx, c.place.SQL(sql), append(options, args...)...)
 	if err != nil {
-		return auditdriver.ReadFailure(ctx, err)
+		return c.readFailure(ctx, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
@@ -81,13 +80,13 @@ func (c *Conn) streamIn(ctx context.Context, mode pgx.QueryExecMode, sql string,
 			return err
 		}
 	}
-	return auditdriver.ReadFailure(ctx, rows.Err())
+	return c.readFailure(ctx, rows.Err())
 }
 
 // NextRecord returns the lowest seq of a record after one, up to a limit; 0 if there is none.
 func (c *Conn) NextRecord(ctx context.Context, after, through int64) (int64, error) {
 	seq, err := c.queries.NextRecordSeq(ctx, c.db, dbgen.NextRecordSeqParams{After: after, Through: through})
-	return seq, auditdriver.ReadFailure(ctx, err)
+	return seq, c.readFailure(ctx, err)
 }
 
 // Record returns the values of the record of an id, in the order of the leaf's columns. The

@@ -26,15 +26,15 @@ type serveCommand struct {
 // Run is called by kong.
 func (c *serveCommand) Run(ctx context.Context, p *cli.Program) error {
 	const tried = "serving a witness"
-	signer, err := seal.LoadWitnessSigner(c.Key)
+	signer, err := cli.LoadKey(tried, c.Key, seal.LoadWitnessSigner)
 	if err != nil {
-		return cli.Usage(tried, err, "")
+		return err
 	}
 	logs := make([]note.Verifier, 0, len(c.Log))
 	for _, text := range c.Log {
-		key, err := seal.LoadVerifier(text)
+		key, err := cli.LoadKey(tried, text, seal.LoadVerifier)
 		if err != nil {
-			return cli.Usage(tried, err, "")
+			return err
 		}
 		logs = append(logs, key)
 	}

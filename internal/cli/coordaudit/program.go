@@ -23,9 +23,8 @@ const about = "Reads and fills the audit trail of an optimization coordinator, o
 	"Each record of the trail is one decision: APPLIED, REJECTED because of a conflict, or PREEMPTED, which means that another envelope, the preemptor, took its place. " +
 	"A scope says whose records a command sees: one tenant's, those without a tenant, or all.\n\n" +
 	"Colours appear only on a terminal, and not if NO_COLOR is set. In a pipe nothing is shortened. " +
-	"On a terminal, a text that is longer than the screen goes through the pager of COORDAUDIT_PAGER, or of PAGER, or less; an empty variable or --no-pager asks for none. " +
-	"What takes longer than two seconds shows its progress there, unless --json is given.\n\n" +
-	"Exit status: 0 done, 1 failed, 2 wrong usage."
+	cli.AboutTerminal + "\n\n" +
+	"Exit status: 0 done, 1 failed or something found, 2 wrong usage. A database that is away is a failure, and a command without one is wrong usage."
 
 // commandLine is what kong fills in.
 type commandLine struct {

@@ -74,7 +74,7 @@ func TestReportSealingOfAPlainRole(t *testing.T) {
 	plain := s.db.URL + "&role=" + role(s.db)
 	got := run(t, plain, "", "report", "--all-tenants", "--out=-")
 	got.mustExit(t, cli.ExitDone)
-	mustContain(t, got.stdout, "<dt>Sealing</dt><dd>not known</dd>", "Not known: refused by the database: ", "grant this role SELECT on coordination_audit_seal_checkpoints</p>", "</html>")
+	mustContain(t, got.stdout, "<dt>Sealing</dt><dd>not known</dd>", "Not known: refused by the database: ", "grant this role SELECT on coordination_audit_seal_checkpoints (migrate grants --reader ROLE --apply, and in the same command what else it is to keep, such as --writer ROLE)</p>", "</html>")
 	got = run(t, plain, "", "report", "--all-tenants", "--out=-", "--checkpoint", s.exported, "--key", s.public)
 	got.mustExit(t, cli.ExitFailed)
 	if got.stdout != "" {

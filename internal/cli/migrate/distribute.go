@@ -21,7 +21,7 @@ func (c *distributeCommand) Run(a *app) error {
 		return err
 	}
 	if c.Shards < 0 {
-		return cli.Usage("reading the command line", errors.New("--shards must be positive"), "leave it out for 4 shards for each worker")
+		return cli.Usage(reading, errors.New("--shards must be positive"), "leave it out for 4 shards for each worker")
 	}
 	migrator, err := a.migrator(c.config())
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditadmin/doctor"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
@@ -38,13 +39,13 @@ func (c *doctorCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	url := a.databaseURL()
-	if url == "" {
-		return cli.Usage("reading the command line", errors.New("no database is given"), "pass --database-url or set "+cli.URLVariable)
-	}
-	poolConfig, err := dsn.Parse(url, pgxpool.ParseConfig)
+	var poolConfig *pgxpool.Config
+	err = cli.CheckDatabase(reading, a.databaseURL(), func(url string) (err error) {
+		poolConfig, err = dsn.Parse(url, pgxpool.ParseConfig)
+		return err
+	})
 	if err != nil {
-		return usageError(err)
+		return err
 	}
 	if poolConfig.ConnConfig.RuntimeParams["application_name"] == "" {
 		poolConfig.ConnConfig.RuntimeParams["application_name"] = "coordaudit-doctor"
@@ -55,6 +56,9 @@ func (c *doctorCommand) Run(a *app) error {
 	}
 	defer pool.Close()
 	findings, err := doctor.Diagnose(a.ctx, pool, config)
+	if errors.Is(err, audit.ErrUnavailable) {
+		return &cli.ShownError{Cause: err, Next: "check host and port in the database URL and that the server runs, or wait for it (migrate wait)"}
+	}
 	if err != nil {
 		return err
 	}
@@ -68,14 +72,14 @@ func (c *doctorCommand) Run(a *app) error {
 func (c *doctorCommand) config(a *app) (doctor.Config, error) {
 	config := doctor.Config{Schema: a.grammar.Schema.name, Spools: c.Spool, DiskFree: int64(c.DiskFree), Quick: c.Quick}
 	if (c.Checkpoints == "") != (c.Key == "") {
-		return config, cli.Usage("reading the command line", errors.New("--checkpoints and --key need each other"), "give the public key of the log, which seal keygen wrote next to the private one")
+		return config, cli.Usage(reading, errors.New("--checkpoints and --key need each other"), "give the public key of the log, which seal keygen wrote next to the private one")
 	}
 	if c.Key == "" {
 		return config, nil
 	}
 	var err error
-	if config.Key, err = seal.LoadVerifier(c.Key); err != nil {
-		return config, usageError(err)
+	if config.Key, err = cli.LoadKey(reading, c.Key, seal.LoadVerifier); err != nil {
+		return config, err
 	}
 	config.LastExported = lastIn(c.Checkpoints)
 	return config, nil

@@ -32,7 +32,7 @@ func (c *grantsCommand) Run(a *app) error {
 		return err
 	}
 	if len(c.Writer)+len(c.Reader)+len(c.Sealer)+len(c.Expirer)+len(c.Eraser)+len(c.Holder)+len(tenants) == 0 {
-		return cli.Usage("reading the command line", errors.New("no role is given"), "pass --writer, --reader, --sealer, --expirer, --eraser, --holder or --no-tenant-reader with a ROLE, or --tenant-reader ROLE=TENANT")
+		return cli.Usage(reading, errors.New("no role is given"), "pass --writer, --reader, --sealer, --expirer, --eraser, --holder or --no-tenant-reader with a ROLE, or --tenant-reader ROLE=TENANT")
 	}
 	migrator, err := a.migrator(c.config())
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *grantsCommand) tenantReaders() ([]auditmigrate.TenantReader, error) {
 	for _, text := range c.TenantReader {
 		role, tenant, found := strings.Cut(text, "=")
 		if !found || role == "" || tenant == "" {
-			return nil, cli.Usage("reading the command line", errors.New("--tenant-reader needs ROLE=TENANT"), "for the records with no tenant, pass --no-tenant-reader ROLE")
+			return nil, cli.Usage(reading, errors.New("--tenant-reader needs ROLE=TENANT"), "for the records with no tenant, pass --no-tenant-reader ROLE")
 		}
 		list = append(list, auditmigrate.TenantReader{Role: role, Tenant: tenant})
 	}

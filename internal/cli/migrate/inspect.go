@@ -66,7 +66,7 @@ func (c *sqlCommand) Run(a *app) error {
 		to = *c.To
 	}
 	if c.Down != (from > to) && from != to {
-		return cli.Usage("reading the command line", errors.New("--from and --to contradict --down"), "swap them, or correct --down")
+		return cli.Usage(reading, errors.New("--from and --to contradict --down"), "swap them, or correct --down")
 	}
 	var text strings.Builder
 	if err := auditmigrate.SQL(&text, from, to); err != nil {

@@ -72,6 +72,7 @@ func dispatch(a *app, args []string) error {
 	command, done, err := a.program.Parse(a.ctx, cli.Grammar{
 		Line: a.grammar,
 		Description: "Brings a database to the schema of coordination_audit_records, the audit trail. It may run several times at once: one run migrates, the others wait. The guards of the schema are the triggers and constraints that refuse changes of history.\n\n" +
+			cli.AboutTerminal + "\n\n" +
 			"Exits with 0 when done, 1 if something failed, 2 on wrong usage, 3 if migrations are pending, 4 if the schema or its guards differ from what the migrations make (validate, repair).",
 		Version: a.program.Name + " " + version,
 	}, args)
@@ -80,7 +81,7 @@ func dispatch(a *app, args []string) error {
 	}
 	if err == nil {
 		if err = a.grammar.placeSchema(command.Command()); err != nil {
-			err = cli.Usage("reading the command line", err, "see migrate --help")
+			err = cli.Misused(reading, err)
 		}
 	}
 	if err != nil {
@@ -104,18 +105,18 @@ func withoutURL(err error) error {
 
 // migrator opens the database that the command line or the environment names.
 func (a *app) migrator(config auditmigrate.Config) (*auditmigrate.Migrator, error) {
-	url := a.databaseURL()
-	if url == "" {
-		return nil, cli.Usage("reading the command line", errors.New("no database is given"), "pass --database-url or set "+cli.URLVariable)
-	}
 	config.Logger = a.logger()
 	config.Schema = a.grammar.Schema.name
-	migrator, err := auditmigrate.Open(url, config)
-	if err != nil {
-		return nil, usageError(err)
-	}
-	return migrator, nil
+	var migrator *auditmigrate.Migrator
+	err := cli.CheckDatabase(reading, a.databaseURL(), func(url string) (err error) {
+		migrator, err = auditmigrate.Open(url, config)
+		return err
+	})
+	return migrator, err
 }
+
+// reading is what is tried before anything else.
+const reading = "reading the command line"
 
 func (a *app) databaseURL() string { return a.program.DatabaseURL(a.grammar.DatabaseURL) }
 

@@ -145,7 +145,7 @@ func TestCommands(t *testing.T) {
 		"WaitSchemaPending":          {database: empty, args: "wait --schema --timeout 5s", code: 1, stderr: []string{"migrate: waiting for the schema: 5s have passed; the last try: validating the schema: migrations are pending: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11: run"}},
 		"Help":                       {database: empty, args: "--help", stdout: []string{"Usage: migrate <command>", "DATABASE_URL"}},
 		"CommandHelp":                {database: empty, args: "down --help", stdout: []string{"--allow-data-loss"}},
-		"NoCommand":                  {database: empty, args: "", code: 2, stderr: []string{"migrate: reading the command line: expected one of", ": see migrate --help\n"}},
+		"NoCommand":                  {database: empty, args: "", code: 2, stderr: []string{"migrate: reading the command line: expected one of", ": run 'migrate --help'\n"}},
 		"UnknownCommand":             {database: empty, args: "upp", code: 2, stderr: []string{"unexpected argument upp"}},
 		"UnknownFlag":                {database: empty, args: "up --force", code: 2, stderr: []string{"unknown flag --force"}},
 		"NoNumber":                   {database: empty, args: "up-to one", code: 2, stderr: []string{`"one"`}},
@@ -318,7 +318,7 @@ func TestDatabaseURLFlag(t *testing.T) {
 		t.Errorf("exit code %d: %s", got.code, got.stderr)
 	}
 	if got := migrate(t, "", "validate"); got.code != cli.ExitUsage || got.stdout != "" ||
-		got.stderr != "migrate: reading the command line: no database is given: pass --database-url or set DATABASE_URL\n" {
+		got.stderr != "migrate: reading the command line: no database is given: set DATABASE_URL or pass --database-url\n" {
 		t.Errorf("without a database: %+v", got)
 	}
 }

@@ -59,7 +59,7 @@ func (c *repairCommand) Run(a *app) error {
 }
 
 func errLockTimeout() error {
-	return cli.Usage("reading the command line", errors.New("--lock-timeout must be positive"), "give a duration such as 30s")
+	return cli.Usage(reading, errors.New("--lock-timeout must be positive"), "give a duration such as 30s")
 }
 
 type action struct {

@@ -77,7 +77,7 @@ func (c reverting) config() auditmigrate.Config {
 
 func (c locking) check() error {
 	if c.LockTimeout <= 0 {
-		return cli.Usage("reading the command line", errors.New("--lock-timeout must be positive"), "give a duration such as 30s")
+		return cli.Usage(reading, errors.New("--lock-timeout must be positive"), "give a duration such as 30s")
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ type waitCommand struct {
 // Run waits for the database, and with --schema for its schema.
 func (c *waitCommand) Run(a *app) error {
 	if c.Timeout < 0 {
-		return cli.Usage("reading the command line", errors.New("--timeout must not be negative"), "give a duration such as 30s")
+		return cli.Usage(reading, errors.New("--timeout must not be negative"), "give a duration such as 30s")
 	}
 	migrator, err := a.migrator(auditmigrate.Config{})
 	if err != nil {

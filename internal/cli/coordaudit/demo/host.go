@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/format"
@@ -22,6 +24,9 @@ import (
 
 // demoTimeout bounds each step of the demo that waits for a database.
 const demoTimeout = 15 * time.Second
+
+// stateForbidden is the SQLSTATE of a role that may not create databases.
+const stateForbidden = "42501"
 
 // demoHost is a database that only the demo uses.
 type demoHost struct {
@@ -84,7 +89,13 @@ func scratchDatabase(ctx context.Context, db *shared.Database) (*demoHost, error
 		return err
 	})
 	if err != nil {
-		return nil, &cli.ShownError{Tried: tried, Cause: err, Next: "name a role that may create databases, or no database at all: then the demo starts a server"}
+		shown := shared.FailedIn(tried, auditdriver.ReadFailure(ctx, err))
+		if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == stateForbidden {
+			shown.Cause, shown.Next = pgErr, "name a role that may create databases"
+		}
+		shown.Next += ", or name no database at all: then the demo starts a server"
+		shown.Next = strings.TrimPrefix(shown.Next, ", or ")
+		return nil, shown
 	}
 	version, _, _ = strings.Cut(version, " ")
 	config.ConnConfig.Database = name

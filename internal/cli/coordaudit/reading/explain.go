@@ -54,8 +54,8 @@ func (c *Explain) Run(ctx context.Context, p *cli.Program, db *shared.Database) 
 	tried := fmt.Sprintf("explaining audit record %s for %s", id, scope)
 	var key note.Verifier
 	if c.Key != "" {
-		if key, err = seal.LoadVerifier(c.Key); err != nil {
-			return cli.Usage(tried, err, "")
+		if key, err = cli.LoadKey(tried, c.Key, seal.LoadVerifier); err != nil {
+			return err
 		}
 	}
 	var e audit.Explanation

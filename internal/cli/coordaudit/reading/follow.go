@@ -113,7 +113,7 @@ func (c *Follow) start(now time.Time) (audit.Start, error) {
 		err = errors.New("--from is empty; say now, beginning, or a time")
 	}
 	if err != nil {
-		return audit.Start{}, cli.Usage("reading where to begin", err, "see --help")
+		return audit.Start{}, cli.Misused("reading where to begin", err)
 	}
 	return audit.FromTime(at), nil
 }

@@ -33,13 +33,13 @@ func (c *verifyBundleCommand) Validate() error { return c.Witnesses.validate() }
 // Run is called by kong.
 func (c *verifyBundleCommand) Run(p *cli.Program) error {
 	tried := "verifying the bundle " + audit.Printable(c.File)
-	key, err := seal.LoadVerifier(c.Key)
+	key, err := cli.LoadKey(tried, c.Key, seal.LoadVerifier)
 	if err != nil {
-		return cli.Usage(tried, err, "")
+		return err
 	}
 	trusted := bundleTrust{key: key}
-	if trusted.witnesses, err = c.Witnesses.load(); err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+	if trusted.witnesses, err = c.Witnesses.load(tried); err != nil {
+		return err
 	}
 	from := p.Stdin
 	if c.File != "-" {
@@ -134,7 +134,7 @@ func (t bundleTrust) verify(text []byte) (proof seal.Proof, checkpoint seal.Chec
 		return proof, checkpoint, rec, err
 	}
 	if checkpoint, err = proof.Verify(t.key.Name(), t.key); err != nil {
-		return proof, checkpoint, rec, err
+		return proof, checkpoint, rec, format.Cause(err) // the command says that a bundle is verified, and which one
 	}
 	if err = t.witnesses.check(proof.Checkpoint, t.key); err != nil {
 		if errors.Is(err, seal.ErrUncosigned) {

@@ -40,7 +40,7 @@ func (c *Erase) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 	event, err := expiry.Erase(ctx, config, id, expiry.Text(c.Text), c.Why)
 	progress.Stop()
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return shared.Failed(err)
 	}
 	return p.Print(fmt.Sprintf("erased, on record as event %d\n", event))
 }

@@ -66,19 +66,19 @@ func (f expireFlags) filter(tried string) (expiry.Filter, error) {
 		err = f.Scope.Validate()
 	}
 	if err != nil {
-		return filter, cli.Usage(tried, err, "see --help")
+		return filter, cli.Misused(tried, err)
 	}
 	now := time.Now()
 	if f.OlderThan != "" {
 		ago, ok := bounds.ParseAgo(f.OlderThan)
 		if !ok {
-			return filter, cli.Usage(tried, errors.New("--older-than must be an age, such as 400d or 60w"), "")
+			return filter, cli.Misused(tried, errors.New("--older-than must be an age, such as 400d or 60w"))
 		}
 		filter.Before = now.Add(-ago)
 		return filter, nil
 	}
 	if filter.Before, err = shared.ParseBound("--before", f.Before, now); err != nil {
-		return filter, cli.Usage(tried, err, "")
+		return filter, cli.Misused(tried, err)
 	}
 	return filter, nil
 }
@@ -118,7 +118,7 @@ func (c *expirePlanCommand) Run(ctx context.Context, p *cli.Program, db *shared.
 	plan, err := expiry.MakePlan(ctx, config, filter)
 	progress.Stop()
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return shared.Failed(err)
 	}
 	if c.JSON {
 		return p.PrintJSON(tried, PlanJSON{
@@ -174,7 +174,7 @@ func (c *expireArchiveCommand) Run(ctx context.Context, p *cli.Program, db *shar
 	})
 	progress.Stop()
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return shared.Failed(err)
 	}
 	if c.JSON {
 		return p.PrintJSON(tried, manifest)
@@ -226,7 +226,7 @@ func (c *expireApplyCommand) Run(ctx context.Context, p *cli.Program, db *shared
 	}})
 	progress.Stop()
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return shared.Failed(err)
 	}
 	if c.JSON {
 		return p.PrintJSON(tried, AppliedJSON{Archive: applied.Manifest.Digest(), Records: applied.Manifest.Records, Expired: applied.Expired, Before: applied.Before})
@@ -252,15 +252,15 @@ type CheckedJSON struct {
 // Run is called by kong.
 func (c *expireCheckCommand) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
 	tried := "checking the archive " + audit.Printable(c.Archive)
-	key, err := seal.LoadVerifier(c.Key)
+	key, err := cli.LoadKey(tried, c.Key, seal.LoadVerifier)
 	if err != nil {
-		return cli.Usage(tried, err, "")
+		return err
 	}
 	progress := p.Progress(tried)
 	manifest, err := expiry.CheckArchive(ctx, c.Archive, key, rowsDone(progress, "record"))
 	progress.Stop()
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return shared.Failed(err)
 	}
 	result := CheckedJSON{Archive: manifest.Digest(), Manifest: manifest}
 	text := fmt.Sprintf("%s as they were sealed, seqs %d to %d, under %s of %s leaves\narchive %s\n",
@@ -290,7 +290,7 @@ func (c *expireCheckCommand) onRecord(ctx context.Context, p *cli.Program, db *s
 	recorded, err := expiry.OnRecord(ctx, expiry.Config{Pool: pool}, manifest)
 	progress.Stop()
 	if err != nil {
-		return recorded, &cli.ShownError{Tried: tried, Cause: err}
+		return recorded, shared.Failed(err)
 	}
 	return recorded, nil
 }

@@ -53,7 +53,7 @@ func (c *holdsListCommand) Run(ctx context.Context, p *cli.Program, db *shared.D
 	defer p.Progress(tried).Stop()
 	holds, err := expiry.Holds(ctx, pool, "")
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return shared.Failed(err)
 	}
 	if len(holds) == 0 && !c.JSON {
 		return p.Print("no hold was ever placed\n")
@@ -153,7 +153,7 @@ func (c *holdsAddCommand) Run(ctx context.Context, p *cli.Program, db *shared.Da
 	defer p.Progress(tried).Stop()
 	id, err := expiry.PlaceHold(ctx, pool, "", hold)
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return shared.Failed(err)
 	}
 	return p.Print(id.String() + "\n")
 }
@@ -178,7 +178,7 @@ func (c *holdsReleaseCommand) Run(ctx context.Context, p *cli.Program, db *share
 	defer p.Progress(tried).Stop()
 	released, err := expiry.ReleaseHold(ctx, pool, "", id, c.Why)
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return shared.Failed(err)
 	}
 	if !released {
 		return p.Print("released before\n")
@@ -213,12 +213,12 @@ func (c *expireMinimumCommand) Run(ctx context.Context, p *cli.Program, db *shar
 	defer p.Progress(tried).Stop()
 	if c.Set != nil {
 		if err := expiry.SetMinimumAge(ctx, pool, "", *c.Set, c.Why); err != nil {
-			return &cli.ShownError{Tried: "setting the minimum age", Cause: err, Next: "connect as the owner of the trail"}
+			return shared.Failed(err)
 		}
 	}
 	days, err := expiry.MinimumAge(ctx, pool, "")
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return shared.Failed(err)
 	}
 	return p.Print(fmt.Sprintf("a record must be %d days old to expire\n", days))
 }

@@ -52,7 +52,7 @@ func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 	proof, err := prove(ctx, pool, signed, key, id)
 	progress.Stop()
 	if err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return shared.Failed(err)
 	}
 	text, err := proof.MarshalText()
 	if err != nil {

@@ -47,9 +47,9 @@ func (c *sealRunCommand) Validate() error {
 // Run is called by kong.
 func (c *sealRunCommand) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
 	const tried = "sealing the trail"
-	signer, err := seal.LoadSigner(c.Key)
+	signer, err := cli.LoadKey(tried, c.Key, seal.LoadSigner)
 	if err != nil {
-		return cli.Usage(tried, err, "")
+		return err
 	}
 	pool, err := db.OpenPool(ctx, tried)
 	if err != nil {
@@ -61,13 +61,13 @@ func (c *sealRunCommand) Run(ctx context.Context, p *cli.Program, db *shared.Dat
 		Logger: slog.New(slog.NewTextHandler(p.Messages(), nil)),
 	})
 	if err != nil {
-		return cli.Usage(tried, err, "see coordaudit seal --help")
+		return cli.Misused(tried, err)
 	}
 	switch {
 	case c.NewEpoch != "":
 		epoch, err := sealing.OpenEpoch(ctx, c.NewEpoch)
 		if err != nil {
-			return &cli.ShownError{Tried: tried, Cause: err}
+			return shared.Failed(err)
 		}
 		return p.Print(fmt.Sprintf("epoch %d is open; the next round of the sealer begins its log\n", epoch))
 	case c.Once:
@@ -75,12 +75,12 @@ func (c *sealRunCommand) Run(ctx context.Context, p *cli.Program, db *shared.Dat
 		rows, err := sealing.Once(ctx)
 		progress.Stop()
 		if err != nil {
-			return &cli.ShownError{Tried: tried, Cause: err}
+			return shared.FailedIn(tried, err)
 		}
 		return p.Print(fmt.Sprintf("sealed %d rows; the log has %d\n", rows, sealing.Stats().Size))
 	}
 	if err := sealing.Run(ctx); err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+		return shared.FailedIn(tried, err)
 	}
 	return nil
 }

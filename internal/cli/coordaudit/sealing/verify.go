@@ -56,7 +56,11 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared
 		return err
 	}
 	config := sealer.VerifyConfig{Checkpoint: signed, Verifier: key, Workers: c.Workers}
-	if err := c.cosigned(signed, key); err != nil {
+	witnesses, err := c.Witnesses.load(tried)
+	if err != nil {
+		return err
+	}
+	if err := witnesses.check(signed, key); err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
 	if err := c.narrow(ctx, &config); err != nil {
@@ -72,7 +76,7 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared
 	result, err := sealer.Verify(ctx, pool, config)
 	progress.Stop()
 	if err != nil {
-		return c.stopped(tried, err)
+		return c.stopped(err)
 	}
 	if c.Resume != "" {
 		if err := os.Remove(c.Resume); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -97,15 +101,6 @@ func rowsDone(progress *term.Progress, noun string) func(done, total int64) {
 	}
 }
 
-// cosigned requires the cosignatures of the witnesses that were named.
-func (c *verifyTrailCommand) cosigned(signed []byte, key note.Verifier) error {
-	witnesses, err := c.Witnesses.load()
-	if err != nil {
-		return err
-	}
-	return witnesses.check(signed, key)
-}
-
 // narrow reads what spares a verification rows: an older checkpoint, and earlier progress.
 func (c *verifyTrailCommand) narrow(ctx context.Context, config *sealer.VerifyConfig) (err error) {
 	if c.After != "" {
@@ -124,8 +119,8 @@ func (c *verifyTrailCommand) narrow(ctx context.Context, config *sealer.VerifyCo
 	return nil
 }
 
-func (c *verifyTrailCommand) stopped(tried string, err error) error {
-	shown := &cli.ShownError{Tried: tried, Cause: err}
+func (c *verifyTrailCommand) stopped(err error) error {
+	shown := shared.Failed(err)
 	switch {
 	case errors.Is(err, sealer.ErrProgress):
 		shown.Next = "remove " + audit.Printable(c.Resume) + " to begin again"
@@ -138,8 +133,8 @@ func (c *verifyTrailCommand) stopped(tried string, err error) error {
 // Exported reads what tells about the log from outside of the database: a checkpoint, as
 // ReadCheckpoint does, and the public key.
 func Exported(ctx context.Context, checkpoint, key, tried string) (signed []byte, verifier note.Verifier, err error) {
-	if verifier, err = seal.LoadVerifier(key); err != nil {
-		return nil, nil, cli.Usage(tried, err, "")
+	if verifier, err = cli.LoadKey(tried, key, seal.LoadVerifier); err != nil {
+		return nil, nil, err
 	}
 	if signed, err = ReadCheckpoint(ctx, checkpoint); err != nil {
 		return nil, nil, &cli.ShownError{Tried: tried, Cause: err}

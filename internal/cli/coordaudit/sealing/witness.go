@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
@@ -24,10 +25,10 @@ func (f *witnessFlags) validate() error {
 }
 
 // load reads the keys of the witnesses.
-func (f *witnessFlags) load() (w witnesses, err error) {
+func (f *witnessFlags) load(tried string) (w witnesses, err error) {
 	w.keys = make([]*seal.Witness, len(f.Witness))
 	for i, key := range f.Witness {
-		if w.keys[i], err = seal.LoadWitness(key); err != nil {
+		if w.keys[i], err = cli.LoadKey(tried, key, seal.LoadWitness); err != nil {
 			return w, err
 		}
 	}

@@ -162,16 +162,16 @@ func (c *Serve) config(p *cli.Program) (console.Config, error) {
 	}
 	var err error
 	if c.TokenFile != "" {
-		if config.Token, err = readToken(c.TokenFile); err != nil {
-			return config, &cli.ShownError{Tried: triedServing, Cause: err, Code: cli.ExitUsage}
+		if config.Token, err = cli.LoadKey(triedServing, c.TokenFile, readToken); err != nil {
+			return config, err
 		}
 	} else if !config.Loopback {
 		return config, cli.Usage(triedServing, fmt.Errorf("%s can be reached from other machines, and no token is given", format.Printable(c.Listen)),
 			"pass --token-file, or listen on 127.0.0.1")
 	}
 	if c.Key != "" {
-		if config.Verifier, err = seal.LoadVerifier(c.Key); err != nil {
-			return config, cli.Usage(triedServing, err, "")
+		if config.Verifier, err = cli.LoadKey(triedServing, c.Key, seal.LoadVerifier); err != nil {
+			return config, err
 		}
 	}
 	if c.Scope.TenantHeader == nil {

@@ -4,7 +4,6 @@ package shared
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -42,13 +41,10 @@ func (d *Database) Open(ctx context.Context, tried string, timeout time.Duration
 // Check refuses a URL that cannot be used at all. auditmigrate parses it, because the text
 // of its error shows no password, even if the URL is too broken to find one.
 func (d *Database) Check(tried string) error {
-	if d.URL == "" {
-		return cli.Usage(tried, errors.New("no database is given"), "set DATABASE_URL or pass --database-url")
-	}
-	if _, err := auditmigrate.Open(d.URL, auditmigrate.Config{}); err != nil {
-		return cli.Usage(tried, err, "see --database-url in coordaudit --help")
-	}
-	return nil
+	return cli.CheckDatabase(tried, d.URL, func(url string) error {
+		_, err := auditmigrate.Open(url, auditmigrate.Config{})
+		return err
+	})
 }
 
 // OpenPool opens a pool for the commands that use no store.

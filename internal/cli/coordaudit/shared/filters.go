@@ -43,7 +43,7 @@ func (f FilterFlags) Set(q *audit.Query) (err error) {
 	q.ConflictingEnvelopeID, q.PreemptingEnvelopeID = textOf(f.Conflicting), textOf(f.Preempting)
 	q.TargetSubsystem, q.TargetParameter, q.ReasonContains = textOf(f.Subsystem), textOf(f.Parameter), textOf(f.Reason)
 	if err := Together(classErr, decisionErr, f.Context.filter(q)); err != nil {
-		return cli.Usage("reading the filters", err, "see --help")
+		return cli.Misused("reading the filters", err)
 	}
 	return nil
 }

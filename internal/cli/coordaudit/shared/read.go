@@ -92,8 +92,20 @@ func SayNext(p *cli.Program, given WindowFlags, window audit.Window, next audit.
 	p.Warn("there are more: add %s", strings.Join(append(flags, "--cursor "+string(next)), " "))
 }
 
+// Failed is an error of a call of the library as a person sees it. Such an error says itself
+// what was tried, so nothing is put before it.
+func Failed(err error) *cli.ShownError { return FailedIn("", err) }
+
+// FailedIn is Failed for a call whose error does not say all of what was tried.
+func FailedIn(tried string, err error) *cli.ShownError {
+	return &cli.ShownError{Tried: tried, Cause: err, Next: nextAfter(err)}
+}
+
 // ReadFailed is the error of a reading call as a person sees it.
 func ReadFailed(tried string, err error) error {
+	if shown, ok := errors.AsType[*cli.ShownError](err); ok { // by the command, such as that no database is given
+		return shown
+	}
 	shown := &cli.ShownError{Tried: tried, Cause: format.Cause(err)}
 	if invalid, ok := errors.AsType[*audit.InvalidQueryError](err); ok {
 		shown.Cause = errors.New(format.Faults(inFlags(invalid.Faults)))

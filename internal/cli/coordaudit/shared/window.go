@@ -29,7 +29,7 @@ func (f WindowFlags) Window(now time.Time) (audit.Window, error) {
 	since, sinceErr := ParseBound("--since", f.Since, now)
 	until, untilErr := ParseBound("--until", f.Until, now)
 	if err := Together(sinceErr, untilErr); err != nil {
-		return audit.Window{}, cli.Usage("reading the window", err, "see --help")
+		return audit.Window{}, cli.Misused("reading the window", err)
 	}
 	if !since.IsZero() && !until.IsZero() && since.After(until) {
 		return audit.Window{}, cli.Usage("reading the window", errors.New("--since lies after --until"), "swap them")

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
@@ -31,7 +30,7 @@ func openProver(ctx context.Context, db *shared.Database, out io.Writer, tried s
 	prover, err := sealer.OpenProver(ctx, pool, "")
 	if err != nil {
 		pool.Close()
-		return nil, &cli.ShownError{Tried: tried, Cause: fmt.Errorf("proving the records: %w", err)}
+		return nil, shared.FailedIn(tried, fmt.Errorf("proving the records: %w", err))
 	}
 	return &exportProver{pool: pool, prover: prover, out: out}, nil
 }

@@ -117,7 +117,7 @@ func gapsFailsAsDocumented(t *testing.T, db frame.Database) {
 		"without a pool": {auditdriver.New(nil), frame.NewGap(frame.LostAt(0), frame.LostAt(1)), true, audit.ErrNoPool, "", ""},
 		"database away":  {auditdriver.New(away), frame.NewGap(frame.LostAt(0), frame.LostAt(1)), true, audit.ErrUnavailable, "", ""},
 		"no table":       {auditdriver.New(unmigrated), frame.NewGap(frame.LostAt(0), frame.LostAt(1)), true, audit.ErrRefused, "run the migrations (migrate up)", ""},
-		"no rights":      {auditdriver.New(unprivileged), frame.NewGap(frame.LostAt(0), frame.LostAt(1)), true, audit.ErrRefused, "INSERT and SELECT on coordination_audit_records, coordination_audit_gaps and coordination_audit_statements", "grant this role SELECT on coordination_audit_gaps"},
+		"no rights":      {auditdriver.New(unprivileged), frame.NewGap(frame.LostAt(0), frame.LostAt(1)), true, audit.ErrRefused, "grant this role INSERT and SELECT on coordination_audit_gaps (migrate grants --writer ROLE --apply)", "grant this role SELECT on coordination_audit_gaps"},
 		"a gap too wide": {auditdriver.New(db.Pool), wrong, false, audit.ErrRefused, "coordination_audit_gaps_cause_valid", ""},
 	} {
 		calls := map[string]func() error{"recording": func() error { return test.driver.PersistGap(t.Context(), &test.gap) }}
