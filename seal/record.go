@@ -3,7 +3,6 @@ package seal
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -107,16 +106,8 @@ func (d *decoder) time(name string) time.Time {
 	if value == nil {
 		return time.Time{}
 	}
-	micros := int64(binary.BigEndian.Uint64(value))
-	switch micros {
-	case math.MaxInt64:
-		return audit.InfiniteFuture()
-	case math.MinInt64:
-		return audit.InfinitePast()
-	}
-	const second, epoch = 1_000_000, 946_684_800
-	at := time.Unix(micros/second+epoch, micros%second*1000).UTC()
-	if audit.IsInfinite(at) && d.err == nil {
+	at, ok := timeOf(int64(binary.BigEndian.Uint64(value)))
+	if !ok && d.err == nil {
 		d.err = fmt.Errorf("decoding %s of a record: PostgreSQL holds no such time: %w", name, ErrRow)
 	}
 	return at

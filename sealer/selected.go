@@ -1,10 +1,11 @@
 package sealer
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,18 +43,34 @@ func (c SelectConfig) selection() sealdriver.Selection {
 	return sealdriver.Select(c.Scope, c.Classes, c.Before)
 }
 
-// Selected is a record as the table holds it, and its proof. In the proof, the digest of an
-// erased text takes its place.
-type Selected struct {
-	Record audit.Record
-	Proof  seal.Proof
+// SelectedTile has the selected records of one full tile, and what proves them.
+type SelectedTile struct {
+	Index  int64
+	Places seal.Places
+
+	// Rows are as they were sealed, one for each place: the digest of an erased text takes its
+	// place.
+	Rows []seal.Row
+
+	hashes []seal.Hash
+	proof  seal.TileProof // of all places
 }
 
-// ProveSelected calls each with every record of a selection whose leaf is in a full tile of
-// the checkpoint, and that no hold names, in the order of the log. The error matches
-// [ErrTampered] if one of them is not as it was sealed, or one of package seal if the
-// checkpoint is not one of this log.
-func ProveSelected(ctx context.Context, pool *pgxpool.Pool, config SelectConfig, each func(Selected) error) error {
+// Prove proves the leaves of some of the tile's places. The error matches
+// [github.com/hoc-analytics/coordaudit/seal.ErrBounds] if there is none.
+func (t *SelectedTile) Prove(places seal.Places) (seal.TileProof, error) {
+	if places == t.Places {
+		return t.proof, nil
+	}
+	hashes, err := seal.ProveTile(t.hashes, places)
+	return seal.TileProof{Tile: t.Index, Places: places, Hashes: hashes, Path: t.proof.Path}, err
+}
+
+// ProveSelected calls each with every tile that has records of a selection, in the order of the
+// log, if the tile is full under the checkpoint. Records that a hold names are left out. The tile is
+// the caller's, who may prove it on another goroutine. The error matches [ErrTampered] if a record
+// is not as it was sealed, or one of package seal if the checkpoint is not one of this log.
+func ProveSelected(ctx context.Context, pool *pgxpool.Pool, config SelectConfig, each func(*SelectedTile) error) error {
 	s := &selecting{config: config, each: each, kept: keptTiles{hashes: map[tileAt][]seal.Hash{}}}
 	if err := s.run(ctx, pool); err != nil {
 		return fmt.Errorf("proving the selected records: %w", err)
@@ -63,12 +80,18 @@ func ProveSelected(ctx context.Context, pool *pgxpool.Pool, config SelectConfig,
 
 type selecting struct {
 	config SelectConfig
-	each   func(Selected) error
+	each   func(*SelectedTile) error
 	conn   *sealdriver.Conn
 	at     *sealdriver.Checkpoint
+	hasher seal.Hasher
 	kept   keptTiles
 	tail   []seal.Hash // nil until a proof needs it
+	above  aboveTiles
 }
+
+// selectedTiles is how many tiles are read at a time. They take some ten megabytes, and their query
+// is short, so that the server can turn to others.
+const selectedTiles = 64
 
 func (s *selecting) run(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	if s.conn, err = sealdriver.Open(ctx, pool, s.config.Schema, sealdriver.Reader); err != nil {
@@ -79,13 +102,14 @@ func (s *selecting) run(ctx context.Context, pool *pgxpool.Pool) (err error) {
 		return err
 	}
 	full := s.at.Size / tileWidth
-	for first := int64(0); first < full; first += tileWidth {
-		tiles, err := s.conn.Tiles(ctx, s.at.Epoch, first, min(first+tileWidth, full))
+	for first := int64(0); first < full; first += selectedTiles {
+		end := min(first+selectedTiles, full)
+		tiles, err := s.conn.Tiles(ctx, s.at.Epoch, first, end)
 		if err != nil {
 			return err
 		}
-		if int64(len(tiles)) != min(tileWidth, full-first) {
-			return fmt.Errorf("the log is %w: of its tiles, one of %d to %d is missing: run coordaudit verify", ErrTampered, first, first+tileWidth-1)
+		if int64(len(tiles)) != end-first {
+			return fmt.Errorf("the log is %w: of its tiles, one of %d to %d is missing: run coordaudit verify", ErrTampered, first, end-1)
 		}
 		if err := s.part(ctx, tiles); err != nil {
 			return err
@@ -111,16 +135,24 @@ func storedAt(ctx context.Context, conn *sealdriver.Conn, signed []byte, key not
 	return stored, nil
 }
 
-// found is where a record's leaf is, and the row that has its hash.
-type found struct {
-	record audit.Record
-	row    seal.Row
+// selectedPart are the leaves of records of some tiles, in the order of their seqs, and the rows
+// that have them.
+type selectedPart struct {
+	tiles  []sealdriver.Tile
+	leaves []selectedLeaf
+	next   int // the first leaf that a row may have, as these come in the order of seq
+	rows   []seal.Row
 }
 
-// part proves the records of up to 256 tiles.
+type selectedLeaf struct {
+	seq   int64
+	place int // in all tiles of the part
+}
+
+// part proves the records of some tiles.
 func (s *selecting) part(ctx context.Context, tiles []sealdriver.Tile) error {
+	p := &selectedPart{tiles: tiles, rows: make([]seal.Row, len(tiles)*tileWidth)}
 	var seqs completeness.Set
-	places := map[int64][]int{} // by seq
 	for at, tile := range tiles {
 		leaves, err := leavesOf(tile)
 		if err != nil {
@@ -129,19 +161,30 @@ func (s *selecting) part(ctx context.Context, tiles []sealdriver.Tile) error {
 		for i, of := range leaves {
 			if of.kind == seal.Record {
 				seqs.Add(of.seq, of.seq)
-				places[of.seq] = append(places[of.seq], at*tileWidth+i)
+				p.leaves = append(p.leaves, selectedLeaf{seq: of.seq, place: at*tileWidth + i})
 			}
 		}
 	}
-	rows := map[int]found{}
+	slices.SortFunc(p.leaves, func(a, b selectedLeaf) int { return cmp.Or(cmp.Compare(a.seq, b.seq), a.place-b.place) })
+	var left []seal.Row // that have no leaf here
 	err := s.conn.SelectedRows(ctx, s.config.selection(), seqs, func(values [][]byte) error {
-		return s.match(rows, tiles, places, values)
+		row := seal.Row{Kind: seal.Record, Version: seal.LeafVersion, Values: sealdriver.Copied(values)}
+		found, err := p.match(&s.hasher, row)
+		if err == nil && !found {
+			left = append(left, row)
+		}
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	for _, row := range left {
+		if err := s.judge(ctx, row); err != nil {
+			return err
+		}
+	}
 	for at := range tiles {
-		if err := s.prove(ctx, tiles[at], at, rows); err != nil {
+		if err := s.prove(ctx, &tiles[at], p.rows[at*tileWidth:(at+1)*tileWidth]); err != nil {
 			return err
 		}
 	}
@@ -149,97 +192,77 @@ func (s *selecting) part(ctx context.Context, tiles []sealdriver.Tile) error {
 }
 
 // match finds the leaf of a row.
-func (s *selecting) match(rows map[int]found, tiles []sealdriver.Tile, places map[int64][]int, values [][]byte) error {
-	row := seal.Row{Kind: seal.Record, Version: seal.LeafVersion, Values: sealdriver.Copied(values)}
+func (p *selectedPart) match(hasher *seal.Hasher, row seal.Row) (found bool, err error) {
+	seq, err := row.Seq()
+	if err != nil {
+		return false, err
+	}
+	for p.next < len(p.leaves) && p.leaves[p.next].seq < seq {
+		p.next++
+	}
+	for _, of := range append([]seal.Row{row}, withDigests(row)...) {
+		hash, err := hasher.Hash(of)
+		if err != nil {
+			return false, err
+		}
+		for i := p.next; i < len(p.leaves) && p.leaves[i].seq == seq; i++ {
+			at := p.leaves[i].place
+			if p.rows[at].Values == nil && p.tiles[at/tileWidth].Hashes[at%tileWidth] == hash {
+				p.rows[at] = of
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// judge fails unless another part of the log has the leaf of a row: two records may share a seq.
+func (s *selecting) judge(ctx context.Context, row seal.Row) error {
 	seq, err := row.Seq()
 	if err != nil {
 		return err
 	}
-	record, err := row.Record()
-	if err != nil {
+	places, err := placesOf(ctx, s.conn, s.at.Epoch, seq)
+	if err != nil && !errors.Is(err, errLeaves) { // the part of a damaged tile says so
 		return err
 	}
 	for _, of := range append([]seal.Row{row}, withDigests(row)...) {
-		hash, err := of.Hash()
+		hash, err := s.hasher.Hash(of)
 		if err != nil {
 			return err
 		}
-		for _, place := range places[seq] {
-			if _, taken := rows[place]; !taken && tiles[place/tileWidth].Hashes[place%tileWidth] == hash {
-				rows[place] = found{record: record, row: of}
-				return nil
-			}
+		if slices.ContainsFunc(places, func(at place) bool { return at.hash == hash }) {
+			return nil
 		}
 	}
-	return fmt.Errorf("record %s, with seq %d, is %w: run coordaudit verify", record.AuditID, seq, ErrTampered)
+	return fmt.Errorf("record %s, with seq %d, is %w: run coordaudit verify", idOf(row.Values), seq, ErrTampered)
 }
 
-// prove proves the records of one tile. The path of a leaf has eight hashes of its own tile, and
-// then the same ones for all of them.
-func (s *selecting) prove(ctx context.Context, tile sealdriver.Tile, at int, rows map[int]found) error {
-	var upper []seal.Hash
-	var levels [][]seal.Hash
-	for i := range tileWidth {
-		of, ok := rows[at*tileWidth+i]
-		if !ok {
-			continue
-		}
-		if levels == nil {
-			levels = pyramid(tile.Hashes)
-			path, err := s.path(ctx, tile)
-			if err != nil {
-				return tilesFault(err)
-			}
-			upper = path[seal.TileHeight:]
-		}
-		path := make([]seal.Hash, 0, seal.TileHeight+len(upper))
-		for level, index := 0, i; level < seal.TileHeight; level, index = level+1, index/2 {
-			path = append(path, levels[level][index^1])
-		}
-		proof := seal.Proof{Row: of.row, Index: tile.Index*tileWidth + int64(i), Hashes: append(path, upper...), Checkpoint: s.config.Checkpoint}
-		if err := s.each(Selected{Record: of.record, Proof: proof}); err != nil {
-			return err
+// prove passes the records of one tile on, if there are any. rows has one for each place that is
+// selected.
+func (s *selecting) prove(ctx context.Context, tile *sealdriver.Tile, rows []seal.Row) error {
+	selected := &SelectedTile{Index: tile.Index, hashes: tile.Hashes}
+	var leaves []seal.Hash
+	for place := range rows {
+		if rows[place].Values != nil {
+			selected.Places.Add(uint8(place))
+			selected.Rows, leaves = append(selected.Rows, rows[place]), append(leaves, tile.Hashes[place])
 		}
 	}
-	return nil
-}
-
-// path is the path of the first leaf of a tile.
-func (s *selecting) path(ctx context.Context, tile sealdriver.Tile) ([]seal.Hash, error) {
-	s.kept.put(tileAt{index: tile.Index}, tile.Hashes)
-	prove := func() ([]seal.Hash, error) {
-		reader := tiles{ctx: ctx, conn: s.conn, epoch: s.at.Epoch, size: s.at.Size, tail: s.tail, kept: &s.kept}
-		return seal.ProveInclusion(s.at.Size, tile.Index*tileWidth, s.at.Root, reader)
+	if leaves == nil {
+		return nil
 	}
-	path, err := prove()
-	if s.tail != nil || !errors.Is(err, errTileMissing) || s.at.Size%tileWidth == 0 {
-		return path, err
+	path, err := s.path(ctx, tile)
+	if err != nil {
+		return tilesFault(err)
 	}
-	// The rows after the last full tile are hashed once a proof needs them.
-	if _, s.tail, err = tailAt(ctx, s.conn, s.at); err != nil {
-		return nil, err
+	hashes, err := seal.ProveTile(tile.Hashes, selected.Places)
+	if err != nil {
+		return err
 	}
-	return prove()
-}
-
-// pyramid returns the hashes of a full tile, and those of each level above them.
-func pyramid(hashes []seal.Hash) (levels [][]seal.Hash) {
-	for len(hashes) > 1 {
-		levels = append(levels, hashes)
-		next := make([]seal.Hash, len(hashes)/2)
-		for i := range next {
-			next[i] = nodeHash(&hashes[2*i], &hashes[2*i+1])
-		}
-		hashes = next
+	selected.proof = seal.TileProof{Tile: tile.Index, Places: selected.Places, Hashes: hashes, Path: path}
+	if err := selected.proof.Check(s.at.Size, s.at.Root, leaves); err != nil {
+		return fmt.Errorf("the log is %w, by its tiles: run coordaudit verify: %w", ErrTampered, err)
 	}
-	return levels
-}
-
-// nodeHash is tlog.NodeHash without allocating.
-func nodeHash(left, right *seal.Hash) seal.Hash {
-	const size = len(seal.Hash{})
-	node := [1 + 2*size]byte{1}
-	copy(node[1:], left[:])
-	copy(node[1+size:], right[:])
-	return sha256.Sum256(node[:])
+	return s.each(selected)
 }

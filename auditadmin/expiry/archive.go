@@ -16,7 +16,6 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/durable"
-	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
@@ -86,7 +85,7 @@ func archive(ctx context.Context, config Config, a ArchiveConfig) (*Manifest, er
 	err = sealer.ProveSelected(ctx, config.Pool, sealer.SelectConfig{
 		Checkpoint: config.Checkpoint, Verifier: config.Verifier, Schema: config.Schema,
 		Scope: a.Filter.Scope, Classes: a.Filter.Classes, Before: a.Filter.Before,
-	}, w.add)
+	}, w.lines.add)
 	if err != nil {
 		return nil, err
 	}
@@ -123,10 +122,7 @@ func newWriter(config Config, a ArchiveConfig, plan Plan) (w *writer, err error)
 		return nil, fmt.Errorf("making the archive: %w", err)
 	}
 	w.manifest.FirstSeq, w.manifest.LastSeq = math.MaxInt64, math.MinInt64
-	w.lines = newEncoding(func(of *lines) {
-		w.records.line(of.record)
-		w.proofs.line(of.proof)
-	})
+	w.lines = newEncoding(w.write)
 	return w, nil
 }
 
@@ -144,31 +140,23 @@ func (w *writer) discard() {
 	_ = os.RemoveAll(w.dir) // nothing is there once it has its name
 }
 
-func (w *writer) add(of sealer.Selected) error {
-	if err := w.lines.add(of); err != nil {
-		return err
-	}
+// write is called in the order of the log, on one goroutine until the lines are finished.
+func (w *writer) write(made *encoded) {
+	w.records.lines(made.records)
+	w.proofs.lines(made.proofs)
 	m := &w.manifest
-	m.Records++
-	m.FirstSeq, m.LastSeq = min(m.FirstSeq, of.Record.Seq), max(m.LastSeq, of.Record.Seq)
-	if w.cut.add(of.Record) || len(m.Batches) == 0 {
-		m.Batches = append(m.Batches, 0)
+	for i := range made.made {
+		rec := &made.made[i]
+		m.Records++
+		m.FirstSeq, m.LastSeq = min(m.FirstSeq, rec.Seq), max(m.LastSeq, rec.Seq)
+		if w.cut.add(rec) || len(m.Batches) == 0 {
+			m.Batches = append(m.Batches, 0)
+		}
+		m.Batches[len(m.Batches)-1]++
 	}
-	m.Batches[len(m.Batches)-1]++
-	const now = 1 << 14
-	if w.a.Progress != nil && m.Records%now == 0 {
+	if w.a.Progress != nil {
 		w.a.Progress(m.Records, w.planned)
 	}
-	return nil
-}
-
-// recordLine is a record as import reads it.
-func recordLine(rec audit.Record) ([]byte, error) {
-	text, err := rec.MarshalJSON() // json.Marshal would read the result once more
-	if err != nil {
-		return nil, fmt.Errorf("record %s: %w", rec.AuditID, err)
-	}
-	return format.EscapeJSON(text), nil
 }
 
 // finish completes the files, writes the manifest, and gives the directory its name.
@@ -240,7 +228,7 @@ type cutter struct {
 const maxCost = 48 << 10
 
 // add reports whether a record begins another batch.
-func (c *cutter) add(rec audit.Record) (begins bool) {
+func (c *cutter) add(rec *audit.Record) (begins bool) {
 	cost := c.costOf(rec)
 	if c.records == c.most || c.records > 0 && c.cost+cost > maxCost {
 		most := c.most
@@ -259,7 +247,7 @@ func (c *cutter) add(rec audit.Record) (begins bool) {
 	return begins
 }
 
-func (c *cutter) costOf(rec audit.Record) (cost int) {
+func (c *cutter) costOf(rec *audit.Record) (cost int) {
 	if c.records == 0 || rec.Seq != c.last+1 {
 		cost += rangeCost(rec.Seq)
 	}

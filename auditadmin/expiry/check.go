@@ -1,25 +1,15 @@
 package expiry
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
-	"os"
-	"path/filepath"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
-	"github.com/hoc-analytics/coordaudit/internal/jsonl"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
@@ -39,7 +29,6 @@ func CheckArchive(ctx context.Context, dir string, key note.Verifier, progress f
 // checked is an archive whose records are proved.
 type checked struct {
 	manifest   *Manifest
-	signed     []byte
 	checkpoint seal.Checkpoint
 	selection  sealdriver.Selection
 	batches    []completeness.Set // the seqs of each batch
@@ -54,18 +43,15 @@ func checkArchive(ctx context.Context, dir string, key note.Verifier, progress f
 	if c.selection, err = m.selection(); err != nil {
 		return nil, err
 	}
-	const maxCheckpoint = 64 << 10
-	if c.signed, err = readBounded(filepath.Join(dir, CheckpointFile), maxCheckpoint); err != nil {
-		return nil, fmt.Errorf("%w: reading its checkpoint: %w", ErrArchive, err)
+	signed, err := readCheckpoint(dir, m)
+	if err != nil {
+		return nil, err
 	}
-	if digestOf(c.signed) != m.CheckpointSHA256 {
-		return nil, damaged("its checkpoint is another one")
-	}
-	if c.checkpoint, err = sealer.OpenCheckpoint(c.signed, key); err != nil {
+	if c.checkpoint, err = sealer.OpenCheckpoint(signed, key); err != nil {
 		return nil, fmt.Errorf("%w: its checkpoint: %w", ErrArchive, err)
 	}
-	if c.checkpoint.Origin != m.Origin || c.checkpoint.Size != m.Size || base64.StdEncoding.EncodeToString(c.checkpoint.Root[:]) != m.Root {
-		return nil, damaged("its manifest names another checkpoint")
+	if err := m.names(c.checkpoint); err != nil {
+		return nil, err
 	}
 	if err := c.readLines(ctx, dir, progress); err != nil {
 		return nil, err
@@ -76,121 +62,30 @@ func checkArchive(ctx context.Context, dir string, key note.Verifier, progress f
 	return c, nil
 }
 
-// packed reads the lines of a compressed file, and its SHA-256.
-type packed struct {
-	name  string
-	file  *os.File
-	raw   *bufio.Reader // of the file, hashed
-	hash  hash.Hash
-	lines *jsonl.Reader
-}
-
-func unpack(dir, name string) (*packed, error) {
-	file, err := os.Open(filepath.Join(dir, name))
-	if err != nil {
-		return nil, fmt.Errorf("%w: opening %s: %w", ErrArchive, name, err)
-	}
-	p := &packed{name: name, file: file, hash: sha256.New()}
-	p.raw = bufio.NewReaderSize(io.TeeReader(file, p.hash), pieceSize)
-	zip, err := gzip.NewReader(p.raw)
-	if err != nil {
-		_ = file.Close() // it was only read
-		return nil, damaged(name + " is no gzip file")
-	}
-	p.lines = jsonl.NewReader(zip)
-	return p, nil
-}
-
-// next returns the next line, or io.EOF.
-func (p *packed) next() ([]byte, error) {
-	line, err := p.lines.Next()
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil, io.EOF
-	case err != nil:
-		return nil, damaged(fmt.Sprintf("%s cannot be read after line %d", p.name, p.lines.Number))
-	case line.TooLong():
-		return nil, damaged(fmt.Sprintf("line %d of %s is too long", line.Number, p.name))
-	}
-	return line.Text, nil
-}
-
-// ends requires that the file has no further lines, and is the one that the manifest names.
-func (p *packed) ends(digest string) error {
-	_, err := p.next()
-	if err == nil {
-		return damaged(p.name + " has more lines than the manifest says")
-	}
-	if !errors.Is(err, io.EOF) {
-		return err
-	}
-	if _, err := io.Copy(io.Discard, p.raw); err != nil {
-		return fmt.Errorf("%w: reading %s: %w", ErrArchive, p.name, err)
-	}
-	if hex.EncodeToString(p.hash.Sum(nil)) != digest {
-		return damaged(p.name + " is not the file that the manifest names")
-	}
-	return nil
-}
-
-// pair is a record and its proof, as their lines are.
-type pair struct{ record, proof []byte }
-
 // piece is what a worker proves at a time.
 type piece struct {
-	first int64 // the number of its first line
-	pairs []pair
+	lines []*provenLines
 	seqs  []int64
 }
 
-func (c *checked) readLines(ctx context.Context, dir string, progress func(done, records int64)) error {
-	records, err := unpack(dir, RecordsFile)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = records.file.Close() }() // it was only read
-	proofs, err := unpack(dir, ProofsFile)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = proofs.file.Close() }() // it was only read
+// checkingQueue are the pieces that may wait for a worker.
+const checkingQueue = 4
 
-	pieces := newInOrder(c.prove, c.collector(progress))
-	readErr := c.feed(ctx, records, proofs, pieces)
+func (c *checked) readLines(ctx context.Context, dir string, progress func(done, records int64)) error {
+	lines, err := openLines(dir, c.manifest)
+	if err != nil {
+		return err
+	}
+	defer lines.close()
+	pieces := newInOrder(checkingQueue, c.prove, c.collector(progress))
+	readErr := lines.feed(ctx, pieces)
 	if err := pieces.finish(); err != nil {
 		return err
 	}
 	if readErr != nil {
 		return readErr
 	}
-	return errors.Join(records.ends(c.manifest.RecordsSHA256), proofs.ends(c.manifest.ProofsSHA256))
-}
-
-// feed cuts the lines into pieces.
-func (c *checked) feed(ctx context.Context, records, proofs *packed, to *inOrder[*piece]) error {
-	const most = 512
-	for line := int64(0); line < c.manifest.Records; {
-		p := &piece{first: line + 1}
-		for len(p.pairs) < most && line < c.manifest.Records {
-			record, recordErr := records.next()
-			proof, proofErr := proofs.next()
-			if errors.Is(recordErr, io.EOF) || errors.Is(proofErr, io.EOF) {
-				return damaged(fmt.Sprintf("it has %d records, and its manifest says %d", line, c.manifest.Records))
-			}
-			if err := errors.Join(recordErr, proofErr); err != nil {
-				return err
-			}
-			p.pairs = append(p.pairs, pair{record: bytes.Clone(record), proof: bytes.Clone(proof)})
-			line++
-		}
-		if err := to.send(p); err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-	}
-	return nil
+	return lines.end()
 }
 
 // collector gathers the seqs of the batches from the pieces.
@@ -215,50 +110,79 @@ func (c *checked) collector(progress func(done, records int64)) func(*piece) err
 }
 
 func (c *checked) prove(p *piece) error {
-	for i := range p.pairs {
-		seq, err := c.proveOne(p.pairs[i])
+	var hasher seal.Hasher
+	for _, lines := range p.lines {
+		records, _, err := proveLines(&hasher, lines, c.checkpoint)
 		if err != nil {
-			return fmt.Errorf("line %d: %w", p.first+int64(i), err)
+			return err
 		}
-		p.seqs = append(p.seqs, seq)
+		for i := range records {
+			if !c.selection.Fits(records[i]) {
+				return damaged(fmt.Sprintf("line %d: record %s is not one that the filter of its manifest selects", lines.first+int64(i), records[i].AuditID))
+			}
+			p.seqs = append(p.seqs, records[i].Seq)
+		}
 	}
-	p.pairs = nil
+	p.lines = nil
 	return nil
 }
 
-// proveOne returns the seq of a record that its proof proves.
-func (c *checked) proveOne(of pair) (seq int64, err error) {
-	line, err := sealer.ParseProofLine(of.proof)
+// proveLines returns the records of some lines, which their proof proves, and their leaves.
+func proveLines(hasher *seal.Hasher, lines *provenLines, checkpoint seal.Checkpoint) ([]audit.Record, []seal.Hash, error) {
+	records, leaves, err := lines.leaves(hasher)
 	if err != nil {
-		return 0, damaged("its proof cannot be read")
+		return nil, nil, err
 	}
-	proof, err := seal.ParseProof([]byte(line.Bundle))
-	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrArchive, err)
+	if err := lines.proof.Check(checkpoint.Size, checkpoint.Root, leaves); err != nil {
+		what := "they are not all records"
+		if len(records) == 1 {
+			what = fmt.Sprintf("record %s is not the one", records[0].AuditID)
+		}
+		return nil, nil, fmt.Errorf("%w: %s of %s: %s that line %d of %s proves: %w: take an intact copy, or archive again",
+			ErrArchive, lines.where(), RecordsFile, what, lines.proofLine, ProofsFile, err)
 	}
-	if !bytes.Equal(proof.Checkpoint, c.signed) { // its signature was checked once
-		return 0, damaged("its proof leads to another checkpoint")
+	return records, leaves, nil
+}
+
+// leaves returns the records of the lines, and the hashes of their rows.
+func (p *provenLines) leaves(hasher *seal.Hasher) ([]audit.Record, []seal.Hash, error) {
+	records, leaves := make([]audit.Record, len(p.ends)), make([]seal.Hash, len(p.ends))
+	for i := range leaves {
+		rec, row, err := rowOf(&p.proof.Rows[i], p.line(i))
+		if err == nil {
+			leaves[i], err = hasher.Hash(row)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: line %d: %w: take an intact copy, or archive again", ErrArchive, p.first+int64(i), err)
+		}
+		records[i] = rec
 	}
-	leaf, err := proof.Row.Hash()
-	if err == nil {
-		err = seal.CheckInclusion(c.checkpoint.Size, c.checkpoint.Root, proof.Index, leaf, proof.Hashes)
+	return records, leaves, nil
+}
+
+// rowOf returns the row of a record's line, which is to be proved, and the record of that row.
+func rowOf(of *seal.ArchivedRow, line []byte) (audit.Record, seal.Row, error) {
+	rec, replay, err := audit.ParseRecord(line)
+	if of.Carried == nil {
+		if err == nil && replay {
+			err = errors.New("it asks for a replay, and so would not be stored again")
+		}
+		if err != nil {
+			return audit.Record{}, seal.Row{}, fmt.Errorf("its record cannot be read: %w", err)
+		}
+		rec.Seq, rec.CreatedAt = of.Seq, of.CreatedAt
+		return rec, of.Row(rec), nil
 	}
-	if err != nil {
-		return 0, fmt.Errorf("%w: record %s: %w", ErrArchive, line.ProofOf, err)
+	carried, rowErr := of.Carried.Record()
+	if rowErr != nil {
+		return audit.Record{}, seal.Row{}, rowErr
 	}
-	proved, err := proof.Row.Record()
-	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrArchive, err)
+	if same, err := recordLine(carried); err == nil && bytes.Equal(same, line) {
+		return carried, *of.Carried, nil
 	}
-	if !c.selection.Fits(proved) {
-		return 0, damaged(fmt.Sprintf("record %s is not one that the filter of its manifest selects", line.ProofOf))
+	// Another release may write the same record in another way.
+	if err != nil || replay || rec.AuditID != carried.AuditID || rec.Origin != carried.Origin || len(rec.DiffersIn(carried)) > 0 {
+		return audit.Record{}, seal.Row{}, fmt.Errorf("record %s is not the one that its proof carries", carried.AuditID)
 	}
-	if same, err := recordLine(proved); err == nil && bytes.Equal(same, of.record) && proved.AuditID == line.ProofOf {
-		return proved.Seq, nil
-	}
-	archived, _, err := audit.ParseRecord(of.record) // another release may write the same record in another way
-	if err != nil || archived.AuditID != proved.AuditID || line.ProofOf != proved.AuditID || archived.Origin != proved.Origin || len(archived.DiffersIn(proved)) > 0 {
-		return 0, damaged(fmt.Sprintf("record %s is not the one that its proof proves", line.ProofOf))
-	}
-	return proved.Seq, nil
+	return carried, *of.Carried, nil
 }

@@ -36,7 +36,7 @@ func TestBatchFitsItsEvent(t *testing.T) {
 		for range 30_000 {
 			rec := next(seq)
 			seq = rec.Seq
-			if c.add(rec) {
+			if c.add(&rec) {
 				longest, batches = max(longest, lengthOf(t, batch)), batches+1
 				batch = nil
 			}

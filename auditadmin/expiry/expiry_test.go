@@ -1,10 +1,6 @@
 package expiry_test
 
 import (
-	"bufio"
-	"compress/gzip"
-	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,7 +15,6 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 	"github.com/hoc-analytics/coordaudit/seal"
-	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
 // The way of a record: planned, archived, taken out, accounted for, and proved without the database.
@@ -67,42 +62,28 @@ func TestExpiredRecordsStayProvable(t *testing.T) {
 	}
 }
 
-// proveFromArchive finds the proof of a record in an archive, and verifies it.
+// proveFromArchive makes a bundle of a record of an archive, and verifies it as anyone does.
 func proveFromArchive(t *testing.T, tr *trail, dir string, want audit.Record) {
 	t.Helper()
-	file, err := os.Open(filepath.Join(dir, expiry.ProofsFile))
+	made, err := expiry.ProveArchived(t.Context(), dir, want.AuditID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = file.Close() }()
-	zip, err := gzip.NewReader(file)
+	text, err := made.MarshalText()
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(zip)
-	lines.Buffer(nil, seal.MaxProofBytes)
-	for lines.Scan() {
-		var line sealer.ProofLine
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			t.Fatal(err)
-		}
-		if line.ProofOf != want.AuditID {
-			continue
-		}
-		proof, err := seal.ParseProof([]byte(line.Bundle))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := proof.Verify(logName, tr.verifier); err != nil {
-			t.Error(err)
-		}
-		rec, err := proof.Row.Record()
-		if err != nil || rec.AuditID != want.AuditID || len(rec.DiffersIn(want)) > 0 {
-			t.Errorf("the proof is of %+v, %v", rec, err)
-		}
-		return
+	proof, err := seal.ParseProof(text)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Errorf("the archive has no proof of %s", want.AuditID)
+	if _, err := proof.Verify(logName, tr.verifier); err != nil {
+		t.Error(err)
+	}
+	rec, err := proof.Row.Record()
+	if err != nil || rec.AuditID != want.AuditID || len(rec.DiffersIn(want)) > 0 {
+		t.Errorf("the proof is of %+v, %v", rec, err)
+	}
 }
 
 // An archive is imported into another trail like an export.

@@ -23,10 +23,10 @@ type sent[P any] struct {
 	done  chan struct{}
 }
 
-// newInOrder begins. Call finish in any case.
-func newInOrder[P any](work, each func(P) error) *inOrder[P] {
+// newInOrder begins. Some pieces may wait for a worker. Call finish in any case.
+func newInOrder[P any](waiting int, work, each func(P) error) *inOrder[P] {
 	workers := runtime.GOMAXPROCS(0)
-	o := &inOrder[P]{todo: make(chan *sent[P]), order: make(chan *sent[P], 2*workers), ended: make(chan struct{})}
+	o := &inOrder[P]{todo: make(chan *sent[P], waiting), order: make(chan *sent[P], waiting+2*workers), ended: make(chan struct{})}
 	for range workers {
 		o.working.Go(func() {
 			for s := range o.todo {

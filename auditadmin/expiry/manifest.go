@@ -56,7 +56,7 @@ type Manifest struct {
 }
 
 const (
-	manifestFormat = 1
+	manifestFormat = 2
 	maxManifest    = 64 << 20
 )
 
@@ -94,7 +94,10 @@ func readManifest(dir string) (*Manifest, error) {
 	if err := decoder.Decode(m); err != nil || decoder.More() {
 		return nil, damaged("its manifest cannot be read")
 	}
-	if m.Format != manifestFormat {
+	if m.Format < manifestFormat {
+		return nil, fmt.Errorf("%w: its format is %d, of a release before the first, and this program knows %d: archive again, or check it with the program that wrote it", ErrArchive, m.Format, manifestFormat)
+	}
+	if m.Format > manifestFormat {
 		return nil, fmt.Errorf("%w: its format is %d, and this program knows %d: a newer release may read it", ErrArchive, m.Format, manifestFormat)
 	}
 	sum := int64(0)

@@ -21,6 +21,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditadmin/expiry"
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
+	"github.com/hoc-analytics/coordaudit/seal"
 )
 
 // fixed is an exporter that has one checkpoint.
@@ -307,11 +308,18 @@ func TestShortenedArchiveIsNotTheOneOnRecord(t *testing.T) {
 	tr.mustApply(t, dir)
 	altered := filepath.Join(tr.dir, "altered")
 	copyDir(t, dir, altered)
-	drop := func(lines []string) []string { return append(lines[:3:3], lines[4:]...) }
-	records, proofs := alter(t, altered, expiry.RecordsFile, drop), alter(t, altered, expiry.ProofsFile, drop)
+	dropped, last := int64(0), int64(0) // a tile
+	proofs := alter(t, altered, expiry.ProofsFile, func(lines []string) []string {
+		end := len(lines) - 2 // of the tiles that stay; SplitAfter leaves an empty text at the end
+		dropped = int64(len(parsedProof(t, lines[end]).Rows))
+		rows := parsedProof(t, lines[end-1]).Rows
+		last = rows[len(rows)-1].Seq
+		return lines[:end]
+	})
+	records := alter(t, altered, expiry.RecordsFile, func(lines []string) []string { return lines[:m.Records-dropped] })
 	alterManifest(t, altered, func(of map[string]any) {
-		of["records_sha256"], of["proofs_sha256"], of["records"] = records, proofs, m.Records-1
-		of["batches"] = append([]int64{m.Batches[0] - 1}, m.Batches[1:]...)
+		of["records_sha256"], of["proofs_sha256"], of["records"], of["last_seq"] = records, proofs, m.Records-dropped, last
+		of["batches"] = []int64{m.Records - dropped}
 	})
 	shortened, err := expiry.CheckArchive(t.Context(), altered, tr.verifier, nil)
 	if err != nil { // each record that is left is proved
@@ -323,6 +331,15 @@ func TestShortenedArchiveIsNotTheOneOnRecord(t *testing.T) {
 	if result := tr.mustVerify(t); len(result.Archives) != 1 || result.Archives[0].Archive != m.Digest() || m.Digest() == shortened.Digest() {
 		t.Errorf("%+v", result.Archives)
 	}
+}
+
+func parsedProof(t *testing.T, line string) seal.RecordsProof {
+	t.Helper()
+	proof, err := seal.ParseRecordsProof([]byte(strings.TrimSuffix(line, "\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return proof
 }
 
 func remove(t *testing.T, dir, name string) {

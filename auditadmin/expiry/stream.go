@@ -52,9 +52,9 @@ func (s *stream) compress() {
 	s.done <- err
 }
 
-// line appends a line, whose end it adds.
-func (s *stream) line(text []byte) {
-	s.piece = append(append(s.piece, text...), '\n')
+// lines appends whole lines.
+func (s *stream) lines(text []byte) {
+	s.piece = append(s.piece, text...)
 	if len(s.piece) < pieceSize {
 		return
 	}

@@ -15,16 +15,17 @@ type Kind string
 
 // The kinds.
 const (
-	Unknown  Kind = ""
-	Empty    Kind = "nothing"
-	Records  Kind = "records of a trail"
-	Table    Kind = "records of a trail as CSV"
-	Events   Kind = "records of a trail as CloudEvents"
-	Refused  Kind = "refused lines of an import"
-	Manifest Kind = "the manifest of an export"
-	Proofs   Kind = "proofs of an export"
-	Report   Kind = "a report"
-	Waiting  Kind = "what a Recorder keeps for the database"
+	Unknown   Kind = ""
+	Empty     Kind = "nothing"
+	Records   Kind = "records of a trail"
+	Table     Kind = "records of a trail as CSV"
+	Events    Kind = "records of a trail as CloudEvents"
+	Refused   Kind = "refused lines of an import"
+	Manifest  Kind = "the manifest of an export"
+	Proofs    Kind = "proofs of an export"
+	Report    Kind = "a report"
+	OfArchive Kind = "proofs of an archive"
+	Waiting   Kind = "what a Recorder keeps for the database"
 )
 
 // KindOf looks at a plain file. Anything else is Unknown and is not opened.
@@ -60,6 +61,7 @@ func kindOf(first []byte) Kind {
 		{`{"line":`, Refused},
 		{`{"count":`, Manifest},
 		{`{"proof_of":`, Proofs},
+		{`{"tile":`, OfArchive},
 		{"audit_id,envelope_id,", Table},
 		{`{"specversion":`, Events},
 		{"<!doctype html>", Report},

@@ -83,7 +83,9 @@ func TestExpireOnTheCommandLine(t *testing.T) {
 	got = run(t, "", "", "expire", "check", "--archive", dir, "--key", k.public)
 	got.mustExit(t, cli.ExitDone)
 	mustContain(t, got.stdout, "as they were sealed")
-	run(t, "", "", "verify", "bundle", filepath.Join(dir, expiry.ProofsFile), "--key", k.public).mustExit(t, cli.ExitDone)
+	got = run(t, "", "", "verify", "bundle", filepath.Join(dir, expiry.ProofsFile), "--key", k.public)
+	got.mustExit(t, cli.ExitFailed)
+	mustContain(t, got.stderr, "prove ID --archive DIR")
 
 	apply := k.with("expire", "apply", "--archive", dir)
 	got = k.run(t, append(apply, "--json")...)
@@ -108,6 +110,33 @@ func TestExpireOnTheCommandLine(t *testing.T) {
 	got.mustExit(t, cli.ExitDone)
 	mustContain(t, got.stdout, " expired")
 	k.run(t, "get", k.ids[0].String(), "--all-tenants").mustExit(t, cli.ExitFailed)
+	k.proveFromArchive(t, dir)
+}
+
+// proveFromArchive takes the bundle of a record out of an archive, without a database.
+func (k keeping) proveFromArchive(t *testing.T, dir string) {
+	t.Helper()
+	id, bundle := k.ids[0].String(), filepath.Join(t.TempDir(), "bundle")
+	run(t, "", "", "prove", id, "--archive", dir, "--out", bundle).mustExit(t, cli.ExitDone)
+	got := run(t, "", "", "verify", "bundle", bundle, "--key", k.public)
+	got.mustExit(t, cli.ExitDone)
+	mustContain(t, got.stdout, "record "+id)
+	got = run(t, "", "", "prove", id, "--archive", dir)
+	got.mustExit(t, cli.ExitDone)
+	mustContain(t, got.stdout, "c2sp.org/tlog-proof@v1\n")
+	got = run(t, "", "", "prove", uuid.NewString(), "--archive", dir)
+	got.mustExit(t, cli.ExitFailed)
+	mustContain(t, got.stderr, "look in another archive")
+	got = run(t, "", "", "prove", id, "--archive", filepath.Join(dir, "missing"))
+	got.mustExit(t, cli.ExitFailed)
+	mustContain(t, got.stderr, "reading the manifest")
+	run(t, "", "", "prove", id, "--archive", dir, "--checkpoint", dir, "--key", k.public).mustExit(t, cli.ExitUsage)
+	if err := os.Truncate(filepath.Join(dir, expiry.ProofsFile), 20); err != nil {
+		t.Fatal(err)
+	}
+	got = run(t, "", "", "prove", id, "--archive", dir)
+	got.mustExit(t, cli.ExitFailed)
+	mustContain(t, got.stderr, "take an intact copy, or archive again")
 }
 
 // A hold is placed, stops an expiry, is listed and released.

@@ -198,17 +198,24 @@ func (d *day) expire() {
 	d.t.Helper()
 	d.t.Log("expire a class")
 	filter := []string{"--class", "COST", "--all-tenants", "--older-than", "400d", "--checkpoint", d.checkpoints, "--key", d.key + ".pub"}
+	pool := fixture.OpenPool(d.t, d.url(reader), nil)
+	var expiring uuid.UUID
+	if err := pool.QueryRow(d.t.Context(), "SELECT audit_id FROM coordination_audit_records WHERE created_at < now() - interval '400 days' LIMIT 1").Scan(&expiring); err != nil {
+		d.t.Fatal(err)
+	}
 	d.must(keeper, "coordaudit", append([]string{"expire", "plan"}, filter...)...)
 	d.must(keeper, "coordaudit", append([]string{"expire", "archive", "--out", d.archive}, filter...)...)
 	apply := []string{"expire", "apply", "--archive", d.archive, "--checkpoint", d.checkpoints, "--key", d.key + ".pub"}
 	d.mustExit(1, reader, "coordaudit", apply...)
 	d.must(keeper, "coordaudit", apply...)
 	d.must(keeper, "coordaudit", apply...) // once more changes nothing
-	pool := fixture.OpenPool(d.t, d.url(reader), nil)
 	if left := fixture.QueryInt(d.t, pool, "SELECT count(*)::int FROM coordination_audit_records WHERE created_at < now() - interval '400 days'"); left > 0 {
 		d.t.Errorf("%d records of 600 are left", left)
 	}
-	d.must(reader, "coordaudit", "verify", "bundle", filepath.Join(d.archive, "proofs.jsonl.gz"), "--key", d.key+".pub")
+	d.must(reader, "coordaudit", "expire", "check", "--archive", d.archive, "--key", d.key+".pub")
+	bundle := filepath.Join(d.t.TempDir(), "bundle")
+	d.must(reader, "coordaudit", "prove", expiring.String(), "--archive", d.archive, "--out", bundle)
+	d.must(reader, "coordaudit", "verify", "bundle", bundle, "--key", d.key+".pub")
 }
 
 // erase erases a text. A retry of the record is still no conflict.

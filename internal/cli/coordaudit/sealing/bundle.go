@@ -21,7 +21,7 @@ import (
 )
 
 type verifyBundleCommand struct {
-	File      string       `arg:"" help:"A bundle, as coordaudit prove writes it, or the proofs of an export or an archive. - is the standard input."`
+	File      string       `arg:"" help:"A bundle, as coordaudit prove writes it, or the proofs of an export. - is the standard input."`
 	Key       string       `required:"" placeholder:"KEY" help:"${key_help}"`
 	Witnesses witnessFlags `embed:""`
 	JSON      bool         `name:"json" help:"Print each record as a JSON object."`
@@ -51,12 +51,16 @@ func (c *verifyBundleCommand) Run(p *cli.Program) error {
 		from = file
 	}
 	in := bufio.NewReader(from)
-	if first, err := in.Peek(2); err == nil && string(first) == "\x1f\x8b" { // as an archive has it
+	if first, err := in.Peek(2); err == nil && string(first) == "\x1f\x8b" {
 		unpacked, err := gzip.NewReader(in)
 		if err != nil {
 			return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("reading the bundle: %w", err)}
 		}
 		in = bufio.NewReader(unpacked)
+	}
+	const ofArchive = `{"tile":`
+	if first, err := in.Peek(len(ofArchive)); err == nil && string(first) == ofArchive {
+		return &cli.ShownError{Tried: tried, Cause: errors.New("these are the proofs of an archive, which need its records: check all of it with coordaudit expire check, or take the bundle of one record out with coordaudit prove ID --archive DIR")}
 	}
 	verify := c.verifyOne
 	if first, err := in.Peek(1); err == nil && first[0] == '{' {

@@ -2,6 +2,7 @@ package sealing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/auditadmin/expiry"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/seal"
@@ -19,6 +21,7 @@ import (
 // Prove is the command prove.
 type Prove struct {
 	ID         string `arg:"" help:"The audit id of the record, a UUID."`
+	Archive    string `placeholder:"DIR" help:"Prove it from an archive of expire archive, without a database and without a key, under the checkpoint of the archive."`
 	Out        string `default:"-" placeholder:"FILE" help:"Where the bundle goes. - is the standard output."`
 	Checkpoint string `placeholder:"FILE" and:"exported" help:"Prove it under this exported checkpoint, with the cosignatures that it has, or under the last one of a directory. Defaults to the last one that the database stores."`
 	Key        string `placeholder:"KEY" and:"exported" help:"${key_help}"`
@@ -29,6 +32,14 @@ func (c *Prove) Help() string {
 	return "A bundle is about one kilobyte: the record, its place in the log, and a signed checkpoint. Verify it anywhere with coordaudit verify bundle."
 }
 
+// Validate is called by kong.
+func (c *Prove) Validate() error {
+	if c.Archive != "" && c.Key != "" {
+		return errors.New("--archive has a checkpoint of its own: leave --checkpoint and --key out")
+	}
+	return nil
+}
+
 // Run is called by kong.
 func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
 	tried := "proving audit record " + audit.Printable(c.ID)
@@ -36,23 +47,9 @@ func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 	if err != nil {
 		return err
 	}
-	var signed []byte
-	var key note.Verifier // nil: the proof leads to the last stored checkpoint
-	if c.Key != "" {
-		if signed, key, err = Exported(ctx, c.Checkpoint, c.Key, tried); err != nil {
-			return err
-		}
-	}
-	pool, err := db.OpenPool(ctx, tried)
+	proof, err := c.prove(ctx, p, db, tried, id)
 	if err != nil {
 		return err
-	}
-	defer pool.Close()
-	progress := p.Progress(tried)
-	proof, err := prove(ctx, pool, signed, key, id)
-	progress.Stop()
-	if err != nil {
-		return shared.Failed(err)
 	}
 	text, err := proof.MarshalText()
 	if err != nil {
@@ -65,6 +62,37 @@ func (c *Prove) Run(ctx context.Context, p *cli.Program, db *shared.Database) er
 		return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("writing the bundle: %w", err)}
 	}
 	return nil
+}
+
+func (c *Prove) prove(ctx context.Context, p *cli.Program, db *shared.Database, tried string, id uuid.UUID) (proof seal.Proof, err error) {
+	if c.Archive != "" {
+		progress := p.Progress(tried)
+		proof, err = expiry.ProveArchived(ctx, c.Archive, id)
+		progress.Stop()
+		if err != nil {
+			return proof, shared.Failed(err)
+		}
+		return proof, nil
+	}
+	var signed []byte
+	var key note.Verifier // nil: the proof leads to the last stored checkpoint
+	if c.Key != "" {
+		if signed, key, err = Exported(ctx, c.Checkpoint, c.Key, tried); err != nil {
+			return proof, err
+		}
+	}
+	pool, err := db.OpenPool(ctx, tried)
+	if err != nil {
+		return proof, err
+	}
+	defer pool.Close()
+	progress := p.Progress(tried)
+	proof, err = prove(ctx, pool, signed, key, id)
+	progress.Stop()
+	if err != nil {
+		return proof, shared.Failed(err)
+	}
+	return proof, nil
 }
 
 func prove(ctx context.Context, pool *pgxpool.Pool, signed []byte, key note.Verifier, id uuid.UUID) (seal.Proof, error) {
