@@ -119,7 +119,7 @@ func (d *Driver) notStored(ctx context.Context, db located) error {
 // outcome of each. It stops at the first record unless that one was inserted. The table that
 // accepts the first record also judges the others: the transaction keeps its lock, so no
 // constraint or trigger can be added in between. Nothing is stored, and values of seq are
-// used up.
+// used up. On a cluster a shard is a table of its own: see [Driver.blamed].
 //
 // An error says that the session failed. It says nothing about the records.
 func (d *Driver) DryRun(ctx context.Context, recs []audit.Record) ([]Item, error) {
@@ -148,6 +148,11 @@ func (d *Driver) DryRun(ctx context.Context, recs []audit.Record) ([]Item, error
 		result, err := d.PersistTx(ctx, tx, &recs[i])
 		if err != nil && !errors.Is(err, audit.ErrRefused) && !errors.Is(err, audit.ErrConflict) {
 			return nil, err
+		}
+		if i > 0 && errors.Is(err, audit.ErrRefused) {
+			if err = d.blamed(ctx, tx, &recs[0], &recs[i], err); !errors.Is(err, audit.ErrRefused) {
+				return nil, err
+			}
 		}
 		items = append(items, Item{Result: result, Err: err})
 		if items[0].Result.Outcome != audit.Persisted {
