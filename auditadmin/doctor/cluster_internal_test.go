@@ -44,6 +44,7 @@ func TestAClusterIsJudged(t *testing.T) {
 		"OneCached":    {func(c *cluster) { c.CachedConnections = 1 }, Warning, []string{"citus.max_cached_conns_per_worker = 4"}},
 		"WithoutGuard": {func(c *cluster) { c.Unguarded = []guarded{{recordsTable, "guard", []string{"102008"}}} }, Error, []string{"102008", "guard"}},
 		"WithoutRight": {func(c *cluster) { c.Rightless = []rightless{{recordsTable, "writer", "INSERT", []string{"102008"}}} }, Error, []string{"102008", "role writer has INSERT", "migrate grants"}},
+		"WithoutLogin": {func(c *cluster) { c.Rightless = []rightless{{recordsTable, "writer", "LOGIN", []string{"102008"}}} }, Error, []string{"102008", "role writer may not log in", "CREATE ROLE writer LOGIN"}},
 	} {
 		c := sound()
 		one.change(&c)
@@ -97,6 +98,11 @@ func TestAMovedShardWithoutRightsIsNamed(t *testing.T) {
 		}
 	}
 	grant()
+	sealer := newRole(t, db)
+	fixture.MustExec(t, db.Pool, "ALTER ROLE "+sealer+" LOGIN")
+	if _, err := migrator.ApplyGrants(t.Context(), auditmigrate.GrantConfig{Sealers: []string{sealer}}); err != nil {
+		t.Fatal(err)
+	}
 	x := examine(t, db.Pool, nil)
 	for _, f := range x.run(t, "cluster") {
 		if f.Severity == Error || f.Severity == Unchecked {
@@ -108,7 +114,12 @@ func TestAMovedShardWithoutRightsIsNamed(t *testing.T) {
 		FROM pg_dist_shard_placement AS p
 		JOIN pg_dist_node AS n ON n.groupid > 0 AND (n.nodename, n.nodeport) <> (p.nodename, p.nodeport)
 		WHERE p.shardid = (SELECT min(shardid) FROM pg_dist_shard WHERE logicalrelid = 'coordination_audit_records'::regclass)`)
-	x.mustFind(t, "cluster", Error, "shards of coordination_audit_records", writer+" has INSERT", "1 shard", "migrate grants")
+	x.mustFind(t, "cluster", Error, "shards of coordination_audit_records", writer+" has INSERT", "1 shard (", "migrate grants")
+	for _, f := range x.run(t, "cluster") {
+		if strings.Contains(f.Evidence, sealer) {
+			t.Errorf("a sealer may set every column: %v", f)
+		}
+	}
 	grant()
 	for _, f := range x.run(t, "cluster") {
 		if f.Severity == Error {
@@ -117,7 +128,7 @@ func TestAMovedShardWithoutRightsIsNamed(t *testing.T) {
 	}
 	fixture.MustExec(t, db.Pool, "GRANT SELECT ON coordination_audit_records TO "+reader)
 	fixture.MustExec(t, db.Pool, "SELECT run_command_on_shards('coordination_audit_records', 'REVOKE SELECT ON %s FROM "+reader+"')")
-	x.mustFind(t, "cluster", Error, "shards of coordination_audit_records", reader+" has SELECT", "8 shards", "CREATE ROLE")
+	x.mustFind(t, "cluster", Error, "shards of coordination_audit_records", reader+" has SELECT", "8 shards", "migrate grants")
 }
 
 // Of the shards of a worker that is away, nothing is said but that it is.

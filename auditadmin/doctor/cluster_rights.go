@@ -12,7 +12,7 @@ import (
 type rightless struct {
 	Table     string   `json:"table"`
 	Role      string   `json:"role"`      // quoted
-	Privilege string   `json:"privilege"` // INSERT or SELECT
+	Privilege string   `json:"privilege"` // INSERT or SELECT, or LOGIN if it cannot log in on the worker
 	Shards    []string `json:"shards"`
 }
 
@@ -39,18 +39,23 @@ func (x *examination) askRights(ctx context.Context, found *cluster, table strin
 		asked AS (
 			SELECT s.shardid, s.result::jsonb AS lacking
 			FROM pg_catalog.run_command_on_shards($1::text::regclass, pg_catalog.format($cmd$
-				SELECT coalesce(pg_catalog.jsonb_agg(g), '[]')
+				SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('rolname', g.rolname, 'privilege_type',
+					CASE WHEN r.oid IS NULL OR g.rolcanlogin AND NOT r.rolcanlogin THEN 'LOGIN' ELSE g.privilege_type END)), '[]')
 				FROM pg_catalog.jsonb_to_recordset(%L) AS g (rolname text, rolcanlogin boolean, privilege_type text)
 				LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = g.rolname
 				WHERE r.oid IS NULL OR g.rolcanlogin AND NOT r.rolcanlogin
-					OR NOT pg_catalog.has_table_privilege(r.oid, '%%s'::regclass, g.privilege_type)
+					OR EXISTS (
+						SELECT 1 FROM pg_catalog.pg_attribute AS b
+						WHERE b.attrelid = '%%s'::regclass AND b.attnum > 0 AND NOT b.attisdropped
+							AND NOT pg_catalog.has_column_privilege(r.oid, b.attrelid, b.attnum, g.privilege_type)
+					)
 			$cmd$, (SELECT coalesce(pg_catalog.jsonb_agg(g), '[]') FROM granted AS g)::text)) AS s
 			WHERE s.success
 		)
 		SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) ORDER BY x.role, x.privilege), '[]')::text
 		FROM (
 			SELECT $2::text AS "table", pg_catalog.quote_ident(l.rolname) AS role, l.privilege_type AS privilege,
-				pg_catalog.array_agg(a.shardid::text ORDER BY a.shardid) AS shards
+				pg_catalog.array_agg(DISTINCT a.shardid::text) AS shards
 			FROM asked AS a
 			CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(a.lacking) AS l (rolname text, privilege_type text)
 			GROUP BY 2, 3
@@ -60,10 +65,15 @@ func (x *examination) askRights(ctx context.Context, found *cluster, table strin
 }
 
 func (r rightless) judge() Finding {
-	return Finding{
+	shards := fmt.Sprintf("%s (%s)", format.Plural(int64(len(r.Shards)), "shard"), strings.Join(r.Shards, ", "))
+	f := Finding{
 		Severity: Error, Object: "shards of " + r.Table,
-		Evidence: fmt.Sprintf("role %s has %s on the table, and not on %s (%s), as after one was moved or split: the worker refuses it there (42501)",
-			r.Role, r.Privilege, format.Plural(int64(len(r.Shards)), "shard"), strings.Join(r.Shards, ", ")),
-		Repair: "CREATE ROLE " + r.Role + " LOGIN on each worker that lacks it, then migrate grants with its --writer, --sealer or --reader and --apply, which grants on every shard again",
+		Evidence: "role " + r.Role + " has " + r.Privilege + " on the table, and not on all columns of " + shards + ", as after one was moved or split: the worker refuses it there (42501)",
+		Repair:   "migrate grants --apply with this role as its --writer, --sealer or --reader: it grants on every shard again",
 	}
+	if r.Privilege == "LOGIN" {
+		f.Evidence = "role " + r.Role + " may not log in on the worker of " + shards + ", and the coordinator logs in there as this role: its statements fail (08006)"
+		f.Repair = "CREATE ROLE " + r.Role + " LOGIN, or ALTER ROLE " + r.Role + " LOGIN, on that worker, then migrate grants --apply with it"
+	}
+	return f
 }

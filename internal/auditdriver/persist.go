@@ -145,16 +145,16 @@ func (d *Driver) DryRun(ctx context.Context, recs []audit.Record) ([]Item, error
 	}
 	items := make([]Item, 0, len(recs))
 	for i := range recs {
-		result, err := d.PersistTx(ctx, tx, &recs[i])
-		if err != nil && !errors.Is(err, audit.ErrRefused) && !errors.Is(err, audit.ErrConflict) {
-			return nil, err
+		result, refusal := d.PersistTx(ctx, tx, &recs[i])
+		if refusal != nil && !errors.Is(refusal, audit.ErrRefused) && !errors.Is(refusal, audit.ErrConflict) {
+			return nil, refusal
 		}
-		if i > 0 && errors.Is(err, audit.ErrRefused) {
-			if err = d.blamed(ctx, tx, &recs[0], &recs[i], err); !errors.Is(err, audit.ErrRefused) {
+		if i > 0 && errors.Is(refusal, audit.ErrRefused) {
+			if refusal, err = d.blamed(ctx, tx, &recs[0], &recs[i], refusal); err != nil {
 				return nil, err
 			}
 		}
-		items = append(items, Item{Result: result, Err: err})
+		items = append(items, Item{Result: result, Err: refusal})
 		if items[0].Result.Outcome != audit.Persisted {
 			break
 		}
