@@ -302,7 +302,7 @@ func list(versions []int64) string {
 func attempt(ctx context.Context, tx pgx.Tx, ask func(pgx.Tx) error, why *string) error {
 	err := pgx.BeginFunc(ctx, tx, ask)
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || strings.HasPrefix(pgErr.Code, "57P") {
+	if !ok || strings.HasPrefix(pgErr.Code, "57P") || strings.HasPrefix(pgErr.Code, "08") { // the server is away, or a worker of a cluster
 		return err
 	}
 	*why = pgErr.Message

@@ -258,3 +258,18 @@ func TestDistributeKeepsTheRightsOfWriters(t *testing.T) {
 		t.Errorf("the schema differs afterwards: %v", list)
 	}
 }
+
+// What cannot be checked while a worker is away is no matter of this role's rights.
+func TestCheckFailsWhileAWorkerOfTheClusterIsAway(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewOnCluster(t, true)
+	_, back := db.LoseWorker(t)
+	list, err := auditadmin.Check(t.Context(), connect(t, db, ""))
+	if pgErr, _ := errors.AsType[*pgconn.PgError](err); pgErr == nil || !strings.HasPrefix(pgErr.Code, "08") {
+		t.Errorf("Check() = %v, %v; want the lost connection to the worker", list, err)
+	}
+	back()
+	if list := check(t, connect(t, db, "")); len(list) > 0 {
+		t.Errorf("Check() afterwards = %v", list)
+	}
+}

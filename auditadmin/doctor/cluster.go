@@ -16,12 +16,13 @@ import (
 type cluster struct {
 	catalog.Distribution
 
-	UnsafeTriggers bool      `json:"unsafe_triggers"` // for every session
-	Commutative    bool      `json:"commutative"`     // batches do not wait for each other
-	Database       string    `json:"database"`        // quoted
-	RecoverEvery   int       `json:"recover_every"`   // milliseconds; negative: never
-	Workers        []answer  `json:"answers"`         // the age of the oldest prepared transaction of Citus on each worker
-	Unguarded      []guarded `json:"unguarded"`
+	UnsafeTriggers bool        `json:"unsafe_triggers"` // for every session
+	Commutative    bool        `json:"commutative"`     // batches do not wait for each other
+	Database       string      `json:"database"`        // quoted
+	RecoverEvery   int         `json:"recover_every"`   // milliseconds; negative: never
+	Workers        []answer    `json:"answers"`         // the age of the oldest prepared transaction of Citus on each worker
+	Unguarded      []guarded   `json:"unguarded"`
+	Rightless      []rightless `json:"rightless"`
 }
 
 // answer is what a node says, or why it says nothing.
@@ -82,6 +83,9 @@ func (x *examination) askWorkers(ctx context.Context, found *cluster) error {
 		if err := x.askShards(ctx, found, table.Name); err != nil {
 			return err
 		}
+		if err := x.askRights(ctx, found, table.Name); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -99,7 +103,7 @@ func (x *examination) askShards(ctx context.Context, found *cluster, table strin
 			FROM pg_catalog.run_command_on_shards($1::text::regclass, pg_catalog.format($cmd$
 				SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger WHERE tgrelid = '%%s'::regclass AND tgenabled = 'A' AND tgtype = %s
 			$cmd$, $2::int)) AS s
-			WHERE NOT s.success OR s.result = '0'`, x.table(table), kind)
+			WHERE s.success AND s.result = '0'`, x.table(table), kind) // of a worker that is away, nothing is known
 		if err != nil {
 			return err
 		}
@@ -119,6 +123,9 @@ func (c cluster) judge(l limits) []Finding {
 				format.Plural(int64(len(g.Shards)), "shard"), strings.Join(g.Shards, ", "), g.Trigger),
 			Repair: "SELECT undistribute_table('" + g.Table + "'); migrate repair; migrate distribute: a shard gets the triggers that its table has at that moment",
 		})
+	}
+	for _, r := range c.Rightless {
+		list = append(list, r.judge())
 	}
 	if !c.Coordinator || len(c.Inactive) > 0 {
 		return list

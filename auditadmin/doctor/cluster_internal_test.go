@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hoc-analytics/coordaudit/auditadmin/internal/catalog"
+	"github.com/hoc-analytics/coordaudit/auditmigrate"
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
@@ -42,6 +43,8 @@ func TestAClusterIsJudged(t *testing.T) {
 		"OddShards":    {func(c *cluster) { c.Tables[0].Shards = 9 }, Warning, []string{"citus.max_cached_conns_per_worker = 5"}},
 		"OneCached":    {func(c *cluster) { c.CachedConnections = 1 }, Warning, []string{"citus.max_cached_conns_per_worker = 4"}},
 		"WithoutGuard": {func(c *cluster) { c.Unguarded = []guarded{{recordsTable, "guard", []string{"102008"}}} }, Error, []string{"102008", "guard"}},
+		"WithoutRight": {func(c *cluster) { c.Rightless = []rightless{{recordsTable, "writer", "INSERT", []string{"102008"}}} }, Error, []string{"102008", "role writer has INSERT", "migrate grants"}},
+		"WithoutLogin": {func(c *cluster) { c.Rightless = []rightless{{recordsTable, "writer", "LOGIN", []string{"102008"}}} }, Error, []string{"102008", "role writer may not log in", "CREATE ROLE writer LOGIN"}},
 	} {
 		c := sound()
 		one.change(&c)
@@ -79,4 +82,71 @@ func TestADistributedTrailIsExamined(t *testing.T) {
 	x.mustFind(t, "cluster", Error, "shards of coordination_audit_gaps", "8 shards", "coordination_audit_gaps_refuse_update_delete")
 	x.mustFind(t, "cluster", Error, "shards of coordination_audit_gaps", "8 shards", "coordination_audit_gaps_refuse_truncate", "undistribute_table")
 	x.mustBeQuiet(t, "guards")
+}
+
+// A shard that was moved has lost the rights of writers, who are refused there.
+func TestAMovedShardWithoutRightsIsNamed(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewOnCluster(t, true)
+	writer, reader := newRole(t, db), newRole(t, db)
+	fixture.MustExec(t, db.Pool, "ALTER ROLE "+writer+" LOGIN")
+	migrator := auditmigrate.New(db.Pool.Config().ConnConfig, auditmigrate.Config{Logger: fixture.Quiet().Logger})
+	grant := func() {
+		t.Helper()
+		if _, err := migrator.ApplyGrants(t.Context(), auditmigrate.GrantConfig{Writers: []string{writer}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grant()
+	sealer := newRole(t, db)
+	fixture.MustExec(t, db.Pool, "ALTER ROLE "+sealer+" LOGIN")
+	if _, err := migrator.ApplyGrants(t.Context(), auditmigrate.GrantConfig{Sealers: []string{sealer}}); err != nil {
+		t.Fatal(err)
+	}
+	x := examine(t, db.Pool, nil)
+	for _, f := range x.run(t, "cluster") {
+		if f.Severity == Error || f.Severity == Unchecked {
+			t.Errorf("with the rights of a writer: %v", f)
+		}
+	}
+	fixture.MustExec(t, db.Pool, `
+		SELECT citus_move_shard_placement(p.shardid, p.nodename, p.nodeport, n.nodename, n.nodeport, 'block_writes')
+		FROM pg_dist_shard_placement AS p
+		JOIN pg_dist_node AS n ON n.groupid > 0 AND (n.nodename, n.nodeport) <> (p.nodename, p.nodeport)
+		WHERE p.shardid = (SELECT min(shardid) FROM pg_dist_shard WHERE logicalrelid = 'coordination_audit_records'::regclass)`)
+	x.mustFind(t, "cluster", Error, "shards of coordination_audit_records", writer+" has INSERT", "1 shard (", "migrate grants")
+	for _, f := range x.run(t, "cluster") {
+		if strings.Contains(f.Evidence, sealer) {
+			t.Errorf("a sealer may set every column: %v", f)
+		}
+	}
+	grant()
+	for _, f := range x.run(t, "cluster") {
+		if f.Severity == Error {
+			t.Errorf("after the grants: %v", f)
+		}
+	}
+	fixture.MustExec(t, db.Pool, "GRANT SELECT ON coordination_audit_records TO "+reader)
+	fixture.MustExec(t, db.Pool, "SELECT run_command_on_shards('coordination_audit_records', 'REVOKE SELECT ON %s FROM "+reader+"')")
+	x.mustFind(t, "cluster", Error, "shards of coordination_audit_records", reader+" has SELECT", "8 shards", "migrate grants")
+}
+
+// Of the shards of a worker that is away, nothing is said but that it is.
+func TestAWorkerThatIsAwayIsNamed(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewOnCluster(t, true)
+	x := examine(t, db.Pool, nil)
+	name, back := db.LoseWorker(t)
+	x.mustFind(t, "cluster", Error, "worker "+name, "does not answer")
+	for _, f := range x.run(t, "cluster") {
+		if strings.HasPrefix(f.Object, "shards") {
+			t.Errorf("a worker is away: %v", f)
+		}
+	}
+	back()
+	for _, f := range x.run(t, "cluster") {
+		if f.Severity == Error {
+			t.Errorf("the worker is back: %v", f)
+		}
+	}
 }

@@ -4,6 +4,11 @@ import (
 	"context"
 	"errors"
 	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoc-analytics/coordaudit/audit"
 )
 
 // A table that is distributed over the workers of a Citus cluster takes the same statements as
@@ -95,4 +100,49 @@ func (e *unclearCopyError) Unwrap() error { return e.cause }
 func CopyUnclear(err error) bool {
 	_, unclear := errors.AsType[*unclearCopyError](err)
 	return unclear
+}
+
+// twinID makes an id whose row belongs into the same shard as that of another id. No number of
+// shards makes it look at all of them in vain, but for one time in millions. sqlc does not know
+// the functions of Citus.
+const twinID = `SELECT new.id
+FROM (SELECT pg_catalog.gen_random_uuid() AS id FROM pg_catalog.generate_series(1, 100000)) AS new
+WHERE pg_catalog.get_shard_id_for_distribution_column('coordination_audit_records', new.id)
+    = pg_catalog.get_shard_id_for_distribution_column('coordination_audit_records', $1::uuid)
+LIMIT 1`
+
+// blamed returns why a record was refused in a transaction that has inserted a good one. On a
+// cluster the good one may be in another shard, which has rights, constraints and triggers of
+// its own: those of a shard that was moved differ. So the shard is to accept the good record, too,
+// under another id. Else the refusal is no fault of the record. An error says that the session failed.
+func (d *Driver) blamed(ctx context.Context, tx pgx.Tx, good, rec *audit.Record, refusal error) (verdict, err error) {
+	var found uuid.UUID
+	distributed := false
+	err = d.inTx(ctx, tx, func(ctx context.Context, db located) (err error) {
+		if distributed, err = d.distributed(ctx, db); err != nil || !distributed {
+			return err
+		}
+		return db.QueryRow(ctx, twinID, toPG(rec.AuditID)).Scan(&found)
+	})
+	if err != nil || !distributed {
+		return refusal, err
+	}
+	twin := *good
+	twin.AuditID, twin.Origin = found, audit.Origin{}
+	_, err = d.PersistTx(ctx, tx, &twin)
+	if errors.Is(err, audit.ErrRefused) {
+		return ofShard(err), nil
+	}
+	return refusal, err
+}
+
+// ofShard marks a refusal that the record is not to blame for.
+func ofShard(err error) error {
+	failed, named := errors.AsType[*StatementError](err)
+	if !named {
+		return err
+	}
+	marked := *failed
+	marked.RefusesAll = true
+	return &marked
 }

@@ -118,7 +118,7 @@ func (d *Driver) notStored(ctx context.Context, db located) error {
 // outcome of each. It stops at the first record unless that one was inserted. The table that
 // accepts the first record also judges the others: the transaction keeps its lock, so no
 // constraint or trigger can be added in between. Nothing is stored, and values of seq are
-// used up.
+// used up. On a cluster a shard is a table of its own: see [Driver.blamed].
 //
 // An error says that the session failed. It says nothing about the records.
 func (d *Driver) DryRun(ctx context.Context, recs []audit.Record) ([]Item, error) {
@@ -144,11 +144,16 @@ func (d *Driver) DryRun(ctx context.Context, recs []audit.Record) ([]Item, error
 	}
 	items := make([]Item, 0, len(recs))
 	for i := range recs {
-		result, err := d.PersistTx(ctx, tx, &recs[i])
-		if err != nil && !errors.Is(err, audit.ErrRefused) && !errors.Is(err, audit.ErrConflict) {
-			return nil, err
+		result, refusal := d.PersistTx(ctx, tx, &recs[i])
+		if refusal != nil && !errors.Is(refusal, audit.ErrRefused) && !errors.Is(refusal, audit.ErrConflict) {
+			return nil, refusal
 		}
-		items = append(items, Item{Result: result, Err: err})
+		if i > 0 && errors.Is(refusal, audit.ErrRefused) {
+			if refusal, err = d.blamed(ctx, tx, &recs[0], &recs[i], refusal); err != nil {
+				return nil, err
+			}
+		}
+		items = append(items, Item{Result: result, Err: refusal})
 		if items[0].Result.Outcome != audit.Persisted {
 			break
 		}

@@ -44,12 +44,34 @@ func NewOnCluster(tb testing.TB, distributed bool) *DB {
 	return db
 }
 
+// LoseWorker makes a worker refuse every session in this database, as one that is away does for all.
+// It returns the worker as host:port, and what lets it answer again.
+func (db *DB) LoseWorker(tb testing.TB) (name string, back func()) {
+	tb.Helper()
+	host := shared(tb)
+	nodes, err := host.nodes(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	worker, database := nodes[0], db.Pool.Config().ConnConfig.Database
+	run := func(statements ...string) {
+		if err := runAlone(context.Background(), host.adminOf(worker), statements); err != nil {
+			tb.Errorf("on a worker: %v", err)
+		}
+	}
+	run("ALTER DATABASE "+database+" ALLOW_CONNECTIONS false",
+		"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '"+database+"'")
+	return worker.name(), func() { run("ALTER DATABASE " + database + " ALLOW_CONNECTIONS true") }
+}
+
 // node is a server of a cluster, as the other nodes know it.
 type node struct {
 	group int
 	host  string
 	port  uint16
 }
+
+func (n node) name() string { return net.JoinHostPort(n.host, strconv.Itoa(int(n.port))) }
 
 // nodes lists the nodes of the cluster, the coordinator last.
 func (h *Host) nodes(ctx context.Context) ([]node, error) {
@@ -103,7 +125,7 @@ func (h *Host) onNodes(ctx context.Context, database string, statements ...strin
 		}
 		running.Go(func() {
 			if err := runAlone(ctx, config, statements); err != nil {
-				errs[i] = fmt.Errorf("on node %s: %w", net.JoinHostPort(n.host, strconv.Itoa(int(n.port))), err)
+				errs[i] = fmt.Errorf("on node %s: %w", n.name(), err)
 			}
 		})
 	}

@@ -37,6 +37,7 @@ func Sections() []frame.Section {
 			{Name: "PolicyRejectsRecords", Holds: policyRejectsRecords, Needs: frame.Superuser | frame.Direct},
 			{Name: "LostStatementBlamesNoRecord", Holds: lostStatementBlamesNoRecord, Needs: frame.LocalTable},
 			{Name: "TableFaultBlamesNoRecord", Holds: tableFaultBlamesNoRecord},
+			{Name: "ShardFaultBlamesNoRecord", Holds: shardFaultBlamesNoRecord, Needs: frame.Cluster | frame.Superuser},
 			{Name: "BadRecordIsRejectedAlone", Holds: badRecordIsRejectedAlone},
 			{Name: "LoneRecordWaits", Holds: loneRecordWaits},
 			{Name: "SpooledRecordDelaysNone", Holds: spooledRecordDelaysNone},

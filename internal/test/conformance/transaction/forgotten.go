@@ -153,9 +153,11 @@ func survivesForgottenTable(t *testing.T, db frame.Database) {
 				for range 2 {
 					inTx(func(c frame.Call) { c.WantOutcome(t, fixture.NewRecord(), audit.Persisted) })
 				}
-				release := frame.LockTable(t, db)
-				inTx(func(c frame.Call) { _ = c.WantFailure(t.Context(), t, fixture.NewRecord(), audit.ErrUnavailable) })
-				release()
+				if !db.Distributed { // there, a call that is cancelled may take the caller's transaction with it
+					release := frame.LockTable(t, db)
+					inTx(func(c frame.Call) { _ = c.WantFailure(t.Context(), t, fixture.NewRecord(), audit.ErrUnavailable) })
+					release()
+				}
 				fixture.MustExec(t, db.Pool, "ALTER TABLE coordination_audit_records RENAME TO elsewhere")
 				inTx(func(c frame.Call) { _ = c.WantFailure(t.Context(), t, fixture.NewRecord(), audit.ErrRefused) })
 				fixture.MustExec(t, db.Pool, "ALTER TABLE elsewhere RENAME TO coordination_audit_records")
