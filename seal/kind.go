@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"slices"
 	"strconv"
 )
 
@@ -123,7 +122,13 @@ func Columns(k Kind, version uint8) []Column {
 	}
 }
 
-const auditIDColumn = 1 // of a record
+// Columns of a record.
+const (
+	auditIDColumn   = 1
+	reasonColumn    = 5
+	createdAtColumn = 7
+	detailsColumn   = 23
+)
 
 func recordColumns() []Column {
 	return []Column{
@@ -201,9 +206,4 @@ func eventColumns() []Column {
 		{Name: "body", Type: Text},
 		{Name: "made_at", Type: Timestamptz},
 	}
-}
-
-// columnNamed is -1 if there is none.
-func columnNamed(columns []Column, name string) int {
-	return slices.IndexFunc(columns, func(c Column) bool { return c.Name == name })
 }

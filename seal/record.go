@@ -21,68 +21,69 @@ func (r Row) Record() (audit.Record, error) {
 		return audit.Record{}, err
 	}
 	d := decoder{row: r, columns: columns}
-	record := audit.Record{
-		EnvelopeID:            d.text("envelope_id"),
-		EnvelopeClass:         audit.EnvelopeClass(d.text("envelope_class")),
-		Decision:              audit.Decision(d.text("decision")),
-		Reason:                d.text("reason"),
-		DecisionTimestamp:     d.time("decision_timestamp"),
-		ConflictingEnvelopeID: d.text("conflicting_envelope_id"),
-		PreemptingEnvelopeID:  d.text("preempting_envelope_id"),
-		ActiveEnvelopesCount:  int32(d.integer("active_envelopes_count")),
-		TenantID:              d.text("tenant_id"),
-		TargetSubsystem:       d.text("target_subsystem"),
-		TargetParameter:       d.text("target_parameter"),
-		CounterpartClass:      audit.EnvelopeClass(d.text("counterpart_class")),
-		ReasonCode:            d.text("reason_code"),
-		PolicyVersion:         d.text("policy_version"),
-		Actor:                 d.text("actor"),
-		Links:                 audit.Links{CorrelationID: d.text("correlation_id")},
-		Origin:                audit.Origin{SourceSeq: d.integer("source_seq")},
-		Details:               audit.Details(d.text("details")),
-		Seq:                   d.integer("seq"),
-		CreatedAt:             d.time("created_at"),
-	}
-	d.bytes(record.AuditID[:], "audit_id")
-	d.bytes(record.Links.CausedBy[:], "caused_by")
-	d.bytes(record.Links.Corrects[:], "corrects")
-	d.bytes(record.Origin.TraceID[:], "trace_id")
-	d.bytes(record.Origin.SpanID[:], "span_id")
-	d.bytes(record.Origin.SourceID[:], "source_id")
+	record := audit.Record{Seq: d.integer()}
+	d.bytes(record.AuditID[:])
+	record.EnvelopeID = d.text()
+	record.EnvelopeClass = audit.EnvelopeClass(d.text())
+	record.Decision = audit.Decision(d.text())
+	record.Reason = d.text()
+	record.DecisionTimestamp = d.time()
+	record.CreatedAt = d.time()
+	record.ConflictingEnvelopeID = d.text()
+	record.PreemptingEnvelopeID = d.text()
+	record.ActiveEnvelopesCount = int32(d.integer())
+	record.TenantID = d.text()
+	record.TargetSubsystem = d.text()
+	record.TargetParameter = d.text()
+	record.CounterpartClass = audit.EnvelopeClass(d.text())
+	record.ReasonCode = d.text()
+	record.PolicyVersion = d.text()
+	record.Actor = d.text()
+	d.bytes(record.Links.CausedBy[:])
+	d.bytes(record.Links.Corrects[:])
+	record.Links.CorrelationID = d.text()
+	d.bytes(record.Origin.TraceID[:])
+	d.bytes(record.Origin.SpanID[:])
+	record.Details = audit.Details(d.text())
+	d.bytes(record.Origin.SourceID[:])
+	record.Origin.SourceSeq = d.integer()
 	if d.err != nil {
 		return audit.Record{}, d.err
 	}
-	if i := columnNamed(columns, "reason"); r.erased(i) {
-		record.Reason = audit.ErasedReason(r.Digests[i])
+	if r.erased(reasonColumn) {
+		record.Reason = audit.ErasedReason(r.Digests[reasonColumn])
 	}
-	if i := columnNamed(columns, "details"); r.erased(i) {
-		record.Details = audit.ErasedDetails(r.Digests[i])
+	if r.erased(detailsColumn) {
+		record.Details = audit.ErasedDetails(r.Digests[detailsColumn])
 	}
 	return record, nil
 }
 
-// decoder reads the values of a row that was checked. err is the first fault.
+// decoder reads the values of a row that was checked, in the order of its columns. err is the first
+// fault.
 type decoder struct {
 	row     Row
 	columns []Column
+	next    int
 	err     error
 }
 
-func (d *decoder) value(name string) ([]byte, Type) {
-	i := columnNamed(d.columns, name)
-	return d.row.Values[i], d.columns[i].Type
+func (d *decoder) value() (value []byte, column *Column) {
+	value, column = d.row.Values[d.next], &d.columns[d.next]
+	d.next++
+	return value, column
 }
 
-func (d *decoder) text(name string) string {
-	value, kind := d.value(name)
-	if kind == JSONB && value != nil {
+func (d *decoder) text() string {
+	value, column := d.value()
+	if column.Type == JSONB && value != nil {
 		value = value[1:]
 	}
 	return string(value)
 }
 
-func (d *decoder) integer(name string) int64 {
-	switch value, _ := d.value(name); len(value) {
+func (d *decoder) integer() int64 {
+	switch value, _ := d.value(); len(value) {
 	case 4:
 		return int64(int32(binary.BigEndian.Uint32(value)))
 	case 8:
@@ -92,23 +93,23 @@ func (d *decoder) integer(name string) int64 {
 	}
 }
 
-func (d *decoder) bytes(dst []byte, name string) {
-	value, _ := d.value(name)
+func (d *decoder) bytes(dst []byte) {
+	value, column := d.value()
 	if value != nil && len(value) != len(dst) && d.err == nil {
-		d.err = fmt.Errorf("decoding %s of a record: it has %d bytes and needs %d: %w", name, len(value), len(dst), ErrRow)
+		d.err = fmt.Errorf("decoding %s of a record: it has %d bytes and needs %d: %w", column.Name, len(value), len(dst), ErrRow)
 	}
 	copy(dst, value)
 }
 
 // time reads microseconds since 2000-01-01. NULL is the zero time.
-func (d *decoder) time(name string) time.Time {
-	value, _ := d.value(name)
+func (d *decoder) time() time.Time {
+	value, column := d.value()
 	if value == nil {
 		return time.Time{}
 	}
 	at, ok := timeOf(int64(binary.BigEndian.Uint64(value)))
 	if !ok && d.err == nil {
-		d.err = fmt.Errorf("decoding %s of a record: PostgreSQL holds no such time: %w", name, ErrRow)
+		d.err = fmt.Errorf("decoding %s of a record: PostgreSQL holds no such time: %w", column.Name, ErrRow)
 	}
 	return at
 }

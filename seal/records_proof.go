@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -15,7 +16,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/audit"
 )
 
-// RecordsProof proves records of one full tile together, beside their lines of JSON, of which
+// RecordsProof proves records of one full tile together, next to their lines of JSON, of which
 // audit.ParseRecord makes a record again. It is a line of the proofs of an archive:
 // docs/seal-format.md specifies it.
 type RecordsProof struct {
@@ -44,13 +45,12 @@ func ArchiveRow(row Row, line []byte) (ArchivedRow, error) {
 	if err != nil {
 		return ArchivedRow{}, err
 	}
-	stored, err := row.Record()
-	if err != nil {
-		return ArchivedRow{}, err
-	}
-	entry := ArchivedRow{Seq: seq, CreatedAt: stored.CreatedAt}
-	if rec, replay, err := audit.ParseRecord(line); err == nil && !replay && !audit.IsInfinite(entry.CreatedAt) && entry.Row(rec).Equal(row) {
-		return entry, nil
+	if len(row.Values) > createdAtColumn && len(row.Values[createdAtColumn]) == Timestamptz.width() {
+		at, ok := timeOf(int64(binary.BigEndian.Uint64(row.Values[createdAtColumn])))
+		entry := ArchivedRow{Seq: seq, CreatedAt: at}
+		if rec, replay, err := audit.ParseRecord(line); err == nil && !replay && ok && !audit.IsInfinite(at) && entry.Row(rec).Equal(row) {
+			return entry, nil
+		}
 	}
 	return ArchivedRow{Carried: &row}, nil
 }

@@ -108,7 +108,7 @@ func checkLines(size int64, root seal.Hash, proof []byte, records [][]byte) ([]s
 	return leaves, parsed.Check(size, root, leaves)
 }
 
-// Rows of every kind are proved beside their lines. Those that a record cannot say are carried, and
+// Rows of every kind are proved next to their lines. Those that a record cannot say are carried, and
 // no others.
 func TestRecordsProofProvesLines(t *testing.T) {
 	t.Parallel()
@@ -272,7 +272,7 @@ func checkVector(t *testing.T, v tileVector) {
 	}
 }
 
-// Whatever a line holds, reading it ends, and what is read is written again.
+// Reading any line ends, and what is read is written again.
 func FuzzParseRecordsProof(f *testing.F) {
 	_, proof, _ := archivedLog(f, archivedRows(f), 700, placesOf(7, 8, 40))
 	text, err := proof.AppendText(nil)

@@ -171,7 +171,7 @@ func TestTileProofHasNoHashTooMany(t *testing.T) {
 	}
 }
 
-// Whatever a proof holds, checking it ends, and only a true one holds.
+// Checking any proof ends, and only a true one holds.
 func FuzzTileProofCheck(f *testing.F) {
 	f.Add(int64(0), int64(256), uint64(1), uint64(1<<63), 8, 0, 2)
 	f.Add(int64(1<<52-1), int64(1)<<60, ^uint64(0), uint64(0), 1, 64, 128)

@@ -81,7 +81,7 @@ func copyOf(t *testing.T, tr *trail, dir string) string {
 	return to
 }
 
-// Whatever is altered in the proofs or the records is found and named, also if the manifest is made
+// Any change to the proofs or the records is found and named, also if the manifest is made
 // to fit.
 func TestAlteredProofsAreNamed(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,9 @@ import (
 // controls, DEL, and characters that change the direction of a line or are invisible.
 // Only strings can hold them, so the result is the same JSON.
 func EscapeJSON(text []byte) []byte {
+	if isPlain(text) {
+		return text
+	}
 	hidden := func(r rune) bool { return r >= 0x7f && !unicode.IsGraphic(r) }
 	if bytes.IndexFunc(text, hidden) < 0 {
 		return text
@@ -29,4 +32,14 @@ func EscapeJSON(text []byte) []byte {
 		}
 	}
 	return escaped
+}
+
+// isPlain reports whether a text is ASCII that prints, as nearly all are.
+func isPlain(text []byte) bool {
+	for _, b := range text {
+		if b < ' ' || b > '~' {
+			return false
+		}
+	}
+	return true
 }
