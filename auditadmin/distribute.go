@@ -153,7 +153,8 @@ func place(ctx context.Context, tx pgx.Tx, found *inspection, p placement, shard
 	if err := tx.QueryRow(ctx, "SELECT pg_catalog.count(*) FROM "+name).Scan(&table.Moved); err != nil {
 		return table, err
 	}
-	if err := createDistributed(ctx, tx, name, p, &table, found); err != nil || table.Moved == 0 {
+	err := withoutInvalid(ctx, tx, name, func() error { return createDistributed(ctx, tx, name, p, &table, found) })
+	if err != nil || table.Moved == 0 {
 		return table, err
 	}
 	trigger := catalog.Guard(p.table, "truncate")

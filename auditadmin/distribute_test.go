@@ -273,3 +273,37 @@ func TestCheckFailsWhileAWorkerOfTheClusterIsAway(t *testing.T) {
 		t.Errorf("Check() afterwards = %v", list)
 	}
 }
+
+// An adopted trail may have rows that break a CHECK, which is NOT VALID then. They are kept, and new
+// rows must hold it.
+func TestDistributeKeepsRowsThatBreakAnInvalidCheck(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewOnCluster(t, false)
+	const constraint = "ALTER TABLE coordination_audit_records ADD CONSTRAINT coordination_audit_reason_valid "
+	const insert = `INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp)
+		VALUES (gen_random_uuid(), 'e', 'COST', 'APPLIED', '', now())`
+	definition := text(t, db, `SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'coordination_audit_reason_valid'`)
+	execute(t, db, "ALTER TABLE coordination_audit_records DROP CONSTRAINT coordination_audit_reason_valid")
+	for range 20 { // on every shard
+		execute(t, db, insert)
+	}
+	execute(t, db, constraint+definition+" NOT VALID")
+	before := text(t, db, fmt.Sprintf(everyRow, "coordination_audit_records"))
+	tables, err := auditadmin.Distribute(t.Context(), connect(t, db, ""), auditadmin.DistributeConfig{})
+	if err != nil || tables[0].Moved != 20 {
+		t.Fatalf("Distribute() = %+v, %v", tables, err)
+	}
+	if diff := cmp.Diff(before, text(t, db, fmt.Sprintf(everyRow, "coordination_audit_records"))); diff != "" {
+		t.Errorf("rows (-before +after):\n%s", diff)
+	}
+	if list := check(t, connect(t, db, "")); len(list) != 1 || list[0].Severity != auditadmin.Notice || !strings.Contains(list[0].String(), "NOT VALID") {
+		t.Errorf("Check() = %v, want the constraint's notice", list)
+	}
+	for range 8 {
+		_, err := db.Pool.Exec(t.Context(), insert)
+		if pgErr, _ := errors.AsType[*pgconn.PgError](err); pgErr == nil || pgErr.Code != "23514" {
+			t.Fatalf("a new row that breaks the CHECK: %v, want 23514", err)
+		}
+	}
+	mustBeGuarded(t, db, "coordination_audit_records")
+}
