@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/recorder"
 )
 
 // skipper skips the records of a replay, and counts them.
@@ -16,7 +17,7 @@ type skipper struct {
 
 func (s *skipper) record(ctx context.Context, rec *audit.Record) (audit.Result, error) {
 	if s.closed.Load() {
-		return audit.Result{}, audit.ErrClosed
+		return audit.Result{}, recorder.ErrClosed
 	}
 	s.counts.add(rec.EnvelopeClass, audit.Skipped)
 	result := audit.Result{AuditID: rec.AuditID, Outcome: audit.Skipped}

@@ -2,6 +2,7 @@ package coordaudit
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 
@@ -102,7 +103,7 @@ func (c *calls) begin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return audit.ErrClosed
+		return fmt.Errorf("the audit store is %w", audit.ErrClosed)
 	}
 	c.running.Add(1)
 	return nil

@@ -49,8 +49,9 @@ var (
 	// transaction rolled back and nothing of it was stored. Start it again.
 	ErrTxLost = errors.New("the caller's transaction was lost with its connection")
 
-	// ErrClosed: the store or the recorder was closed before the call.
-	ErrClosed = errors.New("audit store is closed")
+	// ErrClosed: the store or the recorder was closed before the call. The error that wraps it
+	// says which.
+	ErrClosed = errors.New("closed")
 
 	// ErrNoPool: the store was made without a pool. Only the calls that take a
 	// transaction work.

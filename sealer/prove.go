@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
@@ -37,6 +38,7 @@ type Prover struct {
 	tail   []leaf
 	hashes []seal.Hash // of the tail
 	kept   keptTiles
+	closed bool
 }
 
 // OpenProver connects, and takes the last stored checkpoint. Close the Prover. The error
@@ -69,8 +71,11 @@ func openProver(ctx context.Context, pool *pgxpool.Pool, schema string, load fun
 	return p, nil
 }
 
-// Close closes the connection.
-func (p *Prover) Close(ctx context.Context) { p.conn.Close(ctx) }
+// Close closes the connection. Later calls return [audit.ErrClosed].
+func (p *Prover) Close(ctx context.Context) {
+	p.closed = true
+	p.conn.Close(ctx)
+}
 
 func (p *Prover) load(ctx context.Context) (err error) {
 	if p.last, err = p.conn.LastCheckpoint(ctx); err != nil {
@@ -102,6 +107,9 @@ func (p *Prover) Prove(ctx context.Context, id uuid.UUID) (seal.Proof, error) {
 }
 
 func (p *Prover) prove(ctx context.Context, id uuid.UUID) (seal.Proof, error) {
+	if p.closed {
+		return seal.Proof{}, fmt.Errorf("the prover is %w", audit.ErrClosed)
+	}
 	values, err := p.conn.Record(ctx, id)
 	if err != nil {
 		return seal.Proof{}, err

@@ -3,10 +3,12 @@ package sealer_test
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
@@ -114,5 +116,22 @@ func TestProofUnderAnExportedCheckpoint(t *testing.T) {
 	}
 	if _, err := sealer.OpenProverAt(t.Context(), s.pool, "", forged, s.verifier); !errors.Is(err, sealer.ErrForked) {
 		t.Errorf("another root of that size: %v", err)
+	}
+}
+
+// A Prover that is closed says so, and not that the database is away.
+func TestClosedProverSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newSealed(t)
+	recs := s.persist(t, 3)
+	s.once(t)
+	prover, err := sealer.OpenProver(t.Context(), s.pool, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	prover.Close(t.Context())
+	prover.Close(t.Context())
+	if _, err := prover.Prove(t.Context(), recs[0].AuditID); !errors.Is(err, audit.ErrClosed) || !strings.Contains(err.Error(), "the prover is closed") {
+		t.Errorf("%v, want ErrClosed that names the prover", err)
 	}
 }

@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 
 // errFull means that the queue has reached one of its bounds.
 var errFull = errors.New("the queue is full")
+
+// ErrClosed is [audit.ErrClosed] of a Recorder.
+var ErrClosed = fmt.Errorf("the recorder is %w", audit.ErrClosed)
 
 // queue holds accepted records in their order. What an owner has taken still counts against
 // the bounds, because it still takes memory.
@@ -58,13 +62,13 @@ func newQueue(maxRecords int, maxBytes int64, ledger *ledger, source uuid.UUID) 
 	}
 }
 
-// push accepts an entry, or returns errFull or audit.ErrClosed.
+// push accepts an entry, or returns errFull or ErrClosed.
 func (q *queue) push(e *entry) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.closed:
-		return audit.ErrClosed
+		return ErrClosed
 	case q.heldRecords >= q.maxRecords, q.heldBytes+e.size > q.maxBytes:
 		return errFull
 	}

@@ -16,6 +16,8 @@ import (
 // ErrFull means that a write would exceed [Config].MaxBytes. Nothing was written.
 var ErrFull = errors.New("spool is full")
 
+var errClosed = fmt.Errorf("the spool is %w", audit.ErrClosed)
+
 const (
 	defaultSegmentBytes = 16 << 20
 
@@ -175,7 +177,7 @@ func (d *Directory) sealActive() error {
 // usable returns an error if the directory is closed. The caller holds mu.
 func (d *Directory) usable() error {
 	if d.closed {
-		return audit.ErrClosed
+		return errClosed
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -69,8 +70,8 @@ func TestClosedDirectoryTakesNoLock(t *testing.T) {
 	shut(t, closed)
 	remove(t, segments(t, config.Path)[0])
 	removeLock(t, config.Path)
-	if err := closed.Append(records(0, 1)); !errors.Is(err, audit.ErrClosed) {
-		t.Errorf("Append() = %v, want ErrClosed", err)
+	if err := closed.Append(records(0, 1)); !errors.Is(err, audit.ErrClosed) || !strings.Contains(err.Error(), "the spool is closed") {
+		t.Errorf("Append() = %v, want ErrClosed that names the spool", err)
 	}
 	if lost := closed.Check(); len(lost) > 0 {
 		t.Errorf("lost %v", lost)

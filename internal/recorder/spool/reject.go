@@ -144,7 +144,7 @@ func (r *Rejection) line(at string) ([]byte, error) {
 func (r *rejects) hasRoom(size int64) error {
 	switch {
 	case r.closed:
-		return audit.ErrClosed
+		return errClosed
 	case r.config.MaxBytes > 0 && r.bytes+size > r.config.MaxBytes:
 		return ErrFull
 	default:

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/hoc-analytics/coordaudit/audit"
 )
 
 // sideFile is a file of lines next to the segments: the gaps, or the statements.
@@ -35,7 +33,7 @@ func (f *sideFile) save(text []byte) (err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
-		return audit.ErrClosed
+		return errClosed
 	}
 	out, err := f.disk.OpenFile(f.path(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -72,7 +70,7 @@ func (f *sideFile) forget() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
-		return audit.ErrClosed
+		return errClosed
 	}
 	info, err := f.disk.Lstat(f.path())
 	switch {

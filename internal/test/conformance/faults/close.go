@@ -70,14 +70,14 @@ func refusesAndCounts(t *testing.T, db frame.Database) {
 	store := frame.NewStore(db)
 	store.Close()
 	store.Close()
-	if _, err := store.Persist(t.Context(), fixture.NewRecord()); !errors.Is(err, audit.ErrClosed) {
-		t.Errorf("Persist() = %v, want ErrClosed", err)
+	if _, err := store.Persist(t.Context(), fixture.NewRecord()); !frame.IsClosed(err, "the audit store") {
+		t.Errorf("Persist() = %v, want ErrClosed that names the store", err)
 	}
-	if _, err := store.PersistMany(t.Context(), fixture.NewRecords(2)); !errors.Is(err, audit.ErrClosed) {
-		t.Errorf("PersistMany() = %v, want ErrClosed", err)
+	if _, err := store.PersistMany(t.Context(), fixture.NewRecords(2)); !frame.IsClosed(err, "the audit store") {
+		t.Errorf("PersistMany() = %v, want ErrClosed that names the store", err)
 	}
-	if _, err := store.Get(t.Context(), audit.AllTenants(), uuid.New()); !errors.Is(err, audit.ErrClosed) {
-		t.Errorf("Get() = %v, want ErrClosed", err)
+	if _, err := store.Get(t.Context(), audit.AllTenants(), uuid.New()); !frame.IsClosed(err, "the audit store") {
+		t.Errorf("Get() = %v, want ErrClosed that names the store", err)
 	}
 	if got := store.Stats().Total(); got != (audit.Counts{Attempts: 3, Failed: 3}) {
 		t.Errorf("counts %+v, want 3 failed", got)

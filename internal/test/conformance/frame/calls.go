@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -90,4 +91,9 @@ func EveryCall(store *coordaudit.Store, tx pgx.Tx) []Call {
 		return audit.Result{AuditID: rec.AuditID}, err
 	}}
 	return append(append(OwnCalls(store), fast), TxCalls(store, tx)...)
+}
+
+// IsClosed reports whether an error is [audit.ErrClosed] and names what is closed.
+func IsClosed(err error, what string) bool {
+	return errors.Is(err, audit.ErrClosed) && strings.Contains(err.Error(), what+" is closed")
 }

@@ -197,8 +197,8 @@ func replaySkips(t *testing.T, db frame.Database) {
 	}
 	frame.RequireTotal(t, recorder, audit.RecorderCounts{Accepted: 3, Skipped: 3})
 	frame.CloseRecorder(t, recorder)
-	if err := recorder.Enqueue(fixture.NewRecord()); !errors.Is(err, audit.ErrClosed) {
-		t.Errorf("after Close: %v, want ErrClosed", err)
+	if err := recorder.Enqueue(fixture.NewRecord()); !frame.IsClosed(err, "the recorder") {
+		t.Errorf("after Close: %v, want ErrClosed that names the recorder", err)
 	}
 	if n := fixture.CountRecords(t, db.Pool); n != 0 {
 		t.Errorf("%d rows, want none", n)
@@ -219,11 +219,11 @@ func refusesAfterClose(t *testing.T, db frame.Database) {
 	if n := fixture.CountRecords(t, db.Pool); n != 50 {
 		t.Errorf("%d rows after Close, want all 50", n)
 	}
-	if _, err := recorder.Record(t.Context(), fixture.NewRecord()); !errors.Is(err, audit.ErrClosed) {
-		t.Errorf("Record: %v, want ErrClosed", err)
+	if _, err := recorder.Record(t.Context(), fixture.NewRecord()); !frame.IsClosed(err, "the recorder") {
+		t.Errorf("Record: %v, want ErrClosed that names the recorder", err)
 	}
-	if err := recorder.Enqueue(fixture.NewRecord()); !errors.Is(err, audit.ErrClosed) {
-		t.Errorf("Enqueue: %v, want ErrClosed", err)
+	if err := recorder.Enqueue(fixture.NewRecord()); !frame.IsClosed(err, "the recorder") {
+		t.Errorf("Enqueue: %v, want ErrClosed that names the recorder", err)
 	}
 	if recorder.Emit(t.Context(), fixture.NewRecord()) {
 		t.Error("Emit accepted a record")
