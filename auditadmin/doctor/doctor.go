@@ -81,7 +81,7 @@ func checks() []check {
 		{Check{"standbys", "whether the standbys that commits wait for are there, and what a failover may lose", Error, false}, checkStandbys},
 		{Check{"slots", "replication slots that keep WAL for those that do not take it", Error, false}, checkSlots},
 		{Check{"guards", "the tables, columns, CHECKs, keys and triggers, as `migrate validate` does", Error, false}, checkGuards},
-		{Check{"cluster", "on a Citus cluster: that every node answers, each shard has its triggers, no commit is left half done, and the settings fit", Error, false}, checkCluster},
+		{Check{"cluster", "on a Citus cluster: that every node answers, each shard has its triggers and the rights of the roles, no commit is left half done, and the settings fit", Error, false}, checkCluster},
 		{Check{"row_security", "that no row-level security is on", Error, false}, checkRowSecurity},
 		{Check{"grants", "the rights of roles on the trail, and the members of roles that may change it", Error, false}, checkGrants},
 		{Check{"tenant_readers", "the roles of tenant readers, and whether the server keeps its statistics from them", Warning, false}, checkTenantReaders},
