@@ -157,6 +157,29 @@ SELECT pg_try_advisory_lock(
     hashtextextended('coordaudit seal', 'coordination_audit_seal_tiles'::regclass::oid::bigint)
 ) AS locked;
 
+-- Says who holds the lock of TryLockSealing, and whether that role may seal: every role may take an
+-- advisory lock. An advisory lock of 64 bits has its halves in classid and objid.
+-- name: GetSealingHolder :one
+WITH sealing AS (
+    SELECT hashtextextended('coordaudit seal', 'coordination_audit_seal_tiles'::regclass::oid::bigint) AS key
+)
+SELECT
+    holder.pid::integer AS process,
+    coalesce(quote_ident(holder.usename), '')::pg_catalog.text AS role,
+    coalesce(has_any_column_privilege(holder.usesysid, 'coordination_audit_seal_tiles'::regclass, 'INSERT'), false)::boolean AS may_seal
+FROM sealing
+JOIN pg_catalog.pg_locks AS held
+    ON held.locktype = 'advisory'
+    AND held.granted
+    AND held.objsubid = 1
+    AND held.classid::bigint = (sealing.key >> 32) & 4294967295
+    AND held.objid::bigint = sealing.key & 4294967295
+JOIN pg_catalog.pg_database AS here
+    ON here.oid = held.database
+    AND here.datname = current_database()
+JOIN pg_catalog.pg_stat_activity AS holder ON holder.pid = held.pid
+LIMIT 1;
+
 -- Finds the first record after one.
 -- name: NextRecordSeq :one
 SELECT coalesce(min(seq), 0)::bigint AS seq

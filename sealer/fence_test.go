@@ -258,12 +258,44 @@ func TestSecondSealerIsRefused(t *testing.T) {
 	for first.Stats().Size != 1 {
 		time.Sleep(time.Millisecond)
 	}
-	if _, err := s.sealer(t).Once(t.Context()); !errors.Is(err, sealer.ErrSealedElsewhere) {
-		t.Errorf("a second sealer: %v", err)
+	if _, err := s.sealer(t).Once(t.Context()); !errors.Is(err, sealer.ErrSealedElsewhere) || !strings.Contains(err.Error(), "of role ") {
+		t.Errorf("a second sealer: %v, want the first one named", err)
 	}
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+	s.once(t)
+}
+
+// Every role may take an advisory lock. Who takes the sealers' without a part in sealing is named,
+// and is not taken for another sealer, which would be waited for in silence.
+func TestStrangerWithTheLockIsNamed(t *testing.T) {
+	t.Parallel()
+	s := newSealed(t)
+	s.persist(t, 1)
+	_, role := s.as(t)
+	fixture.MustExec(t, s.pool, "ALTER ROLE "+role+" LOGIN PASSWORD 'of the test'")
+	config := s.pool.Config().ConnConfig
+	config.User, config.Password = role, "of the test"
+	stranger, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stranger.Close(context.Background()) }() // closed below, or the test has failed
+	var key int64
+	if err := s.pool.QueryRow(t.Context(), `SELECT hashtextextended('coordaudit seal', 'coordination_audit_seal_tiles'::regclass::oid::bigint)`).Scan(&key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stranger.Exec(t.Context(), "SELECT pg_advisory_lock($1)", key); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("process %d of role %s holds the lock and may not seal", stranger.PgConn().PID(), role)
+	if _, err := s.sealer(t).Once(t.Context()); err == nil || errors.Is(err, sealer.ErrSealedElsewhere) || !strings.Contains(err.Error(), want) {
+		t.Errorf("Once() = %v, want %q", err, want)
+	}
+	if _, err := stranger.Exec(t.Context(), "SELECT pg_advisory_unlock_all()"); err != nil {
+		t.Fatal(err)
 	}
 	s.once(t)
 }

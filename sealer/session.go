@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/fence"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
@@ -85,7 +86,23 @@ func (n *session) lock(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	return ErrSealedElsewhere
+	return n.sealedElsewhere(ctx)
+}
+
+// sealedElsewhere names who holds the lock. Every role may take an advisory lock, so its holder
+// need not be a sealer.
+func (n *session) sealedElsewhere(ctx context.Context) error {
+	holder, err := n.conn.LockHolder(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("looking for who holds the lock of the log: %w", err)
+	case holder == nil: // it has just gone
+		return ErrSealedElsewhere
+	case !holder.MaySeal:
+		return fmt.Errorf("locking the log: process %d of role %s holds the lock and may not seal: end it with SELECT pg_terminate_backend(%d)",
+			holder.Process, audit.Printable(holder.Role), holder.Process)
+	}
+	return fmt.Errorf("%w (process %d of role %s)", ErrSealedElsewhere, holder.Process, audit.Printable(holder.Role))
 }
 
 // checkFacts refuses what would let rows appear below the fence, or hide rows.

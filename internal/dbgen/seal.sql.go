@@ -531,6 +531,43 @@ func (q *Queries) GetRecordToProve(ctx context.Context, db DBTX, arg GetRecordTo
 	return i, err
 }
 
+const GetSealingHolder = `-- name: GetSealingHolder :one
+WITH sealing AS (
+    SELECT hashtextextended('coordaudit seal', 'coordination_audit_seal_tiles'::regclass::oid::bigint) AS key
+)
+SELECT
+    holder.pid::integer AS process,
+    coalesce(quote_ident(holder.usename), '')::pg_catalog.text AS role,
+    coalesce(has_any_column_privilege(holder.usesysid, 'coordination_audit_seal_tiles'::regclass, 'INSERT'), false)::boolean AS may_seal
+FROM sealing
+JOIN pg_catalog.pg_locks AS held
+    ON held.locktype = 'advisory'
+    AND held.granted
+    AND held.objsubid = 1
+    AND held.classid::bigint = (sealing.key >> 32) & 4294967295
+    AND held.objid::bigint = sealing.key & 4294967295
+JOIN pg_catalog.pg_database AS here
+    ON here.oid = held.database
+    AND here.datname = current_database()
+JOIN pg_catalog.pg_stat_activity AS holder ON holder.pid = held.pid
+LIMIT 1
+`
+
+type GetSealingHolderRow struct {
+	Process int32
+	Role    string
+	MaySeal bool
+}
+
+// Says who holds the lock of TryLockSealing, and whether that role may seal: every role may take an
+// advisory lock. An advisory lock of 64 bits has its halves in classid and objid.
+func (q *Queries) GetSealingHolder(ctx context.Context, db DBTX) (GetSealingHolderRow, error) {
+	row := db.QueryRow(ctx, GetSealingHolder)
+	var i GetSealingHolderRow
+	err := row.Scan(&i.Process, &i.Role, &i.MaySeal)
+	return i, err
+}
+
 const GetSequencePositions = `-- name: GetSequencePositions :one
 SELECT
     coalesce(pg_sequence_last_value(pg_get_serial_sequence('coordination_audit_records', 'seq')::regclass), 0)::bigint AS records,

@@ -193,6 +193,25 @@ func (c *Conn) TryLock(ctx context.Context) (bool, error) {
 	return locked, c.readFailure(ctx, err)
 }
 
+// LockHolder is the session that holds the lock of [Conn.TryLock].
+type LockHolder struct {
+	Process int32
+	Role    string // quoted
+	MaySeal bool   // its role has the rights of a sealer
+}
+
+// LockHolder returns who holds the lock, or nil if no one does by now.
+func (c *Conn) LockHolder(ctx context.Context) (*LockHolder, error) {
+	row, err := c.queries.GetSealingHolder(ctx, c.db)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // no one holds it, which is no error
+	}
+	if err != nil {
+		return nil, c.readFailure(ctx, err)
+	}
+	return &LockHolder{Process: row.Process, Role: row.Role, MaySeal: row.MaySeal}, nil
+}
+
 // ErrNotCommitted means that a transaction was not committed, or it is not known whether it was.
 var ErrNotCommitted = errors.New("the transaction was not committed, or its answer was lost")
 
