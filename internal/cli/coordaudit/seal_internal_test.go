@@ -103,26 +103,7 @@ func TestVerifyRequiresWitnesses(t *testing.T) {
 		}
 	}
 	s.verify(t, "--witness", key+".pub").mustExit(t, cli.ExitFailed)
-	files, err := filepath.Glob(filepath.Join(s.exported, "*", "*", "*.checkpoint"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("%q, %v", files, err)
-	}
-	signed, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := seal.LoadWitnessSigner(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, _, _ := strings.Cut(string(signed), "\n\n")
-	line, err := signer.Cosign(text+"\n", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(files[0], append(signed, line...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	cosign(t, s.exported, key)
 	s.verify(t, "--witness", key+".pub").mustExit(t, cli.ExitDone)
 	s.verify(t, "--witness", key+".pub", "--witness", other+".pub", "--quorum", "1").mustExit(t, cli.ExitDone)
 	s.verify(t, "--witness", key+".pub", "--witness", other+".pub").mustExit(t, cli.ExitFailed)
@@ -143,6 +124,32 @@ func TestVerifyRequiresWitnesses(t *testing.T) {
 	verifyBundle(cli.ExitFailed, "--witness", other+".pub")
 	verifyBundle(cli.ExitUsage, "--quorum", "1")
 	run(t, s.db.URL, "", "prove", s.ids[1].String(), "--checkpoint", s.exported).mustExit(t, cli.ExitUsage)
+}
+
+// cosign adds a witness's cosignature to the only checkpoint of a directory, and returns its file.
+func cosign(t *testing.T, exported, key string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(exported, "*", "*", "*.checkpoint"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	signed, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := seal.LoadWitnessSigner(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := strings.Cut(string(signed), "\n\n")
+	line, err := signer.Cosign(text+"\n", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[0], append(signed, line...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return files[0]
 }
 
 // Bad input is named, with the file and the next step, and nothing is written.
