@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,7 +37,7 @@ func newClusterSealer(t *testing.T, tr *trail) (*sealer.Sealer, sealer.VerifyCon
 	if err != nil {
 		t.Fatal(err)
 	}
-	export := sealer.Directory(filepath.Join(t.TempDir(), "checkpoints"))
+	export := sealer.Directory(t.TempDir())
 	made, err := sealer.New(tr.pool, sealer.Config{Signer: signer, Export: export, Interval: 10 * time.Millisecond, Patience: 100 * time.Millisecond, Logger: fixture.Quiet().Logger})
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package coordaudit_test
 import (
 	"crypto/rand"
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -107,7 +106,7 @@ func sealOnce(t *testing.T, tr *trail) (again func()) {
 		t.Fatal(err)
 	}
 	made, err := sealer.New(tr.pool, sealer.Config{
-		Signer: signer, Export: sealer.Directory(filepath.Join(t.TempDir(), "checkpoints")), Patience: 50 * time.Millisecond, Logger: fixture.Quiet().Logger,
+		Signer: signer, Export: sealer.Directory(t.TempDir()), Patience: 50 * time.Millisecond, Logger: fixture.Quiet().Logger,
 	})
 	if err != nil {
 		t.Fatal(err)

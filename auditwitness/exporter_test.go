@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -189,7 +188,7 @@ func TestRewrittenTrailIsIncident(t *testing.T) {
 	r.superuser(t, "UPDATE coordination_audit_records SET tenant_id = 'another' WHERE seq = 7")
 	r.superuser(t, "DELETE FROM coordination_audit_seal_checkpoints")
 	r.superuser(t, "DELETE FROM coordination_audit_seal_tiles")
-	r.dir = filepath.Join(t.TempDir(), "exported again")
+	r.dir = t.TempDir()
 	mustStop(t, r, config, 0, auditwitness.ErrRewritten, sealer.ErrForked)
 	mustStop(t, r, config, 10, auditwitness.ErrRewritten, sealer.ErrForked)
 }

@@ -12,7 +12,6 @@ import (
 	"math/bits"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -227,7 +226,7 @@ type trail struct {
 
 func newTrail(tb testing.TB) *trail {
 	tb.Helper()
-	return &trail{pool: testdb.New(tb).Pool, key: newKey(tb, logName), dir: filepath.Join(tb.TempDir(), "checkpoints")}
+	return &trail{pool: testdb.New(tb).Pool, key: newKey(tb, logName), dir: tb.TempDir()}
 }
 
 func (r *trail) persist(tb testing.TB, count int) {
@@ -316,7 +315,7 @@ func (r *trail) restore(tb testing.TB, records int) {
 	r.superuser(tb, "DELETE FROM coordination_audit_seal_checkpoints")
 	r.superuser(tb, "DELETE FROM coordination_audit_seal_tiles")
 	r.superuser(tb, "SELECT setval('coordination_audit_records_seq_seq', "+n+")")
-	r.dir = filepath.Join(tb.TempDir(), "other checkpoints") // the exported copies are gone, too
+	r.dir = tb.TempDir() // the exported copies are gone, too
 }
 
 func logsOf(k key) []note.Verifier { return []note.Verifier{k.verifier} }

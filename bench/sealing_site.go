@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +49,7 @@ func withSealedSite(ctx context.Context, server *pglocal.Server, records int, wo
 		defer pool.Close()
 		return work(&sealedSite{
 			site: s, pool: pool, store: coordaudit.New(pool, config()), writer: s.contenders[0],
-			signer: keys.signer, verifier: keys.verifier, checkpoints: filepath.Join(dir, "checkpoints"),
+			signer: keys.signer, verifier: keys.verifier, checkpoints: dir,
 		})
 	})
 }

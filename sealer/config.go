@@ -20,6 +20,12 @@ type Config struct {
 	// Export receives each checkpoint before anything is built on it. See [Directory].
 	Export Exporter
 
+	// NewPlace says that Export is a new place: what was exported before is not expected there.
+	// Without it, a Sealer refuses (see [ErrCannotSeal]) a place that has no checkpoint of a log
+	// whose checkpoints were exported, because nothing would be compared with them. Defaults to
+	// false.
+	NewPlace bool
+
 	// Interval is the time between the starts of two rounds. Nothing is signed when nothing
 	// changed. Defaults to 1 s.
 	Interval time.Duration

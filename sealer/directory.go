@@ -13,13 +13,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/durable"
 )
 
 // Directory exports checkpoints as files. Mount a place there that the administrator of the
 // database cannot write. A file is DIR/epoch-1/2026-11-28/00000000000000001234.checkpoint:
 // the epoch, the day in UTC, and the size. A file appears whole or not at all, is never
-// replaced, and is durable before Export returns. The directory is created if it is missing.
+// replaced, and is durable before Export returns.
+//
+// The directory must be there. A missing one, or one whose checkpoints are gone meanwhile, is an
+// error: it was mistyped, or is not mounted, and a new one would be a place without protection.
 // A checkpoint that differs only in what follows the first signature, such as the
 // cosignatures of witnesses, is the same one: the file stays as it is.
 func Directory(path string) Exporter {
@@ -33,6 +37,7 @@ type directory struct {
 
 	mu   sync.Mutex
 	kept string // the directory that was made durable last, with those above it
+	used bool   // it has held a checkpoint
 }
 
 const (
@@ -43,6 +48,9 @@ const (
 
 // Export implements [Exporter].
 func (d *directory) Export(_ context.Context, epoch, size int64, signed []byte) error {
+	if err := d.there(); err != nil {
+		return err
+	}
 	day := d.now().UTC().Format(time.DateOnly)
 	epochDir := filepath.Join(d.path, epochPrefix+strconv.FormatInt(epoch, 10))
 	if last, err := lastName(epochDir, isDay); err != nil {
@@ -60,7 +68,26 @@ func (d *directory) Export(_ context.Context, epoch, size int64, signed []byte) 
 	if err := d.disk.SyncDir(dir); err != nil {
 		return fmt.Errorf("syncing the directory of checkpoints: %w", err)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.used = true
 	return nil
+}
+
+// there refuses a directory that is missing, or that has lost what it held, as an empty mount
+// point has.
+func (d *directory) there() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := os.Stat(d.path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the directory of checkpoints %s does not exist: mount it, or correct the path; for a new log, make it first", audit.Printable(d.path))
+	}
+	epoch, err := lastName(d.path, isEpoch)
+	if err == nil && epoch == "" && d.used {
+		return fmt.Errorf("the directory of checkpoints %s has lost all that it held: mount it again", audit.Printable(d.path))
+	}
+	d.used = d.used || epoch != ""
+	return err
 }
 
 // keep makes a directory if it is missing, and makes it durable. A process that ended early
@@ -84,6 +111,9 @@ func (d *directory) keep(dir string) error {
 
 // Last implements [Exporter].
 func (d *directory) Last(context.Context) ([]byte, error) {
+	if err := d.there(); err != nil {
+		return nil, err
+	}
 	path := d.path
 	for _, valid := range []func(string) bool{isEpoch, isDay, isCheckpoint} {
 		name, err := lastName(path, valid)

@@ -22,6 +22,11 @@ func (n *session) open(ctx context.Context, seq, epoch int64, body string, expor
 	if err := json.Unmarshal([]byte(body), &opened); err != nil {
 		return fmt.Errorf("reading the event that opened epoch %d: it is %w: its body is no JSON object", epoch, ErrTampered)
 	}
+	if exported == nil && opened.Checkpoint != "" {
+		if err := n.newPlace(fmt.Sprintf("the event that opened epoch %d names an exported checkpoint", epoch)); err != nil {
+			return err
+		}
+	}
 	if exported != nil && (exported.epoch >= epoch || exported.signed != opened.Checkpoint) {
 		return fmt.Errorf("%w: the event that opened epoch %d names another checkpoint than the last exported one: open a new epoch again (coordaudit seal --new-epoch REASON)", ErrForked, epoch)
 	}
@@ -57,6 +62,9 @@ func (n *session) putOpening(ctx context.Context, reason string) (epoch int64, e
 	}
 	last, err := n.conn.LastCheckpoint(ctx)
 	if err != nil {
+		return 0, err
+	}
+	if err := n.mustHaveExports(last, exported); err != nil {
 		return 0, err
 	}
 	_, opened, _, err := n.conn.OpenedEpoch(ctx)

@@ -8,8 +8,8 @@ var (
 	// ErrSealedElsewhere: another sealer holds the lock.
 	ErrSealedElsewhere = errors.New("another sealer is at work: stop it first")
 
-	// ErrCannotSeal: the database or the role's rights do not allow sealing. The text says
-	// why and what repairs it. Nothing was exported.
+	// ErrCannotSeal: the database, the role's rights or the place of the exports do not allow
+	// sealing. The text says why and what repairs it. Nothing was exported.
 	ErrCannotSeal = errors.New("cannot seal here")
 
 	// ErrCutOff: the log in the database is shorter than the last exported checkpoint, as

@@ -306,7 +306,7 @@ func TestFailedExportStopsSealing(t *testing.T) {
 	t.Parallel()
 	s := newSealed(t)
 	s.persist(t, 3)
-	if err := os.WriteFile(s.dir, nil, 0o600); err != nil {
+	if err := errors.Join(os.Remove(s.dir), os.WriteFile(s.dir, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -318,7 +318,7 @@ func TestFailedExportStopsSealing(t *testing.T) {
 	if n := fixture.QueryInt(t, s.pool, "SELECT count(*) FROM coordination_audit_seal_checkpoints"); n > 1 {
 		t.Errorf("%d checkpoints are stored", n)
 	}
-	if err := os.Remove(s.dir); err != nil {
+	if err := errors.Join(os.Remove(s.dir), os.Mkdir(s.dir, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	s.once(t)

@@ -3,7 +3,6 @@ package sealer_test
 import (
 	"crypto/rand"
 	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -28,6 +27,7 @@ type sealed struct {
 	verifier note.Verifier
 	export   sealer.Exporter
 	dir      string
+	newPlace bool
 }
 
 func newSealed(tb testing.TB) *sealed {
@@ -37,7 +37,7 @@ func newSealed(tb testing.TB) *sealed {
 
 func sealedOn(tb testing.TB, db *testdb.DB) *sealed {
 	tb.Helper()
-	s := &sealed{pool: db.Pool, url: db.URL, dir: filepath.Join(tb.TempDir(), "checkpoints")}
+	s := &sealed{pool: db.Pool, url: db.URL, dir: tb.TempDir()}
 	private, public, err := seal.GenerateKey(rand.Reader, logName)
 	if err != nil {
 		tb.Fatal(err)
@@ -55,7 +55,7 @@ func sealedOn(tb testing.TB, db *testdb.DB) *sealed {
 func (s *sealed) config() sealer.Config {
 	return sealer.Config{
 		Signer: s.signer, Export: s.export, Interval: 10 * time.Millisecond, Patience: 200 * time.Millisecond,
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler), NewPlace: s.newPlace,
 	}
 }
 

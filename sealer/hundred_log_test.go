@@ -161,9 +161,9 @@ func TestHundredCutsAndRestoresAreFound(t *testing.T) {
 			t.Errorf("cut off: %+v, want %s", cut, want)
 		}
 		s.persist(t, int(size-at))
-		s.export = sealer.Directory(t.TempDir()) // the attacker's own
+		s.export, s.newPlace = sealer.Directory(t.TempDir()), true // the attacker's own
 		s.once(t)
-		s.export = honest
+		s.export, s.newPlace = honest, false
 		if grown := s.verifyAgainst(t, newest); !slices.ContainsFunc(grown.Findings, func(f sealer.Finding) bool { return f.Fault == sealer.Forked }) {
 			t.Errorf("cut off at %d and grown to %d: %+v", at, size, grown.Findings)
 		}

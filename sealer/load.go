@@ -27,6 +27,9 @@ func (n *session) load(ctx context.Context) error {
 	}
 	switch {
 	case last == nil && opened == 0, last != nil && opened <= last.Epoch:
+		if err := n.mustHaveExports(last, exported); err != nil {
+			return err
+		}
 		if err := n.resume(ctx, last); err != nil {
 			return err
 		}
@@ -59,6 +62,23 @@ func (n *session) lastExported(ctx context.Context) (*exportedCheckpoint, error)
 		return nil, fmt.Errorf("%w: the last exported checkpoint is not one of this key's log, export to another place or use the right key: %w", ErrForked, err)
 	}
 	return &exportedCheckpoint{epoch: epoch, checkpoint: checkpoint, signed: string(signed)}, nil
+}
+
+// mustHaveExports refuses a place that has none of a log's checkpoints: nothing could be compared
+// with them. The last stored one may not be exported yet, but those before it are.
+func (n *session) mustHaveExports(last *sealdriver.Checkpoint, exported *exportedCheckpoint) error {
+	if last == nil || last.PreviousSize == 0 || exported != nil && exported.epoch >= last.Epoch {
+		return nil
+	}
+	return n.newPlace(fmt.Sprintf("the database has checkpoints of %d leaves and fewer of epoch %d, which were exported", last.PreviousSize, last.Epoch))
+}
+
+// newPlace refuses a place without what was exported, unless it is said to be new.
+func (n *session) newPlace(exported string) error {
+	if n.sealer.config.NewPlace {
+		return nil
+	}
+	return cannot(exported + ", and the place of the exports has none of them: mount the right one; if they are lost, say that the place is new (coordaudit seal --new-checkpoints, Config.NewPlace)")
 }
 
 // resume rebuilds the right edge of the log. Its leaves after the last full tile are hashed

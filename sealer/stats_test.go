@@ -120,14 +120,14 @@ func TestStatsOfUnsealedRows(t *testing.T) {
 func TestStatsForgetErrors(t *testing.T) {
 	t.Parallel()
 	s := newSealed(t)
-	if err := os.WriteFile(s.dir, nil, 0o600); err != nil {
+	if err := errors.Join(os.Remove(s.dir), os.WriteFile(s.dir, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	s.persist(t, 1)
 	sealing := s.sealer(t)
 	run(t, sealing)
 	until(sealing, func(stats sealer.Stats) bool { return errors.Is(stats.Err, sealer.ErrExport) })
-	if err := os.Remove(s.dir); err != nil {
+	if err := errors.Join(os.Remove(s.dir), os.Mkdir(s.dir, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	until(sealing, func(stats sealer.Stats) bool {

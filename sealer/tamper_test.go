@@ -194,9 +194,9 @@ func TestOldBackupIsFound(t *testing.T) {
 	newest := s.checkpoint(t)
 	s.persist(t, 400)
 	exported := s.export
-	s.export = sealer.Directory(t.TempDir()) // the attacker's own
+	s.export, s.newPlace = sealer.Directory(t.TempDir()), true // the attacker's own
 	s.once(t)
-	s.export = exported
+	s.export, s.newPlace = exported, false
 	if result := s.verifyAgainst(t, newest); !slices.ContainsFunc(result.Findings, func(f sealer.Finding) bool { return f.Fault == sealer.Forked }) {
 		t.Errorf("grown to the same size: %+v", result.Findings)
 	}

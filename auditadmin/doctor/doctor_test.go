@@ -59,7 +59,7 @@ func healthy(t *testing.T) (url string, config doctor.Config) {
 	if config.Key, err = note.NewVerifier(public); err != nil {
 		t.Fatal(err)
 	}
-	exports := sealer.Directory(filepath.Join(t.TempDir(), "checkpoints"))
+	exports := sealer.Directory(t.TempDir())
 	config.LastExported = exports.Last
 	pool := fixture.OpenPool(t, as("owner"), nil)
 	made, err := sealer.New(pool, sealer.Config{Signer: signer, Export: exports, Logger: slog.New(slog.DiscardHandler)})

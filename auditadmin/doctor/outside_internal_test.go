@@ -52,7 +52,7 @@ func newKey(t *testing.T) (note.Signer, note.Verifier) {
 
 func newSealed(t *testing.T, pool *pgxpool.Pool) *sealed {
 	t.Helper()
-	s := &sealed{pool: pool, export: sealer.Directory(filepath.Join(t.TempDir(), "checkpoints"))}
+	s := &sealed{pool: pool, export: sealer.Directory(t.TempDir())}
 	s.signer, s.verifier = newKey(t)
 	return s
 }
@@ -132,7 +132,7 @@ func TestExportsAreComparedWithTheLog(t *testing.T) {
 	s.examine(t, func(x *examination) { x.limits.export = 0 }).mustBeQuiet(t, "export")
 
 	lagging := s.export
-	s.export = sealer.Directory(filepath.Join(t.TempDir(), "another"))
+	s.export = sealer.Directory(t.TempDir())
 	first, err := lagging.Last(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ type trail struct {
 func newTrail(tb testing.TB) *trail {
 	tb.Helper()
 	dir := tb.TempDir()
-	tr := &trail{db: testdb.New(tb), dir: dir, export: sealer.Directory(filepath.Join(dir, "checkpoints"))}
+	tr := &trail{db: testdb.New(tb), dir: dir, export: sealer.Directory(tb.TempDir())}
 	private, public, err := seal.GenerateKey(rand.Reader, logName)
 	if err != nil {
 		tb.Fatal(err)

@@ -28,7 +28,7 @@ func examples() map[string]example {
 	const log = " --checkpoint SEALED --key KEY"
 	return map[string]example{
 		"import":               {args: "import - --patience=0s"},
-		"export":               {args: "export --all-tenants --out NEW --proofs NEW.proofs"},
+		"export":               {args: "export --all-tenants --out NEW --proofs NEW.proofs" + log},
 		"get":                  {args: "get " + id + " --all-tenants"},
 		"list":                 {args: "list --all-tenants"},
 		"timeline":             {args: "timeline saver --all-tenants"},

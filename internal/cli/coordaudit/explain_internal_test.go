@@ -118,7 +118,7 @@ func TestExplainSealed(t *testing.T) {
 	directory := t.TempDir()
 	key := filepath.Join(directory, "key")
 	run(t, db.URL, "", "seal", "keygen", key, "--name=audit.example.com/test").mustExit(t, cli.ExitDone)
-	run(t, db.URL, "", "seal", "--key", key, "--checkpoints", filepath.Join(directory, "checkpoints"), "--once").mustExit(t, cli.ExitDone)
+	run(t, db.URL, "", "seal", "--key", key, "--checkpoints", directory, "--once").mustExit(t, cli.ExitDone)
 	late := applied(noon().Add(time.Minute), "acme", "late")
 	late.AuditID = number(3)
 	persist(t, db, late)

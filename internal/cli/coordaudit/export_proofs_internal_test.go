@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/seal"
 )
 
 // Each exported record that is sealed is proved, and the proofs hold without a database.
@@ -55,6 +56,49 @@ func TestExportProvesNoEditedRecord(t *testing.T) {
 	if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) > 0 || !strings.Contains(got.stderr, s.ids[17].String()) {
 		t.Errorf("files %q, stderr %q", files, got.stderr)
 	}
+}
+
+// Under an exported checkpoint, the proofs have the cosignatures of its witnesses, and a record that
+// it does not cover has none.
+func TestExportProvesUnderExportedCheckpoint(t *testing.T) {
+	t.Parallel()
+	s := newSealing(t, 300)
+	s.once(t).mustExit(t, cli.ExitDone)
+	witness := filepath.Join(t.TempDir(), "w1")
+	if _, err := seal.CreateWitnessKey(witness, "witness.example/w1"); err != nil {
+		t.Fatal(err)
+	}
+	cosigned := cosign(t, s.exported, witness)
+	sourceWith(t, s.db, "later", 2, true)
+	s.once(t).mustExit(t, cli.ExitDone) // the stored log is longer than the cosigned one
+	dir := t.TempDir()
+	proofs := filepath.Join(dir, "proofs")
+	export := func(flags ...string) ran {
+		return run(t, s.db.URL, "", append([]string{"export", "--all-tenants", "--out", filepath.Join(dir, "records")}, flags...)...)
+	}
+	got := export("--proofs", proofs, "--checkpoint", cosigned, "--key", s.public)
+	got.mustExit(t, cli.ExitDone)
+	mustContain(t, got.stderr, "2 records not covered by the exported checkpoint, and have no proof")
+	got = run(t, "", "", "verify", "bundle", proofs, "--key", s.public, "--witness", witness+".pub")
+	got.mustExit(t, cli.ExitDone)
+	mustContain(t, got.stdout, "300 records as they were sealed\n")
+	export("--proofs", proofs).mustExit(t, cli.ExitDone)
+	run(t, "", "", "verify", "bundle", proofs, "--key", s.public, "--witness", witness+".pub").mustExit(t, cli.ExitFailed)
+
+	for want, flags := range map[string][]string{
+		"--checkpoint needs --proofs":         {"--checkpoint", cosigned, "--key", s.public},
+		"--key":                               {"--proofs", proofs, "--checkpoint", cosigned},
+		"--proofs and --checkpoint are the s": {"--proofs", cosigned, "--checkpoint", cosigned, "--key", s.public},
+	} {
+		got := export(flags...)
+		got.mustExit(t, cli.ExitUsage)
+		mustContain(t, got.stderr, want)
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	run(t, "", "", "seal", "keygen", other, "--name", "audit.example/plant-7").mustExit(t, cli.ExitDone)
+	got = export("--proofs", proofs, "--checkpoint", cosigned, "--key", other+".pub")
+	got.mustExit(t, cli.ExitFailed)
+	mustContain(t, got.stderr, "not signed by a known key")
 }
 
 func TestExportRefusesProofs(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/hoc-analytics/coordaudit/internal/cli"
-	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/sealing"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
 
@@ -32,7 +32,7 @@ func TestReportSealing(t *testing.T) {
 	got := s.report(t)
 	got.mustExit(t, cli.ExitDone)
 	mustContain(t, got.stdout, claimed, `<dt>origin</dt><dd class="id">audit.example/plant-7</dd>`, "<dt>rows in the log</dt><dd>302 ", "<dt>records not sealed yet</dt><dd>5</dd>")
-	signed, err := sealing.ReadCheckpoint(t.Context(), s.exported)
+	signed, err := shared.ReadCheckpoint(t.Context(), s.exported)
 	if err != nil {
 		t.Fatal(err)
 	}

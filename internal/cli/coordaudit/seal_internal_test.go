@@ -26,7 +26,7 @@ type sealedTrail struct {
 func newSealing(t *testing.T, records int) sealedTrail {
 	t.Helper()
 	dir := t.TempDir()
-	s := sealedTrail{db: testdb.New(t), key: filepath.Join(dir, "key"), public: filepath.Join(dir, "key.pub"), exported: filepath.Join(dir, "checkpoints")}
+	s := sealedTrail{db: testdb.New(t), key: filepath.Join(dir, "key"), public: filepath.Join(dir, "key.pub"), exported: t.TempDir()}
 	run(t, "", "", "seal", "keygen", s.key, "--name", "audit.example/plant-7").mustExit(t, cli.ExitDone)
 	source := sourceWith(t, s.db, "sealed", records, true)
 	rows, err := s.db.Pool.Query(t.Context(), "SELECT audit_id FROM coordination_audit_records WHERE source_id = $1 ORDER BY seq", source.ID())
@@ -103,26 +103,7 @@ func TestVerifyRequiresWitnesses(t *testing.T) {
 		}
 	}
 	s.verify(t, "--witness", key+".pub").mustExit(t, cli.ExitFailed)
-	files, err := filepath.Glob(filepath.Join(s.exported, "*", "*", "*.checkpoint"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("%q, %v", files, err)
-	}
-	signed, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := seal.LoadWitnessSigner(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, _, _ := strings.Cut(string(signed), "\n\n")
-	line, err := signer.Cosign(text+"\n", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(files[0], append(signed, line...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	cosign(t, s.exported, key)
 	s.verify(t, "--witness", key+".pub").mustExit(t, cli.ExitDone)
 	s.verify(t, "--witness", key+".pub", "--witness", other+".pub", "--quorum", "1").mustExit(t, cli.ExitDone)
 	s.verify(t, "--witness", key+".pub", "--witness", other+".pub").mustExit(t, cli.ExitFailed)
@@ -143,6 +124,32 @@ func TestVerifyRequiresWitnesses(t *testing.T) {
 	verifyBundle(cli.ExitFailed, "--witness", other+".pub")
 	verifyBundle(cli.ExitUsage, "--quorum", "1")
 	run(t, s.db.URL, "", "prove", s.ids[1].String(), "--checkpoint", s.exported).mustExit(t, cli.ExitUsage)
+}
+
+// cosign adds a witness's cosignature to the only checkpoint of a directory, and returns its file.
+func cosign(t *testing.T, exported, key string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(exported, "*", "*", "*.checkpoint"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	signed, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := seal.LoadWitnessSigner(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := strings.Cut(string(signed), "\n\n")
+	line, err := signer.Cosign(text+"\n", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[0], append(signed, line...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return files[0]
 }
 
 // Bad input is named, with the file and the next step, and nothing is written.
@@ -218,6 +225,42 @@ func TestSealNamesBadInput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A directory that is not there was mistyped, or is not mounted. It is made if that is asked for, in
+// one that is there. A place without what was exported is refused in the same way.
+func TestSealMakesNoDirectory(t *testing.T) {
+	t.Parallel()
+	s := newSealing(t, 3)
+	into := func(dir string, flags ...string) ran {
+		return run(t, s.db.URL, "", append([]string{"seal", "--key", s.key, "--checkpoints", dir, "--once"}, flags...)...)
+	}
+	dir := filepath.Join(s.exported, "checkpoints")
+	for _, flags := range [][]string{nil, {"--new-epoch", "a test"}} {
+		got := into(dir, flags...)
+		got.mustExit(t, cli.ExitFailed)
+		mustContain(t, got.stderr, dir+": it does not exist: mount it, or correct the path; for the first start, make it with mkdir, or pass --new-checkpoints\n")
+	}
+	deep := into(filepath.Join(dir, "deep"), "--new-checkpoints")
+	deep.mustExit(t, cli.ExitFailed)
+	mustContain(t, deep.stderr, "make the directory above it")
+	if _, err := os.Stat(dir); err == nil {
+		t.Fatal("the directory was made")
+	}
+	into(dir, "--new-checkpoints").mustExit(t, cli.ExitDone)
+	sourceWith(t, s.db, "more", 3, true)
+	into(dir).mustExit(t, cli.ExitDone)
+
+	another := t.TempDir()
+	got := into(another)
+	got.mustExit(t, cli.ExitFailed)
+	mustContain(t, got.stderr, "mount the right one", "--new-checkpoints")
+	if files, _ := filepath.Glob(filepath.Join(another, "*")); len(files) > 0 {
+		t.Errorf("%q in another directory", files)
+	}
+	into(another, "--new-checkpoints").mustExit(t, cli.ExitDone)
+	s.exported = another
+	s.verify(t).mustExit(t, cli.ExitDone)
 }
 
 // The program seals until it is stopped.

@@ -1,11 +1,9 @@
 package migrate
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,20 +79,8 @@ func (c *doctorCommand) config(a *app) (doctor.Config, error) {
 	if config.Key, err = cli.LoadKey(reading, c.Key, seal.LoadVerifier); err != nil {
 		return config, err
 	}
-	config.LastExported = lastIn(c.Checkpoints)
+	config.LastExported = sealer.Directory(c.Checkpoints).Last
 	return config, nil
-}
-
-// lastIn tells a directory without checkpoints from one that is not there, as one that is not
-// mounted: what it holds is not known then.
-func lastIn(dir string) func(context.Context) ([]byte, error) {
-	exported := sealer.Directory(dir)
-	return func(ctx context.Context) ([]byte, error) {
-		if _, err := os.Stat(dir); err != nil {
-			return nil, fmt.Errorf("looking at the directory of checkpoints: %w", err)
-		}
-		return exported.Last(ctx)
-	}
 }
 
 // byteSize is a number of bytes, with a unit or without.

@@ -76,7 +76,7 @@ func TestDoctorLooksAtWhatItIsGiven(t *testing.T) {
 		`privileges of PUBLIC on table "the trail".coordination_audit_records`, "spool: spool " + spool + "\n", "unchecked: spool: spool " + spool + "-2\n", "warning: export: ",
 	})
 	got = migrate(t, db.URL, "doctor", "--schema=the trail", "--checkpoints", spool+"-3", "--key", key) // as one that is not mounted
-	checkStream(t, "stdout", got.stdout, []string{"unchecked: export: ", "spool-3: no such file or directory"})
+	checkStream(t, "stdout", got.stdout, []string{"unchecked: export: ", "spool-3 does not exist: mount it"})
 	if got := migrate(t, db.URL, "doctor"); strings.Contains(got.stdout, "the trail\".") {
 		t.Errorf("without --schema: %s", got.stdout)
 	}

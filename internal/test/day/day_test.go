@@ -37,7 +37,8 @@ func TestDayInTheLife(t *testing.T) {
 	erased := d.write()
 
 	t.Log("seal and verify")
-	d.must(sealing, "coordaudit", "seal", "--once", "--key", d.key, "--checkpoints", d.checkpoints)
+	mustContain(t, d.mustExit(1, sealing, "coordaudit", "seal", "--once", "--key", d.key, "--checkpoints", d.checkpoints), "--new-checkpoints")
+	d.must(sealing, "coordaudit", "seal", "--once", "--key", d.key, "--checkpoints", d.checkpoints, "--new-checkpoints")
 	d.must(reader, "coordaudit", "verify", "--checkpoint", d.checkpoints, "--key", d.key+".pub")
 	d.must(owner, "migrate", "validate")
 

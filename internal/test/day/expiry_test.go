@@ -33,7 +33,7 @@ func TestExpiryBesideWriters(t *testing.T) {
 	if _, err := seed.Copy(t.Context(), fixture.OpenPool(t, d.url(super), nil), seed.Records(seed.Config{Records: records})); err != nil {
 		t.Fatal(err)
 	}
-	d.must(sealing, "coordaudit", "seal", "--once", "--key", d.key, "--checkpoints", d.checkpoints)
+	d.must(sealing, "coordaudit", "seal", "--once", "--key", d.key, "--checkpoints", d.checkpoints, "--new-checkpoints")
 
 	sealed := []string{"--checkpoint", d.checkpoints, "--key", d.key + ".pub"}
 	before := d.writeDuring(func() { time.Sleep(3 * time.Second) })

@@ -36,7 +36,7 @@ func newTrail(t *testing.T, patience time.Duration) *trail {
 	t.Helper()
 	server := startServer(t)
 	db := testdb.NewOn(t, server)
-	r := &trail{t: t, server: server, url: db.URL, pool: db.Pool, key: filepath.Join(t.TempDir(), "seal.key"), exports: filepath.Join(t.TempDir(), "checkpoints"), patience: patience}
+	r := &trail{t: t, server: server, url: db.URL, pool: db.Pool, key: filepath.Join(t.TempDir(), "seal.key"), exports: t.TempDir(), patience: patience}
 	public, err := seal.CreateKey(r.key, "audit.example/soak")
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/hoc-analytics/coordaudit/examples/coordinator"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 )
 
 // Demo is the command demo.
@@ -27,7 +29,9 @@ type Demo struct {
 // because no one could remove the records from its trail again.
 func (c *Demo) Run(ctx context.Context, p *cli.Program, db *shared.Database) (err error) {
 	const tried = "running the demo"
-	if err := p.Print("coordaudit demo: a small optimization coordinator and its audit trail\n\n"); err != nil {
+	on := p.Screen(false)
+	on.Columns = cmp.Or(on.Columns, term.DefaultColumns) // a story is for people: its lines are broken in a pipe as well
+	if err := p.Print(on.Hang("", "coordaudit demo: a small optimization coordinator and its audit trail") + "\n"); err != nil {
 		return err
 	}
 	progress := p.Progress("starting a PostgreSQL for the demo")
@@ -41,7 +45,7 @@ func (c *Demo) Run(ctx context.Context, p *cli.Program, db *shared.Database) (er
 			err = errors.Join(err, &cli.ShownError{Tried: "cleaning up after the demo", Cause: stopErr})
 		}
 	}()
-	if err := p.Print("  server  " + host.about + "\n"); err != nil {
+	if err := p.Print(p.Screen(false).Hang("  server  ", host.about)); err != nil {
 		return err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, host.config)
@@ -55,7 +59,7 @@ func (c *Demo) Run(ctx context.Context, p *cli.Program, db *shared.Database) (er
 	if err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
-	if err := p.Print(shown.text(p.Colourful(), c.Keep)); err != nil {
+	if err := p.Print(shown.text(on, c.Keep)); err != nil {
 		return err
 	}
 	if !c.Keep {

@@ -19,6 +19,7 @@ import (
 
 func TestDemoContext(t *testing.T) {
 	t.Parallel()
+	at100 := term.Screen{Columns: term.DefaultColumns}
 	var records []audit.Record
 	for n, code := range []string{"PARAMETER_FREE", "OUTRANKS_HOLDER", "OUTRANKED", "NO_CLASS_DECLARED", "PARAMETER_FREE", "KILL_SWITCH_ON", "SAME_PARAMETER"} {
 		rec := audit.Record{ReasonCode: code, Links: audit.Links{CorrelationID: "round-" + strconv.Itoa(n/2)}}
@@ -31,10 +32,10 @@ func TestDemoContext(t *testing.T) {
                              OUTRANKS_HOLDER=1, SAME_PARAMETER=1
 Their links:                 7 records of 4 actions, 1 with the record that caused it
 `
-	if diff := cmp.Diff(want, contextText(records)); diff != "" {
+	if diff := cmp.Diff(want, contextText(records, at100)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if text := contextText([]audit.Record{{}}); text != "" {
+	if text := contextText([]audit.Record{{}}, at100); text != "" {
 		t.Errorf("without any: %q", text)
 	}
 }
@@ -60,28 +61,15 @@ func TestDemoPsqlLine(t *testing.T) {
 
 func TestDemoColours(t *testing.T) {
 	t.Parallel()
+	at100 := term.Screen{Columns: term.DefaultColumns}
 	at := time.Date(2026, 1, 5, 9, 2, 0, 0, time.UTC)
 	var records []audit.Record
 	for _, decision := range audit.Decisions() {
 		records = append(records, audit.Record{EnvelopeID: "e", EnvelopeClass: audit.Cost, Decision: decision, Reason: "because", DecisionTimestamp: at})
 	}
-	plain, coloured := timeline(records, at, term.Painter(false)), timeline(records, at, term.Painter(true))
+	plain, coloured := timeline(records, at, at100), timeline(records, at, term.Screen{Columns: term.DefaultColumns, Colour: true})
 	if got := regexp.MustCompile(`\x1b\[\d+m`).ReplaceAllString(coloured, ""); got != plain || coloured == plain {
 		t.Errorf("without its colours the timeline differs (-want +got):\n%s", cmp.Diff(plain, got))
-	}
-}
-
-func TestWrap(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"":                      "",
-		"one two":               "one two",
-		"one two three":         "one two|three",
-		"a-word-that-is-long x": "a-word-that-is-long|x",
-	} {
-		if got := wrap(text, 8, "|"); got != want {
-			t.Errorf("%q became %q, want %q", text, got, want)
-		}
 	}
 }
 

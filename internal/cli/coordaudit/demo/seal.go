@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
@@ -85,11 +86,10 @@ func editBehindGuards(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, rea
 	return nil
 }
 
-func (t *tampering) text() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "Edited past the triggers:    one space in one of %s sealed rows; verify finds\n", format.Thousands(t.leaves))
+func (t *tampering) text(on term.Screen) string {
+	lines := []string{fmt.Sprintf("one space in one of %s sealed rows; verify finds", format.Thousands(t.leaves))}
 	for _, finding := range t.found {
-		fmt.Fprintf(&text, "                             %s %s %s\n", strings.ToUpper(string(finding.Fault)), finding.Kind, finding.ID)
+		lines = append(lines, fmt.Sprintf("%s %s %s", strings.ToUpper(string(finding.Fault)), finding.Kind, finding.ID))
 	}
-	return text.String()
+	return fact(on, "Edited past the triggers:", strings.Join(lines, "\n"))
 }

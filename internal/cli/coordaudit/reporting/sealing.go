@@ -10,7 +10,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
-	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/sealing"
+	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/internal/report"
 	"github.com/hoc-analytics/coordaudit/sealer"
@@ -35,11 +35,11 @@ func (f exportedFlags) load(ctx context.Context, tried string) (*sealer.VerifyCo
 	if f.Checkpoint == "" {
 		return nil, nil //nolint:nilnil // none is given
 	}
-	signed, key, err := sealing.Exported(ctx, f.Checkpoint, f.Key, tried)
+	log, err := shared.LoadExported(ctx, f.Checkpoint, f.Key, tried)
 	if err != nil {
 		return nil, err
 	}
-	return &sealer.VerifyConfig{Checkpoint: signed, Verifier: key}, nil
+	return &sealer.VerifyConfig{Checkpoint: log.Signed, Verifier: log.Verifier}, nil
 }
 
 // collectSealing reads what the database says about its log at the moment. The report is

@@ -42,9 +42,11 @@ type logFlags struct {
 
 // open reads the checkpoint and the key, and opens a pool. The caller closes it.
 func (f logFlags) open(ctx context.Context, db *shared.Database, tried string) (config expiry.Config, pool *pgxpool.Pool, err error) {
-	if config.Checkpoint, config.Verifier, err = Exported(ctx, f.Checkpoint, f.Key, tried); err != nil {
+	log, err := shared.LoadExported(ctx, f.Checkpoint, f.Key, tried)
+	if err != nil {
 		return config, nil, err
 	}
+	config.Checkpoint, config.Verifier = log.Signed, log.Verifier
 	pool, err = db.OpenPool(ctx, tried)
 	config.Pool = pool
 	return config, pool, err

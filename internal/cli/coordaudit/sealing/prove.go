@@ -8,23 +8,20 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/auditadmin/expiry"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
 	"github.com/hoc-analytics/coordaudit/seal"
-	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
 // Prove is the command prove.
 type Prove struct {
-	ID         string `arg:"" help:"The audit id of the record, a UUID."`
-	Archive    string `placeholder:"DIR" help:"Prove it from an archive of expire archive, without a database and without a key, under the checkpoint of the archive."`
-	Out        string `default:"-" placeholder:"FILE" help:"Where the bundle goes. - is the standard output."`
-	Checkpoint string `placeholder:"FILE" and:"exported" help:"Prove it under this exported checkpoint, with the cosignatures that it has, or under the last one of a directory. Defaults to the last one that the database stores."`
-	Key        string `placeholder:"KEY" and:"exported" help:"${key_help}"`
+	ID      string            `arg:"" help:"The audit id of the record, a UUID."`
+	Archive string            `placeholder:"DIR" help:"Prove it from an archive of expire archive, without a database and without a key, under the checkpoint of the archive."`
+	Out     string            `default:"-" placeholder:"FILE" help:"Where the bundle goes. - is the standard output."`
+	Under   shared.ProofFlags `embed:""`
 }
 
 // Help is shown below the command's usage.
@@ -34,7 +31,7 @@ func (c *Prove) Help() string {
 
 // Validate is called by kong.
 func (c *Prove) Validate() error {
-	if c.Archive != "" && c.Key != "" {
+	if c.Archive != "" && c.Under.Key != "" {
 		return errors.New("--archive has a checkpoint of its own: leave --checkpoint and --key out")
 	}
 	return nil
@@ -74,12 +71,9 @@ func (c *Prove) prove(ctx context.Context, p *cli.Program, db *shared.Database, 
 		}
 		return proof, nil
 	}
-	var signed []byte
-	var key note.Verifier // nil: the proof leads to the last stored checkpoint
-	if c.Key != "" {
-		if signed, key, err = Exported(ctx, c.Checkpoint, c.Key, tried); err != nil {
-			return proof, err
-		}
+	log, err := c.Under.Load(ctx, tried)
+	if err != nil {
+		return proof, err
 	}
 	pool, err := db.OpenPool(ctx, tried)
 	if err != nil {
@@ -87,7 +81,7 @@ func (c *Prove) prove(ctx context.Context, p *cli.Program, db *shared.Database, 
 	}
 	defer pool.Close()
 	progress := p.Progress(tried)
-	proof, err = prove(ctx, pool, signed, key, id)
+	proof, err = prove(ctx, pool, log, id)
 	progress.Stop()
 	if err != nil {
 		return proof, shared.Failed(err)
@@ -95,11 +89,8 @@ func (c *Prove) prove(ctx context.Context, p *cli.Program, db *shared.Database, 
 	return proof, nil
 }
 
-func prove(ctx context.Context, pool *pgxpool.Pool, signed []byte, key note.Verifier, id uuid.UUID) (seal.Proof, error) {
-	if key == nil {
-		return sealer.Prove(ctx, pool, "", id)
-	}
-	prover, err := sealer.OpenProverAt(ctx, pool, "", signed, key)
+func prove(ctx context.Context, pool *pgxpool.Pool, under shared.Exported, id uuid.UUID) (seal.Proof, error) {
+	prover, err := under.OpenProver(ctx, pool)
 	if err != nil {
 		return seal.Proof{}, fmt.Errorf("proving record %s: %w", id, err)
 	}

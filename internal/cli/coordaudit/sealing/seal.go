@@ -5,11 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/internal/durable"
 	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
@@ -23,6 +28,7 @@ type Seal struct {
 type sealRunCommand struct {
 	Key         string        `required:"" placeholder:"FILE" help:"The private key, as coordaudit seal keygen makes it. No one else may be able to read the file."`
 	Checkpoints string        `required:"" placeholder:"DIR" help:"Where signed checkpoints go. Mount a place there that the administrator of the database cannot write."`
+	NewPlace    bool          `name:"new-checkpoints" help:"DIR is a new place: make it if it is missing, and do not expect what was exported before. For the first start, or if the old place is lost."`
 	Every       time.Duration `default:"1s" help:"The time between two rounds. Nothing is signed when nothing changed."`
 	Patience    time.Duration `default:"1m" help:"How long a round waits for open transactions that have inserted rows. Then it goes around them."`
 	Once        bool          `help:"Seal what is committed, and exit."`
@@ -51,13 +57,19 @@ func (c *sealRunCommand) Run(ctx context.Context, p *cli.Program, db *shared.Dat
 	if err != nil {
 		return err
 	}
+	if err := db.Check(tried); err != nil {
+		return err
+	}
+	if err := c.findPlace(); err != nil {
+		return err
+	}
 	pool, err := db.OpenPool(ctx, tried)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
 	sealing, err := sealer.New(pool, sealer.Config{
-		Signer: signer, Export: sealer.Directory(c.Checkpoints), Interval: c.Every, Patience: c.Patience,
+		Signer: signer, Export: sealer.Directory(c.Checkpoints), NewPlace: c.NewPlace, Interval: c.Every, Patience: c.Patience,
 		Logger: slog.New(slog.NewTextHandler(p.Messages(), nil)),
 	})
 	if err != nil {
@@ -81,6 +93,28 @@ func (c *sealRunCommand) Run(ctx context.Context, p *cli.Program, db *shared.Dat
 	}
 	if err := sealing.Run(ctx); err != nil {
 		return shared.FailedIn(tried, err)
+	}
+	return nil
+}
+
+// findPlace refuses a directory that is not there. One that was mistyped, or is not mounted, would
+// be no protected place, and nothing would be compared with what was exported before.
+func (c *sealRunCommand) findPlace() error {
+	tried := "looking for the directory of checkpoints " + audit.Printable(c.Checkpoints)
+	_, err := os.Stat(c.Checkpoints)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return &cli.ShownError{Tried: tried, Cause: err}
+	case !c.NewPlace:
+		return &cli.ShownError{Tried: tried, Cause: errors.New("it does not exist"), Next: "mount it, or correct the path; for the first start, make it with mkdir, or pass --new-checkpoints"}
+	}
+	if _, err := os.Stat(filepath.Dir(filepath.Clean(c.Checkpoints))); err != nil {
+		return &cli.ShownError{Tried: tried, Cause: err, Next: "make the directory above it, or correct the path"}
+	}
+	if err := durable.MakeDir(durable.OS{}, c.Checkpoints, 0o755); err != nil { // checkpoints are public
+		return &cli.ShownError{Tried: "making the directory of checkpoints", Cause: err}
 	}
 	return nil
 }

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
-	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
@@ -18,7 +16,6 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/cli/term"
 	"github.com/hoc-analytics/coordaudit/internal/durable"
 	"github.com/hoc-analytics/coordaudit/internal/format"
-	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
@@ -51,16 +48,16 @@ func (c *verifyTrailCommand) Validate() error { return c.Witnesses.validate() }
 // Run is called by kong.
 func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared.Database) error {
 	const tried = "verifying the trail"
-	signed, key, err := Exported(ctx, c.Checkpoint, c.Key, tried)
+	log, err := shared.LoadExported(ctx, c.Checkpoint, c.Key, tried)
 	if err != nil {
 		return err
 	}
-	config := sealer.VerifyConfig{Checkpoint: signed, Verifier: key, Workers: c.Workers}
+	config := sealer.VerifyConfig{Checkpoint: log.Signed, Verifier: log.Verifier, Workers: c.Workers}
 	witnesses, err := c.Witnesses.load(tried)
 	if err != nil {
 		return err
 	}
-	if err := witnesses.check(signed, key); err != nil {
+	if err := witnesses.check(log.Signed, log.Verifier); err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
 	if err := c.narrow(ctx, &config); err != nil {
@@ -104,7 +101,7 @@ func rowsDone(progress *term.Progress, noun string) func(done, total int64) {
 // narrow reads what spares a verification rows: an older checkpoint, and earlier progress.
 func (c *verifyTrailCommand) narrow(ctx context.Context, config *sealer.VerifyConfig) (err error) {
 	if c.After != "" {
-		if config.After, err = ReadCheckpoint(ctx, c.After); err != nil {
+		if config.After, err = shared.ReadCheckpoint(ctx, c.After); err != nil {
 			return err
 		}
 	}
@@ -128,55 +125,6 @@ func (c *verifyTrailCommand) stopped(err error) error {
 		shown.Next = "run the same command again, it goes on from " + audit.Printable(c.Resume)
 	}
 	return shown
-}
-
-// Exported reads what tells about the log from outside of the database: a checkpoint, as
-// ReadCheckpoint does, and the public key.
-func Exported(ctx context.Context, checkpoint, key, tried string) (signed []byte, verifier note.Verifier, err error) {
-	if verifier, err = cli.LoadKey(tried, key, seal.LoadVerifier); err != nil {
-		return nil, nil, err
-	}
-	if signed, err = ReadCheckpoint(ctx, checkpoint); err != nil {
-		return nil, nil, &cli.ShownError{Tried: tried, Cause: err}
-	}
-	return signed, verifier, nil
-}
-
-// ReadCheckpoint reads a checkpoint from a file, or the last one of a directory.
-func ReadCheckpoint(ctx context.Context, path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err == nil && info.IsDir() {
-		return lastCheckpoint(ctx, path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the checkpoint: %w: give the directory that coordaudit seal --checkpoints exports to, or a file in it", err)
-	}
-	signed, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the checkpoint: %w", err)
-	}
-	return signed, nil
-}
-
-// lastCheckpoint takes the directory of all checkpoints, that of an epoch, or that of a day.
-func lastCheckpoint(ctx context.Context, dir string) ([]byte, error) {
-	signed, err := sealer.Directory(dir).Last(ctx)
-	if err != nil || signed != nil {
-		return signed, err
-	}
-	for _, pattern := range []string{"*.checkpoint", "????-??-??/*.checkpoint"} {
-		names, err := filepath.Glob(filepath.Join(dir, pattern))
-		if err == nil && len(names) > 0 {
-			signed, err = os.ReadFile(names[len(names)-1]) // sorted: days and sizes have one length each
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the checkpoint: %w", err)
-		}
-		if signed != nil {
-			return signed, nil
-		}
-	}
-	return nil, fmt.Errorf("%s holds no checkpoint: give the directory that coordaudit seal --checkpoints had, or one of its epochs or days", audit.Printable(dir))
 }
 
 func verificationText(v sealer.Verification) string {

@@ -27,6 +27,7 @@ func FlagVariables() kong.Vars {
 		"since_note":     "",
 		"bounded":        "Decisions",
 		"listed":         "records", // for limitFlag, likewise
+		"proven":         "it",      // for ProofFlags, likewise
 		"key_help":       keyHelp,
 	}
 }

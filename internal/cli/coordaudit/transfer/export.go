@@ -32,6 +32,7 @@ type Export struct {
 	Out      string             `default:"-" placeholder:"FILE" help:"Where the records go. - is the standard output. A file takes its name once it is complete."`
 	Manifest string             `placeholder:"FILE" help:"Where to write what was exported, as one JSON object: count, first and last seq, SHA-256, scope and window. It is written last."`
 	Proofs   string             `placeholder:"FILE" help:"Where to write a proof of each record that is sealed, as JSON Lines. coordaudit verify bundle checks them without a database."`
+	Under    shared.ProofFlags  `embed:"" set:"proven=the records"`
 }
 
 // Validate is called by kong.
@@ -45,6 +46,9 @@ func (c *Export) Validate() error {
 	}
 	if c.Proofs == "-" {
 		errs = append(errs, errors.New("--proofs must be a file: the standard output is for records"))
+	}
+	if c.Under.Checkpoint != "" && c.Proofs == "" {
+		errs = append(errs, errors.New("--checkpoint needs --proofs: it is what they lead to"))
 	}
 	return shared.Together(errs...)
 }
@@ -70,6 +74,10 @@ func (c *Export) Run(ctx context.Context, p *cli.Program, db *shared.Database) e
 	if err := p.MustHaveStdout(tried, c.Out); err != nil {
 		return err
 	}
+	log, err := c.Under.Load(ctx, tried)
+	if err != nil {
+		return err
+	}
 	store, err := db.Open(ctx, tried, exportTimeout)
 	if err != nil {
 		return err
@@ -84,7 +92,7 @@ func (c *Export) Run(ctx context.Context, p *cli.Program, db *shared.Database) e
 
 	ex := newExporter(to.records, form)
 	if to.proofs != nil {
-		if ex.prover, err = openProver(ctx, db, to.proofs, tried); err != nil {
+		if ex.prover, err = openProver(ctx, db, log, to.proofs, tried); err != nil {
 			return err
 		}
 		defer ex.prover.close(ctx)
@@ -103,16 +111,21 @@ func (c *Export) Run(ctx context.Context, p *cli.Program, db *shared.Database) e
 	if ex.count == 0 && len(filtersOf(q)) == 0 {
 		p.Hint(shared.Outside(ctx, store, q.Scope, window, now))
 	}
-	if ex.prover != nil && ex.prover.unsealed > 0 {
-		p.Warn("%s not sealed yet, and have no proof", format.Plural(ex.prover.unsealed, "record"))
-	}
-	p.Warn("exported %s, %s for %s, %s, to %s", format.Plural(ex.count, "record"), format.Plural(ex.bytes, "byte"), format.Folded(q.Scope.String()), format.Window(window), jsonl.OutputName(c.Out))
+	c.report(p, ex, q)
 	return nil
+}
+
+// report says what was exported, on the standard error.
+func (c *Export) report(p *cli.Program, ex *exporter, q audit.Query) {
+	if ex.prover != nil && ex.prover.unsealed > 0 {
+		p.Warn("%s", ex.prover.without())
+	}
+	p.Warn("exported %s, %s for %s, %s, to %s", format.Plural(ex.count, "record"), format.Plural(ex.bytes, "byte"), format.Folded(q.Scope.String()), format.Window(q.Window), jsonl.OutputName(c.Out))
 }
 
 // apart refuses the same file for two of them, also under two names.
 func (c *Export) apart(tried string, stdout io.Writer) error {
-	files := []struct{ flag, path string }{{"--out", c.Out}, {"--manifest", c.Manifest}, {"--proofs", c.Proofs}}
+	files := []struct{ flag, path string }{{"--out", c.Out}, {"--manifest", c.Manifest}, {"--proofs", c.Proofs}, {"--checkpoint", c.Under.Checkpoint}}
 	for i, one := range files {
 		for _, other := range files[i+1:] {
 			if one.path != "" && other.path != "" && sameOutput(one.path, other.path, stdout) {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/internal/cli/coordaudit/shared"
+	"github.com/hoc-analytics/coordaudit/internal/format"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
@@ -19,25 +20,35 @@ type exportProver struct {
 	pool     *pgxpool.Pool
 	prover   *sealer.Prover
 	out      io.Writer
-	unsealed int64 // records that no checkpoint covers yet
+	exported bool  // the proofs lead to an exported checkpoint
+	unsealed int64 // records that the checkpoint does not cover
 }
 
-func openProver(ctx context.Context, db *shared.Database, out io.Writer, tried string) (*exportProver, error) {
+func openProver(ctx context.Context, db *shared.Database, under shared.Exported, out io.Writer, tried string) (*exportProver, error) {
 	pool, err := db.OpenPool(ctx, tried)
 	if err != nil {
 		return nil, err
 	}
-	prover, err := sealer.OpenProver(ctx, pool, "")
+	prover, err := under.OpenProver(ctx, pool)
 	if err != nil {
 		pool.Close()
 		return nil, shared.FailedIn(tried, fmt.Errorf("proving the records: %w", err))
 	}
-	return &exportProver{pool: pool, prover: prover, out: out}, nil
+	return &exportProver{pool: pool, prover: prover, out: out, exported: under.Verifier != nil}, nil
 }
 
 func (p *exportProver) close(ctx context.Context) {
 	p.prover.Close(ctx)
 	p.pool.Close()
+}
+
+// without says how many records have no proof.
+func (p *exportProver) without() string {
+	why := "not sealed yet"
+	if p.exported {
+		why = "not covered by the exported checkpoint"
+	}
+	return fmt.Sprintf("%s %s, and have no proof", format.Plural(p.unsealed, "record"), why)
 }
 
 func (p *exportProver) write(ctx context.Context, id uuid.UUID) error {
