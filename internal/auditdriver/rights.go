@@ -58,6 +58,7 @@ func rightsStep(err error, needed Rights) string {
 		return allTables(needed)
 	}
 	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	_, confirming := errors.AsType[*unconfirmedError](err)
 	switch {
 	case pgErr.Routine == routinePolicy:
 		return "give this role a policy that accepts its records (CREATE POLICY … FOR INSERT WITH CHECK …), or turn row-level security off (ALTER TABLE … DISABLE ROW LEVEL SECURITY)"
@@ -67,7 +68,7 @@ func rightsStep(err error, needed Rights) string {
 		return "grant this role CONNECT on the database"
 	case connecting:
 		return "correct or remove this parameter in the database URL, or in its options"
-	case strings.Contains(pgErr.Message, confirmFunction):
+	case strings.Contains(pgErr.Message, confirmFunction), confirming && !strings.Contains(pgErr.Message, tablePrefix):
 		return "grant this role EXECUTE on function " + confirmFunction + "(boolean, text, text)"
 	}
 	return objectStep(pgErr.Message, needed)
