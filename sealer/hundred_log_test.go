@@ -6,10 +6,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
+	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
 
@@ -138,34 +140,62 @@ func TestHundredRewrittenCheckpointsAreNamed(t *testing.T) {
 	}
 }
 
-// The trail is cut off at random checkpoints, rows and log, and grown to the same size with other
-// rows. An exported checkpoint tells each time.
+// The trail is cut off at random checkpoints, rows and log, as an older copy would be that somebody put
+// back, and grown to the same size with other rows. An exported checkpoint tells each time.
 func TestHundredCutsAndRestoresAreFound(t *testing.T) {
 	t.Parallel()
-	s, places := hundredOfLog(t)
-	newest, honest := s.checkpoint(t), s.export
-	size := int64(fixture.CountRecords(t, s.pool))
-	for range places {
-		var at, through int64
-		if err := s.pool.QueryRow(t.Context(), `SELECT size, records_through FROM coordination_audit_seal_checkpoints
-			WHERE size < $1 ORDER BY random() LIMIT 1`, size).Scan(&at, &through); err != nil {
-			t.Fatal(err)
-		}
-		s.superuser(t, "DELETE FROM coordination_audit_records WHERE seq > $1", through)
-		s.superuser(t, "DELETE FROM coordination_audit_seal_checkpoints WHERE size > $1", at)
-		s.superuser(t, "DELETE FROM coordination_audit_seal_tiles WHERE (idx + 1) * 256 ^ (level + 1) > $1", at)
-		s.superuser(t, "SELECT setval('coordination_audit_records_seq_seq', $1)", through)
-		cut := s.verifyAgainst(t, newest)
-		want := fmt.Sprintf("the checkpoint covers %d leaves, the log has %d", size, at)
-		if len(cut.Findings) != 1 || cut.Findings[0].Fault != sealer.CutOff || cut.Findings[0].Text != want || cut.Verified != at {
-			t.Errorf("cut off: %+v, want %s", cut, want)
-		}
-		s.persist(t, int(size-at))
-		s.export, s.newPlace = sealer.Directory(t.TempDir()), true // the attacker's own
-		s.once(t)
-		s.export, s.newPlace = honest, false
-		if grown := s.verifyAgainst(t, newest); !slices.ContainsFunc(grown.Findings, func(f sealer.Finding) bool { return f.Fault == sealer.Forked }) {
-			t.Errorf("cut off at %d and grown to %d: %+v", at, size, grown.Findings)
-		}
+	db := testdb.New(t)
+	honest, size, cuts := grownInParts(t, sealedOn(t, db))
+	for _, at := range cuts {
+		t.Run(strconv.Itoa(at), func(t *testing.T) { // a copy at a time
+			s := *honest
+			s.pool = testdb.Copy(t, db).Pool
+			s.cutOff(t, at)
+			cut := s.verify(t)
+			want := fmt.Sprintf("the checkpoint covers %d leaves, the log has %d", size, at)
+			if len(cut.Findings) != 1 || cut.Findings[0].Fault != sealer.CutOff || cut.Findings[0].Text != want || cut.Verified != int64(at) {
+				t.Errorf("cut off: %+v, want %s", cut, want)
+			}
+
+			s.grow(t, at, size)
+			s.export, s.newPlace = sealer.Directory(t.TempDir()), true // the attacker's own
+			s.once(t)
+			grown := s.verifyAgainst(t, honest.checkpoint(t))
+			if !slices.ContainsFunc(grown.Findings, func(f sealer.Finding) bool { return f.Fault == sealer.Forked }) {
+				t.Errorf("cut off at %d and grown to %d: %+v", at, size, grown.Findings)
+			}
+		})
 	}
+}
+
+// grownInParts grows a trail to its size with a checkpoint after each of random parts, and returns
+// where these are.
+func grownInParts(t *testing.T, s *sealed) (_ *sealed, size int, cuts []int) {
+	t.Helper()
+	size, places := fixture.Size(t, sealedVariable, 10_000), 20
+	if os.Getenv(sealedVariable) != "" {
+		places = 100
+	}
+	for _, at := range rand.Perm(size - 1)[:places] {
+		cuts = append(cuts, at+1)
+	}
+	slices.Sort(cuts)
+	after := 0
+	for _, through := range append(slices.Clone(cuts), size) {
+		s.grow(t, after, through)
+		s.once(t)
+		after = through
+	}
+	s.mustVerify(t, int64(size))
+	return s, size, cuts
+}
+
+// cutOff takes away what came after a checkpoint.
+func (s *sealed) cutOff(t *testing.T, at int) {
+	t.Helper()
+	through := 2*at - 1
+	s.superuser(t, "DELETE FROM coordination_audit_records WHERE seq > $1", through)
+	s.superuser(t, "DELETE FROM coordination_audit_seal_checkpoints WHERE size > $1", at)
+	s.superuser(t, "DELETE FROM coordination_audit_seal_tiles WHERE (idx + 1) * 256 ^ (level + 1) > $1", at)
+	s.superuser(t, "SELECT setval('coordination_audit_records_seq_seq', $1)", through)
 }

@@ -114,12 +114,18 @@ func TestHundredOfHundredAreNamed(t *testing.T) {
 // seed stores records whose seqs are the odd numbers, each with a tenant of its own.
 func (s *sealed) seed(tb testing.TB, records int) {
 	tb.Helper()
-	s.superuser(tb, `INSERT INTO coordination_audit_records (audit_id, seq, envelope_id, envelope_class, decision, reason, decision_timestamp, tenant_id)
-		OVERRIDING SYSTEM VALUE
-		SELECT gen_random_uuid(), 2 * n - 1, 'envelope-' || n % 1000, 'COST', 'APPLIED', 'applied: nothing stood in its way', now(), 'tenant-' || n
-		FROM generate_series(1, $1::bigint) AS n`, records)
-	s.superuser(tb, "SELECT setval('coordination_audit_records_seq_seq', 2 * $1::bigint)", records)
+	s.grow(tb, 0, records)
 	if n := fixture.CountRecords(tb, s.pool); n != records {
 		tb.Fatalf("%d records", n)
 	}
+}
+
+// grow seeds the records after the first ones.
+func (s *sealed) grow(tb testing.TB, after, through int) {
+	tb.Helper()
+	s.superuser(tb, `INSERT INTO coordination_audit_records (audit_id, seq, envelope_id, envelope_class, decision, reason, decision_timestamp, tenant_id)
+		OVERRIDING SYSTEM VALUE
+		SELECT gen_random_uuid(), 2 * n - 1, 'envelope-' || n % 1000, 'COST', 'APPLIED', 'applied: nothing stood in its way', now(), 'tenant-' || n
+		FROM generate_series($1::bigint + 1, $2::bigint) AS n`, after, through)
+	s.superuser(tb, "SELECT setval('coordination_audit_records_seq_seq', 2 * $1::bigint)", through)
 }

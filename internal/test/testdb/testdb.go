@@ -54,6 +54,20 @@ func NewOn(tb testing.TB, server *pglocal.Server) *DB {
 	return OnServer(server).New(tb)
 }
 
+// Copy returns a copy of a test's database as it is, with all its rows. The test may have no
+// transaction open in it.
+func Copy(tb testing.TB, of *DB) *DB {
+	tb.Helper()
+	host := shared(tb)
+	if host.cluster {
+		tb.Fatal("testdb: a database of a cluster cannot be copied")
+	}
+	of.Pool.Reset() // a database with sessions cannot be copied
+	return forTest(tb, func(ctx context.Context) (*DB, func() error, error) {
+		return host.copyOf(ctx, of.Pool.Config().ConnConfig.Database, true)
+	})
+}
+
 // ForExample returns a migrated database for an Example function, which has no
 // testing.TB. drop drops it.
 func ForExample(ctx context.Context) (db *DB, drop func(), err error) {
@@ -121,13 +135,13 @@ func OnServer(server *pglocal.Server) *Host { return &Host{url: server.URL(), se
 // New returns a migrated database on this server for one test.
 func (h *Host) New(tb testing.TB) *DB {
 	tb.Helper()
-	return h.forTest(tb, true)
+	return forTest(tb, func(ctx context.Context) (*DB, func() error, error) { return h.clone(ctx, true) })
 }
 
 // NewEmpty returns a database without the schema on this server.
 func (h *Host) NewEmpty(tb testing.TB) *DB {
 	tb.Helper()
-	return h.forTest(tb, false)
+	return forTest(tb, func(ctx context.Context) (*DB, func() error, error) { return h.clone(ctx, false) })
 }
 
 // Clone returns a migrated database on this server that several tests share. drop drops it.
@@ -143,11 +157,12 @@ func (h *Host) Clone(ctx context.Context) (db *DB, drop func(), err error) {
 	}, nil
 }
 
-func (h *Host) forTest(tb testing.TB, migrated bool) *DB {
+// forTest makes a database that ends with the test.
+func forTest(tb testing.TB, make func(context.Context) (*DB, func() error, error)) *DB {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	db, drop, err := h.clone(ctx, migrated)
+	db, drop, err := make(ctx)
 	if err != nil {
 		tb.Fatalf("making a test database: %v", err)
 	}
@@ -197,6 +212,11 @@ func (h *Host) clone(ctx context.Context, migrated bool) (db *DB, drop func() er
 			return nil, nil, fmt.Errorf("making the template: %w", err)
 		}
 	}
+	return h.copyOf(ctx, template, migrated)
+}
+
+// copyOf makes a database out of another one, or an empty one.
+func (h *Host) copyOf(ctx context.Context, template string, migrated bool) (db *DB, drop func() error, err error) {
 	name, err := h.newName(ctx)
 	if err != nil {
 		return nil, nil, err
