@@ -87,6 +87,7 @@ func (p *part) readTiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.leaves, p.hashes, p.known = make([]leaf, 0, count), make([]seal.Hash, 0, count), make([]bool, 0, count)
 	p.before = 0
 	if first > 0 && len(tiles) > 0 && tiles[0].Index == first-1 {
 		p.before = tiles[0].Through
