@@ -3,7 +3,6 @@ package format
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -265,61 +264,5 @@ func nextLine(e audit.Explanation, scope string) string {
 		return "explain the other decision: " + command("explain", e.Counterpart.Record.AuditID.String())
 	default:
 		return "read its timeline: " + command("timeline", asWord(e.Record.EnvelopeID))
-	}
-}
-
-// ScopeFlags is a scope as flags of a command.
-func ScopeFlags(scope audit.Scope) string {
-	switch {
-	case scope.IsAllTenants():
-		return "--all-tenants"
-	case scope.TenantID() == "":
-		return "--no-tenant"
-	default:
-		return "--tenant " + asWord(scope.TenantID())
-	}
-}
-
-// asWord is an id as one word of a command line. An id that a shell or a terminal would read
-// in another way becomes ID, for the reader to fill in.
-func asWord(id string) string {
-	if regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:/@+-]*$`).MatchString(id) {
-		return id
-	}
-	return "ID"
-}
-
-// apart says how far one time lies from another one.
-func apart(at, from time.Time) string {
-	switch {
-	case audit.IsInfinite(at) || audit.IsInfinite(from):
-		return "at " + Time(at)
-	case at.Equal(from):
-		return "at the same time"
-	case at.Before(from):
-		return shortly(from.Sub(at)) + " before"
-	default:
-		return shortly(at.Sub(from)) + " later"
-	}
-}
-
-// shortly writes a duration in about three digits.
-func shortly(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d >= 2*day:
-		return fmt.Sprintf("%d days", d/day)
-	case d < time.Second:
-		return d.Round(time.Microsecond).String()
-	case d < time.Minute:
-		return d.Round(10 * time.Millisecond).String()
-	default:
-		text := d.Round(time.Second).String()
-		for _, zero := range []string{"m0s", "h0m"} {
-			if strings.HasSuffix(text, zero) {
-				text = text[:len(text)-2]
-			}
-		}
-		return text
 	}
 }

@@ -2,6 +2,7 @@ package format
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -57,5 +58,40 @@ func Window(w audit.Window) string {
 		return "before " + Time(w.Until)
 	default:
 		return "from " + Time(w.Since) + " to " + Time(w.Until)
+	}
+}
+
+// apart says how far one time lies from another one.
+func apart(at, from time.Time) string {
+	switch {
+	case audit.IsInfinite(at) || audit.IsInfinite(from):
+		return "at " + Time(at)
+	case at.Equal(from):
+		return "at the same time"
+	case at.Before(from):
+		return shortly(from.Sub(at)) + " before"
+	default:
+		return shortly(at.Sub(from)) + " later"
+	}
+}
+
+// shortly writes a duration in about three digits.
+func shortly(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= 2*day:
+		return fmt.Sprintf("%d days", d/day)
+	case d < time.Second:
+		return d.Round(time.Microsecond).String()
+	case d < time.Minute:
+		return d.Round(10 * time.Millisecond).String()
+	default:
+		text := d.Round(time.Second).String()
+		for _, zero := range []string{"m0s", "h0m"} {
+			if strings.HasSuffix(text, zero) {
+				text = text[:len(text)-2]
+			}
+		}
+		return text
 	}
 }
