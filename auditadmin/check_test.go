@@ -64,6 +64,8 @@ func errorCases() map[string]broken {
 		"ExpireSettings":   {"ALTER FUNCTION coordination_audit_release_hold RESET search_path", release, auditadmin.Error, true},
 		"ExpireGone":       {"DROP FUNCTION coordination_audit_release_hold", release, auditadmin.Error, true},
 		"ExpireOwner":      {"CREATE ROLE $owner_2; ALTER FUNCTION coordination_audit_release_hold OWNER TO $owner_2", release, auditadmin.Error, false},
+		"ReadableBody":     {"CREATE OR REPLACE FUNCTION coordination_audit_are_multiranges(lists jsonb) RETURNS boolean LANGUAGE sql AS 'SELECT true'", "function public.coordination_audit_are_multiranges()", auditadmin.Error, true},
+		"ReadableGone":     {"DROP FUNCTION coordination_audit_are_multiranges CASCADE", "function public.coordination_audit_are_multiranges()", auditadmin.Error, true},
 		"FunctionOwner":    {"CREATE ROLE $owner_2; ALTER FUNCTION coordination_audit_refuse_change() OWNER TO $owner_2", function, auditadmin.Error, false},
 
 		"ColumnTakesNull":    {"ALTER TABLE coordination_audit_records ALTER COLUMN reason DROP NOT NULL", "column " + records + ".reason", auditadmin.Error, true},

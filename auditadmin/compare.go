@@ -160,6 +160,9 @@ func settingsIn(config []string, schema string) []string {
 func createFunction(want catalog.Function, name string) step {
 	var text strings.Builder
 	fmt.Fprintf(&text, "CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE %s", name, want.Returns, want.Language)
+	if want.Volatility != "" {
+		text.WriteString(" " + want.Volatility)
+	}
 	if want.SecurityDefiner {
 		text.WriteString(" SECURITY DEFINER")
 	}

@@ -65,6 +65,7 @@ func (c *tableComparison) dropOwn(name string) []string {
 
 func (c *tableComparison) compareChecks() {
 	for _, want := range c.want.Checks {
+		want = want.In(c.schema)
 		i := slices.IndexFunc(c.got.Checks, func(check catalog.Check) bool { return check.Name == want.Name })
 		d := Difference{Object: "constraint " + want.Name + " on " + c.name, Severity: Error, Want: "CHECK (" + want.Expression + ")"}
 		add := "ALTER TABLE " + c.name + " ADD CONSTRAINT " + want.Name + " CHECK (" + want.Expression + ") NOT VALID"

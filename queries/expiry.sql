@@ -127,7 +127,8 @@ ORDER BY
     r.audit_id;
 
 -- Counts, of the archived records of a batch, those that the table holds and that its function would
--- take, and those that are held by now.
+-- take, and those that are held by now. The ranges come as numbers: a batch has thousands of them, and
+-- their text would take the server longer to read than to look the records up.
 -- name: CheckExpiryBatch :one
 WITH holds AS MATERIALIZED (
     SELECT
@@ -156,12 +157,16 @@ SELECT
             AND coalesce(h.since <= r.created_at, true)
             AND coalesce(h.until > r.created_at, true)
     )) AS held
-FROM unnest((@ranges::pg_catalog.text)::int8multirange) AS range
+FROM (SELECT unnest(@firsts::bigint[]) AS first, unnest(@lasts::bigint[]) AS last) AS among
 CROSS JOIN LATERAL (
-    SELECT *
+    SELECT
+        envelope_id,
+        envelope_class,
+        created_at,
+        tenant_id
     FROM coordination_audit_records
-    WHERE seq >= lower(range)
-        AND seq < upper(range)
+    WHERE seq >= among.first
+        AND seq <= among.last
     OFFSET 0
 ) AS r
 WHERE r.created_at < @before::pg_catalog.timestamptz
@@ -181,7 +186,10 @@ SELECT coordination_audit_expire(
     sqlc.narg('only_tenant')::pg_catalog.text,
     @only_classes::pg_catalog.text[],
     @before::pg_catalog.timestamptz,
-    (@ranges::pg_catalog.text)::int8multirange,
+    (
+        SELECT range_agg(int8range(among.first, among.last, '[]'))
+        FROM (SELECT unnest(@firsts::bigint[]) AS first, unnest(@lasts::bigint[]) AS last) AS among
+    ),
     @expected::bigint
 )::bigint AS seq;
 

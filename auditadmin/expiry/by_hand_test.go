@@ -160,7 +160,8 @@ func TestEventThatCannotBeReadIsRefused(t *testing.T) {
 			expired(`, "sources": {"x": "{[1,2)}"}`), expired(`, "sources": {"01a22592-1643-70aa-bd36-922a76dfc914": 1}`), expired(`, "sources": {"01a22592-1643-70aa-bd36-922a76dfc914": "x"}`),
 			// What no multirange is, or one that the function would write in another way.
 			expired(`, "seqs": "{[5,6),[6,7)}"`), expired(`, "seqs": "{[6,7),[5,6)}"`), expired(`, "seqs": "{[5,7),[6,6)}"`), expired(`, "seqs": "{[5,07)}"`),
-			expired(ordinals("{[3,2)}")), expired(ordinals("{[2,2)}")), expired(ordinals("{[1,2),}")), expired(ordinals("{[1,2)[4,5)}")),
+			expired(`, "seqs": "{[5,8)}"`), expired(`, "seqs": "{[4,7)}"`), expired(`, "seqs": "{[4,5),[6,7)}"`), expired(`, "seqs": ["{[5,7)}"]`), expired(`, "first_seq": 6`),
+			expired(ordinals("{[3,2)}")), expired(ordinals("{[2,2)}")), expired(ordinals("{[1,2),}")), expired(ordinals("{[1,2)[4,5)}")), expired(ordinals("{[1,2)[3,400)}")),
 			expired(ordinals("{[4,5),[1,2)}")), expired(ordinals("{[1,3),[2,5)}")), expired(ordinals("{[01,2)}")),
 		},
 		"hold placed":   {"", "x", "[]", `{"since": "x"}`, `{"until": "infinity"}`, `{"since": "0044-03-15 BC"}`},

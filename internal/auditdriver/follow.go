@@ -247,21 +247,13 @@ func (f *Follower) Stored(ctx context.Context, seqs completeness.Set) (stored co
 	if len(seqs) == 0 {
 		return nil, nil
 	}
-	firsts, lasts := ends(seqs)
+	firsts, lasts := seqs.Bounds()
 	found, err := f.driver.queries.ListStoredSeqs(ctx, f.planned(), dbgen.ListStoredSeqsParams{Firsts: firsts, Lasts: lasts})
 	slices.Sort(found)
 	for _, seq := range found {
 		stored.Add(seq, seq)
 	}
 	return stored, f.fail(err)
-}
-
-func ends(seqs completeness.Set) (firsts, lasts []int64) {
-	firsts, lasts = make([]int64, len(seqs)), make([]int64, len(seqs))
-	for i, r := range seqs {
-		firsts[i], lasts[i] = r.First, r.Last
-	}
-	return firsts, lasts
 }
 
 // LastThrough returns the last row of a range of seqs, regardless of a query.

@@ -69,6 +69,15 @@ func (s Set) Count() (n int64) {
 	return n
 }
 
+// Bounds returns the first and the last ordinals of the ranges, for a query with two arrays.
+func (s Set) Bounds() (firsts, lasts []int64) {
+	firsts, lasts = make([]int64, len(s)), make([]int64, len(s))
+	for i, r := range s {
+		firsts[i], lasts[i] = r.First, r.Last
+	}
+	return firsts, lasts
+}
+
 // Max returns the highest ordinal, or 0 if there is none.
 func (s Set) Max() int64 {
 	if len(s) == 0 {

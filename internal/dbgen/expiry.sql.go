@@ -39,21 +39,26 @@ SELECT
             AND coalesce(h.since <= r.created_at, true)
             AND coalesce(h.until > r.created_at, true)
     )) AS held
-FROM unnest(($1::pg_catalog.text)::int8multirange) AS range
+FROM (SELECT unnest($1::bigint[]) AS first, unnest($2::bigint[]) AS last) AS among
 CROSS JOIN LATERAL (
-    SELECT audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id, seq, target_subsystem, target_parameter, counterpart_class, reason_code, policy_version, actor, caused_by, corrects, correlation_id, trace_id, span_id, details, source_id, source_seq
+    SELECT
+        envelope_id,
+        envelope_class,
+        created_at,
+        tenant_id
     FROM coordination_audit_records
-    WHERE seq >= lower(range)
-        AND seq < upper(range)
+    WHERE seq >= among.first
+        AND seq <= among.last
     OFFSET 0
 ) AS r
-WHERE r.created_at < $2::pg_catalog.timestamptz
-    AND ($3::boolean OR r.tenant_id IS NOT DISTINCT FROM $4::pg_catalog.text)
-    AND (cardinality($5::pg_catalog.text[]) = 0 OR r.envelope_class = ANY ($5::pg_catalog.text[]))
+WHERE r.created_at < $3::pg_catalog.timestamptz
+    AND ($4::boolean OR r.tenant_id IS NOT DISTINCT FROM $5::pg_catalog.text)
+    AND (cardinality($6::pg_catalog.text[]) = 0 OR r.envelope_class = ANY ($6::pg_catalog.text[]))
 `
 
 type CheckExpiryBatchParams struct {
-	Ranges      string
+	Firsts      []int64
+	Lasts       []int64
 	Before      pgtype.Timestamptz
 	EveryTenant bool
 	OnlyTenant  *string
@@ -66,10 +71,12 @@ type CheckExpiryBatchRow struct {
 }
 
 // Counts, of the archived records of a batch, those that the table holds and that its function would
-// take, and those that are held by now.
+// take, and those that are held by now. The ranges come as numbers: a batch has thousands of them, and
+// their text would take the server longer to read than to look the records up.
 func (q *Queries) CheckExpiryBatch(ctx context.Context, db DBTX, arg CheckExpiryBatchParams) (CheckExpiryBatchRow, error) {
 	row := db.QueryRow(ctx, CheckExpiryBatch,
-		arg.Ranges,
+		arg.Firsts,
+		arg.Lasts,
 		arg.Before,
 		arg.EveryTenant,
 		arg.OnlyTenant,
@@ -159,8 +166,11 @@ SELECT coordination_audit_expire(
     $8::pg_catalog.text,
     $9::pg_catalog.text[],
     $10::pg_catalog.timestamptz,
-    ($11::pg_catalog.text)::int8multirange,
-    $12::bigint
+    (
+        SELECT range_agg(int8range(among.first, among.last, '[]'))
+        FROM (SELECT unnest($11::bigint[]) AS first, unnest($12::bigint[]) AS last) AS among
+    ),
+    $13::bigint
 )::bigint AS seq
 `
 
@@ -175,7 +185,8 @@ type ExpireBatchParams struct {
 	OnlyTenant  *string
 	OnlyClasses []string
 	Before      pgtype.Timestamptz
-	Ranges      string
+	Firsts      []int64
+	Lasts       []int64
 	Expected    int64
 }
 
@@ -192,7 +203,8 @@ func (q *Queries) ExpireBatch(ctx context.Context, db DBTX, arg ExpireBatchParam
 		arg.OnlyTenant,
 		arg.OnlyClasses,
 		arg.Before,
-		arg.Ranges,
+		arg.Firsts,
+		arg.Lasts,
 		arg.Expected,
 	)
 	var seq int64

@@ -132,8 +132,9 @@ func (c *Conn) SelectedRows(ctx context.Context, s Selection, seqs completeness.
 
 // CheckBatch counts the records of a selection among some seqs, and those of them that are held.
 func (c *Conn) CheckBatch(ctx context.Context, s Selection, seqs completeness.Set) (records, held int64, err error) {
+	firsts, lasts := seqs.Bounds()
 	row, err := c.queries.CheckExpiryBatch(ctx, c.db, dbgen.CheckExpiryBatchParams{
-		Ranges: seqs.String(), Before: s.before(), EveryTenant: s.EveryTenant, OnlyTenant: s.tenant(), OnlyClasses: s.classes(),
+		Firsts: firsts, Lasts: lasts, Before: s.before(), EveryTenant: s.EveryTenant, OnlyTenant: s.tenant(), OnlyClasses: s.classes(),
 	})
 	return row.Records, row.Held, c.readFailure(ctx, err)
 }
@@ -158,11 +159,12 @@ func (b *Batch) eventID() uuid.UUID {
 // Expire puts a batch on record and takes its records out of the table, in one transaction.
 // It returns the seq of the event. A [RefusedError] says that nothing was changed.
 func (c *Conn) Expire(ctx context.Context, b *Batch) (event int64, err error) {
+	firsts, lasts := b.Seqs.Bounds()
 	err = c.commit(ctx, func(db dbgen.DBTX) error {
 		event, err = c.queries.ExpireBatch(ctx, db, dbgen.ExpireBatchParams{
 			Archive: b.Archive, Batch: b.Number, Batches: b.Of, LogEpoch: b.Epoch, LogSize: b.Size, LogRoot: b.Root[:],
 			EveryTenant: b.Selection.EveryTenant, OnlyTenant: b.Selection.tenant(), OnlyClasses: b.Selection.classes(),
-			Before: b.Selection.before(), Ranges: b.Seqs.String(), Expected: b.Records,
+			Before: b.Selection.before(), Firsts: firsts, Lasts: lasts, Expected: b.Records,
 		})
 		return c.refused(ctx, err)
 	})

@@ -60,7 +60,8 @@ type Function struct {
 	Owner           *Role    `json:"owner,omitempty"`
 }
 
-// SchemaMark stands for the quoted name of the schema in the settings of a function.
+// SchemaMark stands for the quoted name of the schema in the settings of a function, and in a CHECK that
+// calls one.
 const SchemaMark = "{schema}"
 
 // Role is the owner of an object.
@@ -120,7 +121,7 @@ type Sequence struct {
 // Check is a CHECK constraint.
 type Check struct {
 	Name       string `json:"name"`
-	Expression string `json:"expression"`
+	Expression string `json:"expression"` // in schema.json, [SchemaMark] stands for the schema
 
 	// Restored is the other form of the expression, if it has one. PostgreSQL prints
 	// some expressions in a form that it parses to another tree, so a CHECK that went
@@ -136,6 +137,12 @@ type Check struct {
 func (c Check) Is(found Check) bool {
 	return (found.Expression == c.Expression || (c.Restored != "" && found.Expression == c.Restored)) &&
 		found.NoInherit == c.NoInherit && found.Enforced == c.Enforced
+}
+
+// In returns a CHECK of schema.json as it is in a schema.
+func (c Check) In(schema string) Check {
+	c.Expression, c.Restored = strings.ReplaceAll(c.Expression, SchemaMark, schema), strings.ReplaceAll(c.Restored, SchemaMark, schema)
+	return c
 }
 
 // Constraint is a constraint of another kind.

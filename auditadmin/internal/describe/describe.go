@@ -101,8 +101,12 @@ func generalize(ctx context.Context, conn *pgx.Conn, schema string, tables []cat
 	for i := range tables {
 		strip(&tables[i], schema)
 		for j := range tables[i].Checks {
-			if err := restore(ctx, conn, schema, tables[i].Name, &tables[i].Checks[j]); err != nil {
+			check := &tables[i].Checks[j]
+			if err := restore(ctx, conn, schema, tables[i].Name, check); err != nil {
 				return err
+			}
+			for _, text := range []*string{&check.Expression, &check.Restored} {
+				*text = strings.ReplaceAll(*text, schema+".coordination_audit_", catalog.SchemaMark+".coordination_audit_")
 			}
 		}
 	}
