@@ -44,6 +44,8 @@ type verifier struct {
 	awaited  completeness.Set
 	tree     seal.Tree
 	sealed   map[seal.Kind]*completeness.Set // of the kinds other than records
+	shared   map[sharedSeq]bool              // of these kinds
+	opening  int64                           // the seq of the event that opened the epoch, which is leaf 0; 0 in the first
 	through  int64                           // the highest seq of a record so far
 	forkedAt int64                           // the size of the first checkpoint that does not fit
 	unsure   bool                            // a finding is about a leaf whose hash is not known
@@ -77,6 +79,7 @@ func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (
 		config: config, pool: pool, conn: conn, after: after, size: checkpoint.Size, savedAt: time.Now(),
 		result: Verification{Checkpoint: checkpoint, Epoch: epoch},
 		sealed: map[seal.Kind]*completeness.Set{seal.Gap: {}, seal.Statement: {}, seal.Event: {}},
+		shared: map[sharedSeq]bool{},
 	}, nil
 }
 
@@ -183,6 +186,12 @@ func (v *verifier) work(ctx context.Context, next <-chan int64, results chan<- p
 
 // take appends a part to the tree, and checks the checkpoints that are stored within it.
 func (v *verifier) take(ctx context.Context, result partResult) error {
+	if result.before != v.through { // the tile before is damaged, and the worker took it at its word
+		p := part{verifier: v, conn: v.conn, index: result.index, before: v.through, proved: true}
+		if result = p.verify(ctx); result.err != nil {
+			return result.err
+		}
+	}
 	checkpoints, err := v.conn.Checkpoints(ctx, v.result.Epoch, v.tree.Size(), v.tree.Size()+int64(len(result.hashes)))
 	if err != nil {
 		return err
@@ -218,8 +227,14 @@ func (v *verifier) count(result partResult) {
 	v.result.Claimed += result.claimed
 	v.through = max(v.through, result.through)
 	v.unsure = v.unsure || result.unsure
+	if result.index == 0 && v.result.Epoch > 1 && len(result.others) > 0 {
+		v.opening = result.others[0].seq
+	}
 	for _, of := range result.others {
 		v.sealed[of.kind].Add(of.seq, of.seq)
+	}
+	for _, of := range result.shared {
+		v.shared[of] = true
 	}
 }
 
@@ -236,24 +251,6 @@ func (v *verifier) checkStored(stored sealdriver.Checkpoint) error {
 	case noted.Root != root && !v.unsure && v.forkedAt == 0:
 		v.forkedAt = stored.Size
 		v.find(Finding{Fault: Forked, Text: fmt.Sprintf("the log's first %d leaves do not have the root that was signed for them", stored.Size)})
-	}
-	return nil
-}
-
-// findOthersInserted finds gaps, statements and events that stand below the last sealed one
-// of their kind and were never sealed.
-func (v *verifier) findOthersInserted(ctx context.Context) error {
-	for kind, sealed := range v.sealed {
-		err := v.conn.Rows(ctx, kind, minSeq, sealed.Max(), func(values [][]byte) error {
-			seq, err := seal.Row{Kind: kind, Values: values}.Seq()
-			if err == nil && !sealed.Has(seq) {
-				v.find(Finding{Fault: Inserted, Kind: kind, Seq: seq, ID: idOf(values), Text: fmt.Sprintf("the %s with seq %d was never sealed", kind, seq)})
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func (c *sealRunCommand) Run(ctx context.Context, p *cli.Program, db *shared.Dat
 		if err != nil {
 			return shared.Failed(err)
 		}
-		return p.Print(fmt.Sprintf("epoch %d is open; the next round of the sealer begins its log\n", epoch))
+		return p.Print(fmt.Sprintf("epoch %d is open, and its first checkpoint is exported; the sealer goes on from there\n", epoch))
 	case c.Once:
 		progress := p.Progress(tried)
 		rows, err := sealing.Once(ctx)
