@@ -77,12 +77,10 @@ func LoadSigner(path string) (note.Signer, error) {
 	if err == nil {
 		err = CheckName(signer.Name())
 	}
-	switch {
-	case err == nil:
-		return signer, nil
-	default:
+	if err != nil {
 		return nil, keyError("signer", path, "it is damaged or not a signer key, restore it or "+keygen)
 	}
+	return signer, nil
 }
 
 // LoadVerifier takes a verifier key as a text, or the path of the file that has it. The
