@@ -53,6 +53,7 @@ type partResult struct {
 	findings          []Finding
 	others            []leaf // gaps, statements and events
 	shared            []sharedSeq
+	doubted           []Finding // rows after the last full tile that do not have their marks
 	verified, awaited int64
 	skipped           int64
 	expired, erased   int64

@@ -149,6 +149,8 @@ func TestDamagedTileIsNamed(t *testing.T) {
 		"Hash":           "UPDATE coordination_audit_seal_tiles SET hashes = overlay(hashes PLACING decode(repeat('00', 32), 'hex') FROM 65) WHERE level = 0 AND idx = 1",
 		"HashOfTheLast":  "UPDATE coordination_audit_seal_tiles SET hashes = overlay(hashes PLACING decode(repeat('00', 32), 'hex') FROM 1) WHERE level = 0 AND idx = 2",
 		"Root":           "UPDATE coordination_audit_seal_tiles SET root = decode(repeat('00', 32), 'hex') WHERE level = 0 AND idx = 1",
+		"Marks":          "UPDATE coordination_audit_seal_checkpoints SET marks = decode(repeat('00', length(marks)), 'hex') WHERE size = 900",
+		"MarksMoved":     "UPDATE coordination_audit_seal_checkpoints SET previous_size = 800 WHERE size = 900",
 		"Note":           "UPDATE coordination_audit_seal_checkpoints SET note = replace(note, 'trail', 'trial') WHERE size = 600",
 		"CheckpointRoot": "UPDATE coordination_audit_seal_checkpoints SET root = decode(repeat('00', 32), 'hex') WHERE size = 600",
 	} {

@@ -49,7 +49,8 @@ type verifier struct {
 	through  int64                           // the highest seq of a record so far
 	forkedAt int64                           // the size of the first checkpoint that does not fit
 	unsure   bool                            // a finding is about a leaf whose hash is not known
-	savedAt  time.Time                       // when the progress was saved last
+	doubted  []Finding
+	savedAt  time.Time // when the progress was saved last
 	expiries expiries
 
 	distributed bool  // over the workers of a Citus cluster
@@ -227,6 +228,7 @@ func (v *verifier) count(result partResult) {
 	v.result.Claimed += result.claimed
 	v.through = max(v.through, result.through)
 	v.unsure = v.unsure || result.unsure
+	v.doubted = append(v.doubted, result.doubted...)
 	if result.index == 0 && v.result.Epoch > 1 && len(result.others) > 0 {
 		v.opening = result.others[0].seq
 	}
@@ -261,7 +263,16 @@ func (v *verifier) judgeRoot() error {
 	if err != nil {
 		return err
 	}
-	if v.tree.Size() == v.result.Checkpoint.Size && root != v.result.Checkpoint.Root && !v.unsure {
+	signed := v.tree.Size() == v.result.Checkpoint.Size && root == v.result.Checkpoint.Root
+	if len(v.doubted) > 0 && signed { // the marks are at fault, and not the rows
+		v.result.Verified += int64(len(v.doubted))
+		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the marks of the last %d leaves are not as they were written; their rows are as they were sealed", v.size%tileWidth)})
+		return nil
+	}
+	for _, finding := range v.doubted {
+		v.find(finding)
+	}
+	if v.tree.Size() == v.result.Checkpoint.Size && !signed && !v.unsure {
 		v.find(Finding{Fault: Forked, Text: fmt.Sprintf("the log of %d leaves does not have the root that was signed", v.tree.Size())})
 	}
 	return nil
