@@ -69,7 +69,7 @@ func createKey(path, signer, verifier string) error {
 // its owner can read or write (not on Windows). The error matches [ErrKey] and names the
 // file and the next step.
 func LoadSigner(path string) (note.Signer, error) {
-	text, err := readKey(path, keyFile{role: "signer", next: keygen, secret: true})
+	text, err := readKey(path, keyFile{role: "signer", next: keygen, secret: true, isPublic: isVerifier})
 	if err != nil {
 		return nil, err
 	}
@@ -77,14 +77,10 @@ func LoadSigner(path string) (note.Signer, error) {
 	if err == nil {
 		err = CheckName(signer.Name())
 	}
-	switch {
-	case err == nil:
-		return signer, nil
-	case isVerifier(text):
-		return nil, keyError("signer", path, "it is a public key, give the file without .pub")
-	default:
+	if err != nil {
 		return nil, keyError("signer", path, "it is damaged or not a signer key, restore it or "+keygen)
 	}
+	return signer, nil
 }
 
 // LoadVerifier takes a verifier key as a text, or the path of the file that has it. The
@@ -113,13 +109,19 @@ func LoadVerifier(pathOrText string) (note.Verifier, error) {
 
 // keyFile is what a key file should hold.
 type keyFile struct {
-	role   string
-	next   string // how to get one
-	secret bool
+	role     string
+	next     string // how to get one
+	secret   bool
+	isPublic func(text string) bool // of a secret one: tells the other key of the pair
 }
 
 // readKey returns the text of a key file without the spaces around it.
 func readKey(path string, as keyFile) (string, error) {
+	if as.secret { // others may read a public key, and making that one secret would not help
+		if text, err := ownfile.Read(path, ownfile.Kind{}); err == nil && as.isPublic(text) {
+			return "", keyError(as.role, path, "it is a public key, give the file without .pub")
+		}
+	}
 	text, err := ownfile.Read(path, ownfile.Kind{Noun: "key", Not: "is not a key", Else: as.next, Secret: as.secret})
 	switch {
 	case err != nil:

@@ -45,7 +45,7 @@ func CreateWitnessKey(path, name string) (verifier string, err error) {
 // names the file and the next step.
 func LoadWitnessSigner(path string) (*WitnessSigner, error) {
 	const role = "witness's signer"
-	text, err := readKey(path, keyFile{role: role, next: witnessKeygen, secret: true})
+	text, err := readKey(path, keyFile{role: role, next: witnessKeygen, secret: true, isPublic: isWitness})
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +58,11 @@ func LoadWitnessSigner(path string) (*WitnessSigner, error) {
 	default:
 		return nil, keyError(role, path, "it is damaged or not the key of a witness, restore it or "+witnessKeygen)
 	}
+}
+
+func isWitness(text string) bool {
+	_, err := NewWitness(text)
+	return err == nil
 }
 
 // LoadWitness takes the verifier key of a witness as a text, or the path of the file that

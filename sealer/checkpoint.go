@@ -1,6 +1,8 @@
 package sealer
 
 import (
+	"errors"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -29,6 +31,17 @@ func readText(signed string) (seal.Checkpoint, error) {
 func OpenCheckpoint(signed []byte, key note.Verifier) (seal.Checkpoint, error) {
 	_, checkpoint, err := seal.OpenLog(signed, key)
 	return checkpoint, err
+}
+
+// ofAnotherKey reports whether a checkpoint has no signature by this sealer's key. Two keys may
+// have one name. Whether the signature is valid is not checked.
+func (n *session) ofAnotherKey(signed string) bool {
+	_, err := note.Open([]byte(signed), note.VerifierList())
+	unverified, ok := errors.AsType[*note.UnverifiedNoteError](err)
+	signer := n.sealer.config.Signer
+	return ok && !slices.ContainsFunc(unverified.Note.UnverifiedSigs, func(s note.Signature) bool {
+		return s.Name == signer.Name() && s.Hash == signer.KeyHash()
+	})
 }
 
 // read reads a checkpoint of this sealer's log.

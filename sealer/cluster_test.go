@@ -214,8 +214,9 @@ func TestClusterEpochSealsEverythingAgain(t *testing.T) {
 	if _, err := s.sealer(t).OpenEpoch(t.Context(), "a test"); err != nil {
 		t.Fatal(err)
 	}
-	if n := s.once(t); n != 301 {
-		t.Fatalf("sealed %d rows, want 300 records and the event", n)
+	s.mustVerify(t, 1) // the event
+	if n := s.once(t); n != 300 {
+		t.Fatalf("sealed %d rows, want 300 records", n)
 	}
 	s.mustVerify(t, 301)
 	if n := fixture.QueryInt(t, s.pool, "SELECT count(*) FROM coordination_audit_seal_leaves"); n != 601 {

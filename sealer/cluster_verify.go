@@ -105,7 +105,7 @@ func (v *verifier) findClusterInserted(ctx context.Context) error {
 	for kind, sealed := range v.sealed {
 		last := int64(math.MaxInt64)
 		if kind == seal.Event {
-			last = sealed.Max()
+			last = v.lastSealed(kind)
 		}
 		var rows []unsealedRow
 		err := v.conn.Rows(ctx, kind, minSeq, last, func(values [][]byte) error {

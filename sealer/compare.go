@@ -39,8 +39,8 @@ func (p *part) compareTile(ctx context.Context, first, last int) error {
 			p.result.unsure = p.result.unsure || !p.known[i]
 			faults = append(faults, Finding{Fault: Missing, Kind: of.kind, Seq: of.seq, Text: fmt.Sprintf("the %s with seq %d was sealed and is not there", of.kind, of.seq)})
 		case !p.known[i] && !p.fits(i, p.rows[i]):
-			p.result.unsure = true
-			faults = append(faults, p.edited(i))
+			p.result.unsure, p.result.hashes[i] = true, p.rows[i]
+			p.result.doubted = append(p.result.doubted, p.edited(i))
 		case !p.known[i]:
 			p.result.hashes[i] = p.rows[i]
 			p.result.verified++

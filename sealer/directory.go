@@ -2,12 +2,14 @@ package sealer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -114,13 +116,9 @@ func (d *directory) Last(context.Context) ([]byte, error) {
 	if err := d.there(); err != nil {
 		return nil, err
 	}
-	path := d.path
-	for _, valid := range []func(string) bool{isEpoch, isDay, isCheckpoint} {
-		name, err := lastName(path, valid)
-		if err != nil || name == "" {
-			return nil, err
-		}
-		path = filepath.Join(path, name)
+	path, err := lastFile(d.path, isEpoch, isDay, isCheckpoint)
+	if err != nil || path == "" {
+		return nil, err
 	}
 	signed, err := os.ReadFile(path)
 	if err != nil {
@@ -129,23 +127,51 @@ func (d *directory) Last(context.Context) ([]byte, error) {
 	return signed, nil
 }
 
-// lastName returns the last entry of a directory, in the order of numbers, or "".
-func lastName(dir string, valid func(string) bool) (string, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
+// lastFile returns the path of the last entry, below the last of each level, or "". A directory
+// without an entry is passed over: an export made it, and ended before it wrote its file.
+func lastFile(dir string, valid ...func(string) bool) (string, error) {
+	names, err := sortedNames(dir, valid[0])
 	if err != nil {
-		return "", fmt.Errorf("reading the directory of checkpoints: %w", err)
+		return "", err
 	}
-	last := ""
-	for _, entry := range entries {
-		// A longer number is a higher one; days and sizes have one length each.
-		if name := entry.Name(); valid(name) && (len(name) > len(last) || len(name) == len(last) && name > last) {
-			last = name
+	for _, name := range slices.Backward(names) {
+		path := filepath.Join(dir, name)
+		if len(valid) == 1 {
+			return path, nil
+		}
+		if path, err = lastFile(path, valid[1:]...); err != nil || path != "" {
+			return path, err
 		}
 	}
-	return last, nil
+	return "", nil
+}
+
+// lastName returns the last entry of a directory, in the order of numbers, or "".
+func lastName(dir string, valid func(string) bool) (string, error) {
+	names, err := sortedNames(dir, valid)
+	if err != nil || len(names) == 0 {
+		return "", err
+	}
+	return names[len(names)-1], nil
+}
+
+// sortedNames returns the entries of a directory in the order of numbers.
+func sortedNames(dir string, valid func(string) bool) (names []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the directory of checkpoints: %w", err)
+	}
+	for _, entry := range entries {
+		if valid(entry.Name()) {
+			names = append(names, entry.Name())
+		}
+	}
+	// A longer number is a higher one; days and sizes have one length each.
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) })
+	return names, nil
 }
 
 func isEpoch(name string) bool {

@@ -136,3 +136,31 @@ func TestDirectoryIsDurableUpToTheRoot(t *testing.T) {
 		}
 	}
 }
+
+// An export that fails after it made its directory, as on a full disk, hides none of the
+// checkpoints before it.
+func TestDirectoryPassesOverEmptyOnes(t *testing.T) {
+	t.Parallel()
+	dir := Directory(t.TempDir()).(*directory)
+	ctx := context.Background()
+	if last, err := dir.Last(ctx); err != nil || last != nil {
+		t.Errorf("last %q, %v; want none", last, err)
+	}
+	if err := dir.Export(ctx, 1, 1, []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"epoch-1/9999-12-31", "epoch-2/2026-01-01", "epoch-10"} {
+		if err := os.MkdirAll(filepath.Join(dir.path, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if last, err := dir.Last(ctx); err != nil || string(last) != "one" {
+			t.Errorf("with an empty %s: last %q, %v", name, last, err)
+		}
+	}
+	if err := dir.Export(ctx, 2, 7, []byte("seven")); err != nil {
+		t.Fatal(err)
+	}
+	if last, err := dir.Last(ctx); err != nil || string(last) != "seven" {
+		t.Errorf("last %q, %v", last, err)
+	}
+}

@@ -16,16 +16,25 @@ type epochOpened struct {
 
 const eventEpochOpened = "epoch opened"
 
+// mustBeOpened refuses an epoch that the database knows and that no exported checkpoint shows.
+// Whoever can store an event could open one otherwise, and the sealer would sign what the trail
+// is by then.
+func (n *session) mustBeOpened(epoch int64, exported *exportedCheckpoint) error {
+	switch {
+	case epoch <= 1, exported != nil && exported.epoch >= epoch:
+		return nil
+	case exported == nil, n.sealer.config.NewPlace:
+		return n.newPlace(fmt.Sprintf("the first checkpoint of epoch %d was exported when it was opened", epoch))
+	}
+	return fmt.Errorf("%w: the database knows epoch %d, and the last exported checkpoint is of epoch %d: whoever opened it had no key, or its first checkpoint could not be exported: "+
+		"verify the trail against the last exported checkpoint, and if nothing is found, open a new epoch (coordaudit seal --new-epoch REASON)", ErrForked, epoch, exported.epoch)
+}
+
 // open begins an epoch that an event has opened. The event is its first leaf.
 func (n *session) open(ctx context.Context, seq, epoch int64, body string, exported *exportedCheckpoint) error {
 	var opened epochOpened
 	if err := json.Unmarshal([]byte(body), &opened); err != nil {
 		return fmt.Errorf("reading the event that opened epoch %d: it is %w: its body is no JSON object", epoch, ErrTampered)
-	}
-	if exported == nil && opened.Checkpoint != "" {
-		if err := n.newPlace(fmt.Sprintf("the event that opened epoch %d names an exported checkpoint", epoch)); err != nil {
-			return err
-		}
 	}
 	if exported != nil && (exported.epoch >= epoch || exported.signed != opened.Checkpoint) {
 		return fmt.Errorf("%w: the event that opened epoch %d names another checkpoint than the last exported one: open a new epoch again (coordaudit seal --new-epoch REASON)", ErrForked, epoch)
@@ -39,8 +48,10 @@ func (n *session) open(ctx context.Context, seq, epoch int64, body string, expor
 }
 
 // OpenEpoch begins a new log, with another origin, after a restore that lost sealed rows. Its
-// first leaf is an event with the last exported checkpoint and the reason. Everything that
-// is there is sealed again. The checkpoints of the old epoch stay valid for what they cover.
+// first leaf is an event with the last exported checkpoint and the reason. A checkpoint of that
+// leaf is signed and exported, since a sealer goes on in no epoch that is not exported. Then
+// everything that is there is sealed again. The checkpoints of the old epoch stay valid for what
+// they cover. After an error, open an epoch again.
 func (s *Sealer) OpenEpoch(ctx context.Context, reason string) (epoch int64, err error) {
 	defer func() {
 		if err != nil {
@@ -85,9 +96,12 @@ func (n *session) putOpening(ctx context.Context, reason string) (epoch int64, e
 	if err != nil {
 		return 0, err
 	}
-	_, err = n.conn.PersistEvent(ctx, eventEpochOpened, epoch, string(text))
+	seq, err := n.conn.PersistEvent(ctx, eventEpochOpened, epoch, string(text))
 	if err != nil {
 		return 0, storing(err)
 	}
-	return epoch, nil
+	if err := n.open(ctx, seq, epoch, string(text), exported); err != nil {
+		return 0, err
+	}
+	return epoch, n.checkpoint(ctx)
 }

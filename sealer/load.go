@@ -25,6 +25,9 @@ func (n *session) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the last epoch: %w", err)
 	}
+	if err := n.mustBeOpened(max(opened, epochOf(last)), exported); err != nil {
+		return err
+	}
 	switch {
 	case last == nil && opened == 0, last != nil && opened <= last.Epoch:
 		if err := n.mustHaveExports(last, exported); err != nil {
@@ -40,6 +43,13 @@ func (n *session) load(ctx context.Context) error {
 	default:
 		return n.open(ctx, seq, opened, body, exported)
 	}
+}
+
+func epochOf(last *sealdriver.Checkpoint) int64 {
+	if last == nil {
+		return 0
+	}
+	return last.Epoch
 }
 
 // exportedCheckpoint is the last one that was exported.
@@ -87,6 +97,9 @@ func (n *session) resume(ctx context.Context, last *sealdriver.Checkpoint) error
 	n.log.epoch, n.log.tree = 1, &seal.Tree{}
 	if last == nil {
 		return nil
+	}
+	if n.ofAnotherKey(last.Note) {
+		return cannot(fmt.Sprintf("the last checkpoint of epoch %d is signed by another key: use that one; for a new key, open a new epoch with it (coordaudit seal --new-epoch REASON)", last.Epoch))
 	}
 	n.log.epoch, n.log.saved = last.Epoch, last.Size
 	n.through, n.awaited = last.Through, last.Awaited
@@ -232,10 +245,15 @@ func (n *session) extends(ctx context.Context, exported seal.Checkpoint) error {
 }
 
 // exportAgain exports a stored checkpoint whose export is missing, once it is sure to be
-// replicated as far as a commit is.
+// replicated as far as a commit is. It is signed again: the stored signature may be a forged one,
+// and nothing that is exported can be taken back.
 func (n *session) exportAgain(ctx context.Context, stored *sealdriver.Checkpoint) error {
 	if err := n.conn.Confirm(ctx); err != nil {
 		return fmt.Errorf("confirming the checkpoint of size %d: %w", stored.Size, err)
 	}
-	return n.export(ctx, stored.Size, []byte(stored.Note))
+	signed, err := n.sign(seal.Checkpoint{Size: stored.Size, Root: stored.Root})
+	if err != nil {
+		return err
+	}
+	return n.export(ctx, stored.Size, signed)
 }

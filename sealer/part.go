@@ -30,6 +30,7 @@ type part struct {
 	index    int64
 
 	before  int64 // the highest seq of a record in the parts before
+	proved  bool  // the parts before gave it, and not the tile before this part
 	leaves  []leaf
 	hashes  []seal.Hash // as the tiles have them; zero where no tile does
 	known   []bool      // that a tile has the hash
@@ -47,10 +48,12 @@ type part struct {
 }
 
 type partResult struct {
-	index             int64
+	index, before     int64
 	hashes            []seal.Hash
 	findings          []Finding
 	others            []leaf // gaps, statements and events
+	shared            []sharedSeq
+	doubted           []Finding // rows after the last full tile that do not have their marks
 	verified, awaited int64
 	skipped           int64
 	expired, erased   int64
@@ -88,17 +91,20 @@ func (p *part) readTiles(ctx context.Context) error {
 		return err
 	}
 	p.leaves, p.hashes, p.known = make([]leaf, 0, count), make([]seal.Hash, 0, count), make([]bool, 0, count)
-	p.before = 0
 	if first > 0 && len(tiles) > 0 && tiles[0].Index == first-1 {
-		p.before = tiles[0].Through
+		if !p.proved {
+			p.before = tiles[0].Through
+		}
 		tiles = tiles[1:]
 	}
+	p.result.before = p.before
+	edge := log{highest: p.before}
 	for at := range (count + tileWidth - 1) / tileWidth {
 		i := slices.IndexFunc(tiles, func(t sealdriver.Tile) bool { return t.Index == first+at })
 		width := int(min(tileWidth, count-at*tileWidth))
 		switch {
 		case i >= 0:
-			if err := p.addTile(tiles[i], width); err != nil {
+			if err := p.addTile(&edge, tiles[i], width); err != nil {
 				return err
 			}
 		case width < tileWidth && first+at == p.verifier.size/tileWidth:
@@ -131,13 +137,23 @@ func (p *part) unreadable(tile int64, what string) error {
 		tile, p.verifier.result.Epoch, what, ErrTampered)
 }
 
-func (p *part) addTile(tile sealdriver.Tile, width int) error {
+// addTile adds a full tile, as far as the checkpoint covers it. What a tile says of the seqs of
+// its leaves decides which records are looked for, so it must be what its leaves say.
+func (p *part) addTile(edge *log, tile sealdriver.Tile, width int) error {
 	leaves, err := leavesOf(tile)
 	if err != nil {
 		return p.unreadable(tile.Index, "has a damaged list of leaves")
 	}
 	if (seal.Tile{Index: tile.Index, Hashes: tile.Hashes}).Root() != tile.Root {
 		p.result.findings = append(p.result.findings, Finding{Fault: Damaged, Text: fmt.Sprintf("tile %d: its hashes do not give its root", tile.Index)})
+	}
+	edge.lateFrom, edge.lateThrough = 0, 0
+	for _, of := range leaves {
+		edge.note(of)
+	}
+	edge.tail = edge.tail[:0]
+	if tile.Through != edge.highest || tile.LateFrom != edge.lateFrom || tile.LateThrough != edge.lateThrough {
+		p.result.findings = append(p.result.findings, Finding{Fault: Damaged, Text: fmt.Sprintf("tile %d: what it says of the seqs of its leaves is not so", tile.Index)})
 	}
 	p.addLeaves(leaves[:width], tile.Hashes[:width])
 	return nil
@@ -320,10 +336,13 @@ func (p *part) match(ctx context.Context, leaves []leaf, indexes []int) error {
 			continue
 		}
 		row := p.resolve(i, rows[0])
-		if j := slices.IndexFunc(rows, func(r hashedRow) bool { return p.resolve(i, r).hash == p.hashes[i] }); j >= 0 {
+		if j := slices.IndexFunc(rows, func(r hashedRow) bool { return p.fits(i, p.resolve(i, r).hash) }); j >= 0 {
 			row = p.resolve(i, rows[j])
 		}
 		p.rows[i], p.present[i], p.ids[i] = row.hash, true, row.id
+		if len(rows) > 1 && of.kind != seal.Record {
+			p.result.shared = append(p.result.shared, sharedSeq{leaf: of, hash: row.hash})
+		}
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func TestPlaceWithoutExportsIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.export = another()
-	s.refuses(t, "the event that opened epoch 2 names an exported checkpoint", sealer.ErrCannotSeal)
+	s.refuses(t, "the first checkpoint of epoch 2 was exported", sealer.ErrCannotSeal)
 	s.export = right
 	s.once(t)
 	s.mustVerify(t, 9) // and the event

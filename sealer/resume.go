@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
@@ -24,6 +25,7 @@ type progress struct {
 	Edge     [][][]byte           `json:"edge"` // of the tree
 	Sealed   map[seal.Kind]string `json:"sealed"`
 	Through  int64                `json:"through"`
+	Opening  int64                `json:"opening"`
 	ForkedAt int64                `json:"forked_at"`
 	Unsure   bool                 `json:"unsure"`
 	Verified int64                `json:"verified"`
@@ -32,8 +34,16 @@ type progress struct {
 	Expired  int64                `json:"expired"`
 	Erased   int64                `json:"erased"`
 	Claimed  int64                `json:"claimed"`
+	Shared   []progressShared     `json:"shared_seqs"`
 	Findings []Finding            `json:"findings"`
 	More     int64                `json:"more_findings"`
+}
+
+// progressShared is a [sharedSeq].
+type progressShared struct {
+	Kind seal.Kind `json:"kind"`
+	Seq  int64     `json:"seq"`
+	Hash []byte    `json:"hash"`
 }
 
 const progressVersion = 1
@@ -48,7 +58,7 @@ func (v *verifier) progressOf() string {
 func (v *verifier) save() error {
 	p := progress{
 		Version: progressVersion, Of: v.progressOf(), Covered: v.size, Size: v.tree.Size(), Sealed: map[seal.Kind]string{},
-		Through: v.through, ForkedAt: v.forkedAt, Unsure: v.unsure,
+		Through: v.through, Opening: v.opening, ForkedAt: v.forkedAt, Unsure: v.unsure,
 		Verified: v.result.Verified, Skipped: v.result.Skipped, Awaited: v.result.Awaited, Expired: v.result.Expired, Erased: v.result.Erased, Claimed: v.result.Claimed, Findings: v.result.Findings, More: v.result.MoreFindings,
 	}
 	for _, hashes := range v.tree.Edge() {
@@ -60,6 +70,9 @@ func (v *verifier) save() error {
 	}
 	for kind, sealed := range v.sealed {
 		p.Sealed[kind] = sealed.String()
+	}
+	for of := range v.shared {
+		p.Shared = append(p.Shared, progressShared{Kind: of.leaf.kind, Seq: of.leaf.seq, Hash: of.hash[:]})
 	}
 	text, err := json.Marshal(p)
 	if err == nil {
@@ -73,15 +86,21 @@ func (v *verifier) save() error {
 }
 
 func (v *verifier) saveNowAndThen() error {
-	if v.config.Save == nil || time.Since(v.savedAt) < saveEvery {
+	if !v.canSave() || time.Since(v.savedAt) < saveEvery {
 		return nil
 	}
 	return v.save()
 }
 
+// canSave reports whether a verification could go on from here: from between two parts, and not
+// from behind the last one, which may be shorter.
+func (v *verifier) canSave() bool {
+	return v.config.Save != nil && v.tree.Size()%partLeaves == 0
+}
+
 // keep saves the progress of a verification that ends with an error.
 func (v *verifier) keep(err error) error {
-	if v.config.Save == nil || v.tree.Size()%partLeaves != 0 {
+	if !v.canSave() {
 		return err
 	}
 	return errors.Join(err, v.save())
@@ -130,7 +149,19 @@ func (v *verifier) restore(p progress) error {
 		}
 		v.sealed[kind] = &set
 	}
-	v.tree, v.through, v.forkedAt, v.unsure = *tree, p.Through, p.ForkedAt, p.Unsure
+	for _, of := range p.Shared {
+		shared := sharedSeq{leaf: leaf{kind: of.Kind, seq: of.Seq}}
+		if copy(shared.hash[:], of.Hash) != len(of.Hash) || len(of.Hash) != len(shared.hash) {
+			return fmt.Errorf("%w: it is damaged", ErrProgress)
+		}
+		v.shared[shared] = true
+	}
+	for _, found := range v.result.Findings { // of the stored checkpoint, which may have been changed since
+		if !slices.Contains(p.Findings, found) && len(p.Findings) < MaxFindings {
+			p.Findings = append(p.Findings, found)
+		}
+	}
+	v.tree, v.through, v.opening, v.forkedAt, v.unsure = *tree, p.Through, p.Opening, p.ForkedAt, p.Unsure
 	v.result.Verified, v.result.Skipped, v.result.Awaited = p.Verified, p.Skipped, p.Awaited
 	v.result.Expired, v.result.Erased, v.result.Claimed = p.Expired, p.Erased, p.Claimed
 	v.result.Findings, v.result.MoreFindings = p.Findings, p.More

@@ -201,10 +201,9 @@ func (n *session) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("computing the root: %w", err)
 	}
-	name := n.sealer.config.Signer.Name()
-	signed, err := seal.SignCheckpoint(seal.Checkpoint{Origin: seal.Origin(name, n.log.epoch), Size: size, Root: root}, n.sealer.config.Signer)
+	signed, err := n.sign(seal.Checkpoint{Size: size, Root: root})
 	if err != nil {
-		return fmt.Errorf("signing the checkpoint of size %d: %w", size, err)
+		return err
 	}
 	err = n.conn.Append(ctx, n.log.full, n.log.index, sealdriver.Checkpoint{
 		Epoch: n.log.epoch, Size: size, PreviousSize: n.log.saved, Root: root,
@@ -215,6 +214,17 @@ func (n *session) checkpoint(ctx context.Context) error {
 	}
 	n.log.saved, n.log.full, n.log.index = size, n.log.full[:0], n.log.index[:0]
 	return n.export(ctx, size, signed)
+}
+
+// sign signs a checkpoint of this epoch.
+func (n *session) sign(of seal.Checkpoint) ([]byte, error) {
+	signer := n.sealer.config.Signer
+	of.Origin = seal.Origin(signer.Name(), n.log.epoch)
+	signed, err := seal.SignCheckpoint(of, signer)
+	if err != nil {
+		return nil, fmt.Errorf("signing the checkpoint of size %d: %w", of.Size, err)
+	}
+	return signed, nil
 }
 
 func (n *session) export(ctx context.Context, size int64, signed []byte) error {

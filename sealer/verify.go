@@ -44,10 +44,13 @@ type verifier struct {
 	awaited  completeness.Set
 	tree     seal.Tree
 	sealed   map[seal.Kind]*completeness.Set // of the kinds other than records
+	shared   map[sharedSeq]bool              // of these kinds
+	opening  int64                           // the seq of the event that opened the epoch, which is leaf 0; 0 in the first
 	through  int64                           // the highest seq of a record so far
 	forkedAt int64                           // the size of the first checkpoint that does not fit
 	unsure   bool                            // a finding is about a leaf whose hash is not known
-	savedAt  time.Time                       // when the progress was saved last
+	doubted  []Finding
+	savedAt  time.Time // when the progress was saved last
 	expiries expiries
 
 	distributed bool  // over the workers of a Citus cluster
@@ -77,6 +80,7 @@ func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (
 		config: config, pool: pool, conn: conn, after: after, size: checkpoint.Size, savedAt: time.Now(),
 		result: Verification{Checkpoint: checkpoint, Epoch: epoch},
 		sealed: map[seal.Kind]*completeness.Set{seal.Gap: {}, seal.Statement: {}, seal.Event: {}},
+		shared: map[sharedSeq]bool{},
 	}, nil
 }
 
@@ -183,6 +187,12 @@ func (v *verifier) work(ctx context.Context, next <-chan int64, results chan<- p
 
 // take appends a part to the tree, and checks the checkpoints that are stored within it.
 func (v *verifier) take(ctx context.Context, result partResult) error {
+	if result.before != v.through { // the tile before is damaged, and the worker took it at its word
+		p := part{verifier: v, conn: v.conn, index: result.index, before: v.through, proved: true}
+		if result = p.verify(ctx); result.err != nil {
+			return result.err
+		}
+	}
 	checkpoints, err := v.conn.Checkpoints(ctx, v.result.Epoch, v.tree.Size(), v.tree.Size()+int64(len(result.hashes)))
 	if err != nil {
 		return err
@@ -218,8 +228,15 @@ func (v *verifier) count(result partResult) {
 	v.result.Claimed += result.claimed
 	v.through = max(v.through, result.through)
 	v.unsure = v.unsure || result.unsure
+	v.doubted = append(v.doubted, result.doubted...)
+	if result.index == 0 && v.result.Epoch > 1 && len(result.others) > 0 {
+		v.opening = result.others[0].seq
+	}
 	for _, of := range result.others {
 		v.sealed[of.kind].Add(of.seq, of.seq)
+	}
+	for _, of := range result.shared {
+		v.shared[of] = true
 	}
 }
 
@@ -240,31 +257,22 @@ func (v *verifier) checkStored(stored sealdriver.Checkpoint) error {
 	return nil
 }
 
-// findOthersInserted finds gaps, statements and events that stand below the last sealed one
-// of their kind and were never sealed.
-func (v *verifier) findOthersInserted(ctx context.Context) error {
-	for kind, sealed := range v.sealed {
-		err := v.conn.Rows(ctx, kind, minSeq, sealed.Max(), func(values [][]byte) error {
-			seq, err := seal.Row{Kind: kind, Values: values}.Seq()
-			if err == nil && !sealed.Has(seq) {
-				v.find(Finding{Fault: Inserted, Kind: kind, Seq: seq, ID: idOf(values), Text: fmt.Sprintf("the %s with seq %d was never sealed", kind, seq)})
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // judgeRoot compares the root of the whole log with the signed one.
 func (v *verifier) judgeRoot() error {
 	root, err := v.tree.Root()
 	if err != nil {
 		return err
 	}
-	if v.tree.Size() == v.result.Checkpoint.Size && root != v.result.Checkpoint.Root && !v.unsure {
+	signed := v.tree.Size() == v.result.Checkpoint.Size && root == v.result.Checkpoint.Root
+	if len(v.doubted) > 0 && signed { // the marks are at fault, and not the rows
+		v.result.Verified += int64(len(v.doubted))
+		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the marks of the last %d leaves are not as they were written; their rows are as they were sealed", v.size%tileWidth)})
+		return nil
+	}
+	for _, finding := range v.doubted {
+		v.find(finding)
+	}
+	if v.tree.Size() == v.result.Checkpoint.Size && !signed && !v.unsure {
 		v.find(Finding{Fault: Forked, Text: fmt.Sprintf("the log of %d leaves does not have the root that was signed", v.tree.Size())})
 	}
 	return nil

@@ -3,7 +3,10 @@ package sealer_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/sealer"
@@ -27,6 +30,39 @@ func (s *sealed) edit(t *testing.T, seq int64) {
 func (s *sealed) signedAt(t *testing.T, size int64) []byte {
 	t.Helper()
 	return []byte(fixture.QueryText(t, s.pool, "SELECT note FROM coordination_audit_seal_checkpoints WHERE size >= $1 ORDER BY size LIMIT 1", size))
+}
+
+// What a tile says of the seqs of its leaves decides where a record is looked for. An owner who
+// changes that hides no record that was inserted.
+func TestChangedTileHidesNoInsertion(t *testing.T) {
+	t.Parallel()
+	s, records := widely(t)
+	id := uuid.New()
+	s.superuser(t, "INSERT INTO coordination_audit_records (audit_id, seq, envelope_id, envelope_class, decision, reason, decision_timestamp) "+
+		"OVERRIDING SYSTEM VALUE VALUES ($1, $2, 'forged', 'COST', 'APPLIED', 'forged', now())", id, 2*(65_536+100))
+	for _, through := range []int{1, 2 * records} {
+		s.superuser(t, "UPDATE coordination_audit_seal_tiles SET through = $1 WHERE level = 0 AND idx = 255", through)
+		found := map[sealer.Fault][]sealer.Finding{}
+		for _, f := range s.verify(t).Findings {
+			found[f.Fault] = append(found[f.Fault], f)
+		}
+		if damaged, inserted := found[sealer.Damaged], found[sealer.Inserted]; len(found) != 2 || len(damaged) != 1 || len(inserted) != 1 ||
+			!strings.HasPrefix(damaged[0].Text, "tile 255:") || inserted[0].ID != id {
+			t.Errorf("through %d: found %+v, want the damaged tile and the record", through, found)
+		}
+	}
+}
+
+// Where a late record lies is said by its tile as well.
+func TestChangedRangeOfLateRecordsIsNamed(t *testing.T) {
+	t.Parallel()
+	s := newSealed(t)
+	s.persist(t, 600)
+	s.once(t)
+	s.superuser(t, "UPDATE coordination_audit_seal_tiles SET late_from = 1, late_through = 2 WHERE level = 0 AND idx = 1")
+	if found := s.verify(t).Findings; len(found) != 1 || found[0].Fault != sealer.Damaged || !strings.HasPrefix(found[0].Text, "tile 1:") {
+		t.Errorf("found %+v, want the damaged tile", found)
+	}
 }
 
 // With an older checkpoint, only the rows after it are read. Edits there are found, and the

@@ -186,6 +186,7 @@ func TestSealNamesBadInput(t *testing.T) {
 	cut := write(filepath.Join(dir, "cut"), proof[:len(proof)/2], 0o600)
 	altered := write(filepath.Join(dir, "altered"), []byte(strings.Replace(string(proof), "index ", "index 1", 1)), 0o600)
 	file := write(filepath.Join(dir, "file"), nil, 0o600)
+	large := write(filepath.Join(dir, "large"), make([]byte, 70<<10), 0o600)
 
 	for name, c := range map[string]struct {
 		args []string
@@ -194,16 +195,20 @@ func TestSealNamesBadInput(t *testing.T) {
 	}{
 		"KeyReadableByOthers": {[]string{"seal", "--key", write(readable, text, 0o644), "--checkpoints", s.exported, "--once"}, cli.ExitUsage, []string{readable, "chmod 600"}},
 		"NoKey":               {[]string{"seal", "--key", filepath.Join(dir, "none"), "--checkpoints", s.exported, "--once"}, cli.ExitUsage, []string{"none", "keygen"}},
-		"PublicKey":           {[]string{"seal", "--key", s.public, "--checkpoints", s.exported, "--once"}, cli.ExitUsage, []string{s.public}},
+		"PublicKey":           {[]string{"seal", "--key", s.public, "--checkpoints", s.exported, "--once"}, cli.ExitUsage, []string{s.public, "public key, give the file without .pub"}},
 		"DamagedKey":          {[]string{"seal", "--key", write(filepath.Join(dir, "damaged"), text[:40], 0o600), "--checkpoints", s.exported, "--once"}, cli.ExitUsage, []string{"damaged"}},
 		"KeyOfAnotherLog":     {[]string{"seal", "--key", other, "--checkpoints", s.exported, "--once"}, cli.ExitFailed, []string{"another"}},
 		"DirectoryIsFile":     {[]string{"seal", "--key", s.key, "--checkpoints", file, "--once"}, cli.ExitFailed, []string{file}},
 		"KeyExists":           {[]string{"seal", "keygen", s.key, "--name", "x"}, cli.ExitFailed, []string{s.key}},
 		"BadName":             {[]string{"seal", "keygen", filepath.Join(dir, "new"), "--name", "two words"}, cli.ExitFailed, []string{"name"}},
-		"OtherVerifier":       {[]string{"verify", "--checkpoint", s.exported, "--key", other + ".pub"}, cli.ExitFailed, []string{"origin"}},
+		"OtherVerifier":       {[]string{"verify", "--checkpoint", s.exported, "--key", other + ".pub"}, cli.ExitFailed, []string{"origin", "public key of that log"}},
 		"OtherSigner":         {[]string{"verify", "--checkpoint", s.exported, "--key", same + ".pub"}, cli.ExitFailed, []string{"not signed"}},
 		"NoCheckpoint":        {[]string{"verify", "--checkpoint", dir, "--key", s.public}, cli.ExitFailed, []string{dir, "no checkpoint"}},
-		"CheckpointIsNone":    {[]string{"verify", "--checkpoint", bundle, "--key", s.public}, cli.ExitFailed, []string{"malformed"}},
+		"CheckpointIsNone":    {[]string{"verify", "--checkpoint", bundle, "--key", s.public}, cli.ExitFailed, []string{bundle, "malformed", "get it again"}},
+		"CheckpointIsLarge":   {[]string{"verify", "--checkpoint", large, "--key", s.public}, cli.ExitFailed, []string{large, "64 KiB"}},
+		"CheckpointIsNoFile":  {[]string{"verify", "--checkpoint", os.DevNull, "--key", s.public}, cli.ExitFailed, []string{os.DevNull, "is not a file"}},
+		"OlderIsNone":         {[]string{"verify", "--checkpoint", s.exported, "--after", bundle, "--key", s.public}, cli.ExitFailed, []string{bundle, "malformed", "get it again"}},
+		"EpochWithoutReason":  {[]string{"seal", "--key", s.key, "--checkpoints", s.exported, "--new-epoch", " "}, cli.ExitUsage, []string{"--new-epoch", "reason"}},
 		"BundleCut":           {[]string{"verify", "bundle", cut, "--key", s.public}, cli.ExitFailed, []string{cut}},
 		"BundleAltered":       {[]string{"verify", "bundle", altered, "--key", s.public}, cli.ExitFailed, []string{altered}},
 		"BundleOfAnother":     {[]string{"verify", "bundle", bundle, "--key", same + ".pub"}, cli.ExitFailed, []string{bundle, "not signed"}},

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -32,7 +33,7 @@ type sealRunCommand struct {
 	Every       time.Duration `default:"1s" help:"The time between two rounds. Nothing is signed when nothing changed."`
 	Patience    time.Duration `default:"1m" help:"How long a round waits for open transactions that have inserted rows. Then it goes around them."`
 	Once        bool          `help:"Seal what is committed, and exit."`
-	NewEpoch    string        `placeholder:"REASON" help:"Begin a new log after a restore that lost sealed rows, and exit. The reason is put on record."`
+	NewEpoch    *string       `placeholder:"REASON" help:"Begin a new log after a restore that lost sealed rows, and exit. The reason is put on record."`
 }
 
 // Help is shown below the command's usage.
@@ -46,6 +47,9 @@ func (c *sealRunCommand) Help() string {
 func (c *sealRunCommand) Validate() error {
 	if c.Every < time.Millisecond || c.Patience < 0 {
 		return errors.New("--every must be 1ms or longer, and --patience not negative")
+	}
+	if c.NewEpoch != nil && strings.TrimSpace(*c.NewEpoch) == "" { // not the same as none, which would begin to seal
+		return errors.New("--new-epoch needs a reason, which is put on record")
 	}
 	return nil
 }
@@ -76,12 +80,12 @@ func (c *sealRunCommand) Run(ctx context.Context, p *cli.Program, db *shared.Dat
 		return cli.Misused(tried, err)
 	}
 	switch {
-	case c.NewEpoch != "":
-		epoch, err := sealing.OpenEpoch(ctx, c.NewEpoch)
+	case c.NewEpoch != nil:
+		epoch, err := sealing.OpenEpoch(ctx, *c.NewEpoch)
 		if err != nil {
 			return shared.Failed(err)
 		}
-		return p.Print(fmt.Sprintf("epoch %d is open; the next round of the sealer begins its log\n", epoch))
+		return p.Print(fmt.Sprintf("epoch %d is open, and its first checkpoint is exported; the sealer goes on from there\n", epoch))
 	case c.Once:
 		progress := p.Progress(tried)
 		rows, err := sealing.Once(ctx)

@@ -60,8 +60,8 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared
 	if err := witnesses.check(log.Signed, log.Verifier); err != nil {
 		return &cli.ShownError{Tried: tried, Cause: err}
 	}
-	if err := c.narrow(ctx, &config); err != nil {
-		return &cli.ShownError{Tried: tried, Cause: err}
+	if err := c.narrow(ctx, &config, tried); err != nil {
+		return err
 	}
 	pool, err := db.OpenPool(ctx, tried)
 	if err != nil {
@@ -99,9 +99,9 @@ func rowsDone(progress *term.Progress, noun string) func(done, total int64) {
 }
 
 // narrow reads what spares a verification rows: an older checkpoint, and earlier progress.
-func (c *verifyTrailCommand) narrow(ctx context.Context, config *sealer.VerifyConfig) (err error) {
+func (c *verifyTrailCommand) narrow(ctx context.Context, config *sealer.VerifyConfig, tried string) (err error) {
 	if c.After != "" {
-		if config.After, err = shared.ReadCheckpoint(ctx, c.After); err != nil {
+		if config.After, err = shared.LoadCheckpoint(ctx, c.After, config.Verifier, tried); err != nil {
 			return err
 		}
 	}
@@ -111,7 +111,7 @@ func (c *verifyTrailCommand) narrow(ctx context.Context, config *sealer.VerifyCo
 	config.Save = func(progress []byte) error { return durable.ReplaceFile(c.Resume, progress) }
 	config.Resume, err = os.ReadFile(c.Resume)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading the progress: %w", err)
+		return &cli.ShownError{Tried: tried, Cause: fmt.Errorf("reading the progress: %w", err)}
 	}
 	return nil
 }

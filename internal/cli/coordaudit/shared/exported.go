@@ -2,6 +2,7 @@ package shared
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/cli"
+	"github.com/hoc-analytics/coordaudit/internal/ownfile"
 	"github.com/hoc-analytics/coordaudit/seal"
 	"github.com/hoc-analytics/coordaudit/sealer"
 )
@@ -22,15 +24,32 @@ type Exported struct {
 	Verifier note.Verifier
 }
 
-// LoadExported reads a checkpoint, as ReadCheckpoint does, and a key.
+// LoadExported reads a key, and a checkpoint as LoadCheckpoint does.
 func LoadExported(ctx context.Context, checkpoint, key, tried string) (log Exported, err error) {
 	if log.Verifier, err = cli.LoadKey(tried, key, seal.LoadVerifier); err != nil {
 		return Exported{}, err
 	}
-	if log.Signed, err = ReadCheckpoint(ctx, checkpoint); err != nil {
-		return Exported{}, &cli.ShownError{Tried: tried, Cause: err}
+	if log.Signed, err = LoadCheckpoint(ctx, checkpoint, log.Verifier, tried); err != nil {
+		return Exported{}, err
 	}
 	return log, nil
+}
+
+// LoadCheckpoint reads a checkpoint, as ReadCheckpoint does. It refuses one that is not of the
+// key's log, or not signed by it.
+func LoadCheckpoint(ctx context.Context, path string, key note.Verifier, tried string) ([]byte, error) {
+	signed, err := ReadCheckpoint(ctx, path)
+	if err != nil {
+		return nil, &cli.ShownError{Tried: tried, Cause: err}
+	}
+	if _, _, err := seal.OpenLog(signed, key); err != nil {
+		next := "get it again from where the checkpoints are exported"
+		if errors.Is(err, seal.ErrOrigin) {
+			next = "give the public key of that log, or a checkpoint of this key's log"
+		}
+		return nil, &cli.ShownError{Tried: tried, Cause: fmt.Errorf("the checkpoint %s: %w", audit.Printable(path), err), Next: next}
+	}
+	return signed, nil
 }
 
 // ProofFlags name the exported checkpoint that proofs lead to. A command sets proven.
@@ -62,12 +81,19 @@ func ReadCheckpoint(ctx context.Context, path string) ([]byte, error) {
 	if err == nil && info.IsDir() {
 		return lastCheckpoint(ctx, path)
 	}
+	return readCheckpointFile(path)
+}
+
+// maxCheckpointFile is the size of a checkpoint with its signatures, as docs/seal-format.md bounds it.
+const maxCheckpointFile = 64 << 10
+
+func readCheckpointFile(path string) ([]byte, error) {
+	signed, err := ownfile.Bytes(path, ownfile.Kind{
+		Noun: "checkpoint", Not: "is not a checkpoint", Max: maxCheckpointFile,
+		Else: "give the directory that coordaudit seal --checkpoints exports to, or a file in it",
+	})
 	if err != nil {
-		return nil, fmt.Errorf("reading the checkpoint: %w: give the directory that coordaudit seal --checkpoints exports to, or a file in it", err)
-	}
-	signed, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the checkpoint: %w", err)
+		return nil, fmt.Errorf("reading the checkpoint %s: %w", audit.Printable(path), err)
 	}
 	return signed, nil
 }
@@ -81,10 +107,10 @@ func lastCheckpoint(ctx context.Context, dir string) ([]byte, error) {
 	for _, pattern := range []string{"*.checkpoint", "????-??-??/*.checkpoint"} {
 		names, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err == nil && len(names) > 0 {
-			signed, err = os.ReadFile(names[len(names)-1]) // sorted: days and sizes have one length each
+			signed, err = readCheckpointFile(names[len(names)-1]) // sorted: days and sizes have one length each
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading the checkpoint: %w", err)
+			return nil, err
 		}
 		if signed != nil {
 			return signed, nil

@@ -1,0 +1,79 @@
+package sealer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/seal"
+)
+
+// sharedSeq is a leaf of a gap, statement or event whose seq more than one row carries, and the
+// hash of the row that was taken for it.
+type sharedSeq struct {
+	leaf leaf
+	hash seal.Hash
+}
+
+// lastSealed returns the highest sealed seq of a kind: each row below it was sealed, too. That does
+// not hold for the event that opened the epoch. It is sealed before those below it.
+func (v *verifier) lastSealed(kind seal.Kind) int64 {
+	sealed := *v.sealed[kind]
+	if kind == seal.Event && v.opening > 0 {
+		sealed = sealed.Minus(completeness.Span(v.opening, v.opening))
+	}
+	return sealed.Max()
+}
+
+// findOthersInserted finds gaps, statements and events that stand below the last sealed one
+// of their kind and were never sealed.
+func (v *verifier) findOthersInserted(ctx context.Context) error {
+	for kind, sealed := range v.sealed {
+		var repeated completeness.Set
+		var before int64
+		rows := false
+		err := v.conn.Rows(ctx, kind, minSeq, v.lastSealed(kind), func(values [][]byte) error {
+			seq, err := seal.Row{Kind: kind, Values: values}.Seq()
+			switch {
+			case err != nil:
+				return err
+			case !sealed.Has(seq):
+				v.findInserted(kind, seq, values)
+			case rows && seq == before:
+				repeated.Add(seq, seq)
+			}
+			before, rows = seq, true
+			return nil
+		})
+		if err == nil {
+			err = v.findRepeated(ctx, kind, repeated)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findRepeated finds rows with the seq of a sealed one. More than one of them may be sealed: a
+// sequence that was set back gives a seq twice.
+func (v *verifier) findRepeated(ctx context.Context, kind seal.Kind, seqs completeness.Set) error {
+	var hasher seal.Hasher
+	for _, span := range seqs {
+		err := v.conn.Rows(ctx, kind, span.First, span.Last, func(values [][]byte) error {
+			row, seq, err := hashRow(&hasher, kind, values)
+			if err == nil && !v.shared[sharedSeq{leaf: leaf{kind: kind, seq: seq}, hash: row.hash}] {
+				v.findInserted(kind, seq, values)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *verifier) findInserted(kind seal.Kind, seq int64, values [][]byte) {
+	v.find(Finding{Fault: Inserted, Kind: kind, Seq: seq, ID: idOf(values), Text: fmt.Sprintf("the %s with seq %d was never sealed", kind, seq)})
+}
