@@ -32,6 +32,7 @@ func TestWrongUsage(t *testing.T) {
 		"EmptyFile":         {url, []string{"import", ""}, `the file's name is empty`},
 		"BatchZero":         {url, []string{"import", "-", "--batch", "0"}, `--batch must be 1 to 10000`},
 		"BatchTooLarge":     {url, []string{"import", "-", "--batch=10001"}, `--batch must be 1 to 10000`},
+		"CoresNegative":     {url, []string{"expire", "apply", "--archive", "x", "--checkpoint", "x", "--key", "x", "--cores=-1"}, `--cores must not be negative`},
 		"BatchNoNumber":     {url, []string{"import", "-", "--batch=many"}, `--batch`},
 		"PatienceNegative":  {url, []string{"import", "-", "--patience=-1s"}, `--patience must not be negative`},
 		"NoDatabase":        {"", []string{"import", "-"}, "coordaudit: importing -: no database is given: set DATABASE_URL or pass --database-url\n"},

@@ -146,6 +146,7 @@ type expireArchiveCommand struct {
 	ExceptHeld bool        `help:"Leave out the records that a legal hold keeps. Without it, they are a refusal."`
 	Batch      int64       `default:"4096" help:"How many records expire in one transaction, at most."`
 	JSON       bool        `name:"json" help:"Print the manifest, as one JSON object."`
+	Share      coresFlags  `embed:""`
 }
 
 // Validate is called by kong.
@@ -153,7 +154,7 @@ func (c *expireArchiveCommand) Validate() error {
 	if c.Batch < 1 || c.Batch > 16_384 {
 		return errors.New("--batch must be 1 to 16384")
 	}
-	return nil
+	return c.Share.validate()
 }
 
 // Run is called by kong.
@@ -168,6 +169,7 @@ func (c *expireArchiveCommand) Run(ctx context.Context, p *cli.Program, db *shar
 		return err
 	}
 	defer pool.Close()
+	defer c.Share.limit()()
 	version, commit := cli.Build()
 	progress := p.Progress(tried)
 	manifest, err := expiry.Archive(ctx, config, expiry.ArchiveConfig{
@@ -191,6 +193,7 @@ type expireApplyCommand struct {
 
 	Pause time.Duration `placeholder:"TIME" help:"How long to wait between two batches, such as 20ms, for those who write meanwhile."`
 	JSON  bool          `name:"json" help:"Print one JSON object."`
+	Share coresFlags    `embed:""`
 }
 
 // Validate is called by kong.
@@ -198,7 +201,7 @@ func (c *expireApplyCommand) Validate() error {
 	if c.Pause < 0 {
 		return errors.New("--pause must not be negative")
 	}
-	return nil
+	return c.Share.validate()
 }
 
 // AppliedJSON is what scripts depend on. Keys are only added, at its end.
@@ -217,6 +220,7 @@ func (c *expireApplyCommand) Run(ctx context.Context, p *cli.Program, db *shared
 		return err
 	}
 	defer pool.Close()
+	defer c.Share.limit()()
 	progress := p.Progress(tried)
 	// Every record is proved before the first one leaves the table.
 	progress.Say("checking the archive, step 1 of 2")
