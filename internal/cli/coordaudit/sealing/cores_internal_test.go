@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The number of cores belongs to the process, so no other test runs beside this one.
+// The number of cores belongs to the process, so no other test may run meanwhile.
 func TestCoresAreBoundedAndGivenBack(t *testing.T) { //nolint:paralleltest // see above
 	before := runtime.GOMAXPROCS(2)
 	defer runtime.GOMAXPROCS(before)
