@@ -182,19 +182,31 @@ func (p *part) readRecords(ctx context.Context) error {
 	}
 	var extra []Finding
 	var extraHashes []seal.Hash
-	at := 0
+	type row struct {
+		seq int64
+		id  uuid.UUID
+	}
+	var before row
+	rows, at := 0, 0
 	err := p.conn.Rows(ctx, seal.Record, first, p.leaves[inOrder[len(inOrder)-1]].seq, func(values [][]byte) error {
 		found, seq, err := hashRow(&p.hasher, seal.Record, values)
 		if err != nil {
 			return err
 		}
+		this := row{seq: seq, id: found.id}
+		rows++
+		again := rows > 1 && before == this // without the primary key, a copy may stand next to its row
+		before = this
 		for at < len(inOrder) && p.leaves[inOrder[at]].seq < seq {
 			at++
 		}
 		if at < len(inOrder) && p.leaves[inOrder[at]].seq == seq {
 			found = p.claim(inOrder[at], found)
 		}
-		if found.id != uuid.Nil {
+		switch {
+		case again:
+			p.result.findings = append(p.result.findings, Finding{Fault: Inserted, Kind: seal.Record, Seq: seq, ID: this.id, Text: fmt.Sprintf("record %s, with seq %d, stands twice", this.id, seq)})
+		case found.id != uuid.Nil:
 			extra = append(extra, Finding{Fault: Inserted, Kind: seal.Record, Seq: seq, ID: found.id})
 			extraHashes = append(extraHashes, found.hash)
 		}

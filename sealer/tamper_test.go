@@ -281,6 +281,26 @@ func TestOtherKindsAreSealed(t *testing.T) {
 	}
 }
 
+// A copy of a sealed row is named, where an owner has dropped the primary key to make one.
+func TestCopyIsNamed(t *testing.T) {
+	t.Parallel()
+	s := newSealed(t)
+	recs := s.persist(t, 300)
+	s.superuser(t, "INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body) SELECT gen_random_uuid(), 'hold placed', 1, '{}' FROM generate_series(1, 3)")
+	s.once(t)
+	s.mustVerify(t, 303)
+	event := uuid.MustParse(fixture.QueryText(t, s.pool, "SELECT event_id::text FROM coordination_audit_seal_events WHERE seq = 2"))
+	for _, table := range []string{"records", "seal_events"} {
+		s.superuser(t, "ALTER TABLE coordination_audit_"+table+" DROP CONSTRAINT coordination_audit_"+table+"_pkey")
+	}
+	s.superuser(t, "INSERT INTO coordination_audit_records OVERRIDING SYSTEM VALUE SELECT * FROM coordination_audit_records WHERE audit_id IN ($1, $2)", recs[7].AuditID, recs[290].AuditID)
+	s.superuser(t, "INSERT INTO coordination_audit_seal_events OVERRIDING SYSTEM VALUE SELECT * FROM coordination_audit_seal_events WHERE event_id = $1", event)
+	wantFindings(t, s.verify(t), sealer.Inserted, recs[7].AuditID, recs[290].AuditID, event)
+	// One of two is edited. That is the copy.
+	s.superuser(t, "UPDATE coordination_audit_records SET reason = 'edited' WHERE ctid = (SELECT min(ctid) FROM coordination_audit_records WHERE audit_id = $1)", recs[7].AuditID)
+	wantFindings(t, s.verify(t), sealer.Inserted, recs[7].AuditID, recs[290].AuditID, event)
+}
+
 // A gap, statement or event that is inserted with the seq of a sealed one is found, in a full tile
 // and in the unfinished one, wherever it comes in the order of the rows. Rows that were sealed
 // with one seq, as after a sequence was set back, are no finding.
