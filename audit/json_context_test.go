@@ -22,7 +22,7 @@ const contextLine = `{"format":2,"audit_id":"9d191c61-c4ee-457d-9aa0-563922ea4db
 	`"reason":"why","decision_timestamp":"2026-01-01T00:00:00.000000Z","conflicting_envelope_id":null,"preempting_envelope_id":null,` +
 	`"active_envelopes_count":0,"tenant_id":null,"reason_code":"NO_CONFLICT","policy_version":"2026-01","actor":"coordinator-3",` +
 	`"caused_by":"` + causeText + `","corrects":"` + correctedText + `","correlation_id":"rollout-7","trace_id":"` + traceText + `","span_id":"` + spanText + `",` +
-	`"details":{"max":1.5,"steps":[1,2]},"source_id":"` + sourceText + `","source_seq":9223372036854775807}`
+	`"details":{"max":1.5,"steps":[1,2]},"source_id":"` + sourceText + `","source_seq":9223372036854775806}`
 
 func TestContextRoundTrip(t *testing.T) {
 	t.Parallel()
@@ -39,7 +39,7 @@ func TestContextRoundTrip(t *testing.T) {
 	want.ReasonCode, want.PolicyVersion, want.Actor = "NO_CONFLICT", "2026-01", "coordinator-3"
 	want.Links = audit.Links{CausedBy: uuid.MustParse(causeText), Corrects: uuid.MustParse(correctedText), CorrelationID: "rollout-7"}
 	want.Details = `{"max": 1.5, "steps": [1, 2]}`
-	want.Origin = audit.Origin{TraceID: trace, SpanID: span, SourceID: uuid.MustParse(sourceText), SourceSeq: 1<<63 - 1}
+	want.Origin = audit.Origin{TraceID: trace, SpanID: span, SourceID: uuid.MustParse(sourceText), SourceSeq: 1<<63 - 2}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
@@ -101,7 +101,7 @@ func TestParseNamesContextKey(t *testing.T) {
 	t.Parallel()
 	const (
 		uuidForm = "must be a UUID in its 36-character form"
-		positive = "must be between 1 and 9223372036854775807"
+		positive = "must be between 1 and 9223372036854775806"
 	)
 	for _, test := range []struct{ key, value, reason string }{
 		{"reason_code", `7`, "must be a string"},
@@ -124,6 +124,7 @@ func TestParseNamesContextKey(t *testing.T) {
 		{"source_id", `"` + sourceText + `"`, ""},
 		{"source_seq", `0`, positive},
 		{"source_seq", `-1`, positive},
+		{"source_seq", `9223372036854775807`, positive},
 		{"source_seq", `9223372036854775808`, positive},
 		{"source_seq", `1.0`, "must be an integer"},
 		{"source_seq", `"1"`, "must be an integer"},

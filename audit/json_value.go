@@ -81,8 +81,8 @@ func (p *recordParser) sourceSeq(key string, value json.RawMessage) {
 	}
 	n, err := strconv.ParseInt(string(value), 10, 64)
 	switch {
-	case errors.Is(err, strconv.ErrRange) || err == nil && n < 1:
-		p.faults.add(key, "must be between 1 and 9223372036854775807")
+	case errors.Is(err, strconv.ErrRange) || err == nil && (n < 1 || n > maxSourceSeq):
+		p.faults.add(key, sourceSeqReason)
 	case err != nil:
 		p.faults.add(key, "must be an integer")
 	default:

@@ -32,7 +32,7 @@ type Origin struct {
 	SpanID  SpanID
 
 	// SourceID is the source that accepted the record: one run of a Recorder, or one
-	// import. SourceSeq is the ordinal that the source gave it, from 1. Both are set or
+	// import. SourceSeq is the ordinal that the source gave it, from 1 to 2⁶³-2. Both are set or
 	// neither. A Recorder sets them on each record that it accepts.
 	SourceID  uuid.UUID
 	SourceSeq int64

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -101,7 +102,8 @@ func TestLinksAndOrigin(t *testing.T) {
 		"a source":          {origin: audit.Origin{SourceID: other, SourceSeq: 1}},
 		"only its id":       {origin: audit.Origin{SourceID: other}, want: []audit.Fault{{Field: "source_seq", Reason: "is required if source_id is set"}}},
 		"only its sequence": {origin: audit.Origin{SourceSeq: 1}, want: []audit.Fault{{Field: "source_id", Reason: "is required if source_seq is set"}}},
-		"below 1":           {origin: audit.Origin{SourceID: other, SourceSeq: -1}, want: []audit.Fault{{Field: "source_seq", Reason: "must be at least 1"}}},
+		"below 1":           {origin: audit.Origin{SourceID: other, SourceSeq: -1}, want: []audit.Fault{{Field: "source_seq", Reason: "must be between 1 and 9223372036854775806"}}},
+		"beyond a range":    {origin: audit.Origin{SourceID: other, SourceSeq: math.MaxInt64}, want: []audit.Fault{{Field: "source_seq", Reason: "must be between 1 and 9223372036854775806"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

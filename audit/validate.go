@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -167,6 +168,12 @@ func (l *faultList) trace(origin Origin) {
 	}
 }
 
+// A statement gives ordinals as ranges that end below a bigint, so the highest bigint is none.
+const (
+	maxSourceSeq    = math.MaxInt64 - 1
+	sourceSeqReason = "must be between 1 and 9223372036854775806"
+)
+
 func (l *faultList) source(origin Origin) {
 	if origin.SourceID == uuid.Nil && origin.SourceSeq != 0 {
 		l.add(fieldSourceID, "is required if source_seq is set")
@@ -174,8 +181,8 @@ func (l *faultList) source(origin Origin) {
 	switch {
 	case origin.SourceID != uuid.Nil && origin.SourceSeq == 0:
 		l.add(fieldSourceSeq, "is required if source_id is set")
-	case origin.SourceSeq < 0:
-		l.add(fieldSourceSeq, "must be at least 1")
+	case origin.SourceSeq < 0 || origin.SourceSeq > maxSourceSeq:
+		l.add(fieldSourceSeq, sourceSeqReason)
 	}
 }
 

@@ -56,6 +56,8 @@ func TestOriginIsChecked(t *testing.T) {
 		"DetailsOfAList":     {"details: '[{}]'", details},
 		"DetailsOfAText":     {`details: '"a"'`, details},
 		"FirstOrdinal":       {"source_id, source_seq: gen_random_uuid(), 1", ""},
+		"LastOrdinal":        {"source_id, source_seq: gen_random_uuid(), 9223372036854775806", ""},
+		"OrdinalBeyond":      {"source_id, source_seq: gen_random_uuid(), 9223372036854775807", source},
 		"ZeroOrdinal":        {"source_id, source_seq: gen_random_uuid(), 0", source},
 		"SourceAlone":        {"source_id: gen_random_uuid()", source},
 		"OrdinalAlone":       {"source_seq: 1", source},

@@ -8,6 +8,9 @@
 -- The links are no foreign keys. They may name a record that comes later, or never,
 -- and a foreign key would refuse it and lock what it names.
 --
+-- Statements give ordinals as ranges that end below a bigint, so the highest bigint is
+-- no ordinal: the event of an expired record could not name it.
+--
 -- The CHECK of details counts the bytes of jsonb's own text, which is what readers get.
 --
 -- Locks: ACCESS EXCLUSIVE on coordination_audit_records until the commit, which
@@ -109,7 +112,7 @@ ALTER TABLE coordination_audit_records ADD CONSTRAINT coordination_audit_span_va
 ALTER TABLE coordination_audit_records ADD CONSTRAINT coordination_audit_details_valid
     CHECK (jsonb_typeof(details) = 'object' AND octet_length(details::text) <= 16384) NOT VALID;
 ALTER TABLE coordination_audit_records ADD CONSTRAINT coordination_audit_source_valid
-    CHECK ((source_id IS NULL) = (source_seq IS NULL) AND source_seq >= 1) NOT VALID;
+    CHECK ((source_id IS NULL) = (source_seq IS NULL) AND source_seq >= 1 AND source_seq < 9223372036854775807) NOT VALID;
 
 -- +goose Down
 LOCK TABLE coordination_audit_records IN ACCESS EXCLUSIVE MODE;
