@@ -14,9 +14,9 @@ import (
 
 // Signals looks for the signals of a normalized, valid query with its defaults set.
 func (d *Driver) Signals(ctx context.Context, q *audit.SignalQuery) (audit.Signals, error) {
-	found := signals{queries: d.queries, query: q, in: selectionOf(q.Scope, q.Window)}
+	found := signals{queries: d.queries, query: q, in: selectionOf(q.Scope, q.Window), slices: slicesOf(q.Window)}
 	found.Window = q.Window
-	err := d.readMoment(ctx, withoutJIT,
+	err := d.readMoment(ctx, forWindows,
 		found.rejectionRates, found.oscillations, found.friction, found.repeatedRejections, found.repeatedParameterRejections,
 		found.preemptionCycles, found.preemptionEvidence)
 	if err != nil {
@@ -30,12 +30,15 @@ func (d *Driver) Signals(ctx context.Context, q *audit.SignalQuery) (audit.Signa
 func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.Time) (rates [][]audit.RejectionRate, err error) {
 	windows := len(bounds) - 1
 	starts := make([]pgtype.Timestamptz, windows)
+	var slices []pgtype.Timestamptz
 	for i := range starts {
 		starts[i] = toPGTime(bounds[i])
+		slices = append(slices, slicesOf(audit.Window{Since: bounds[i], Until: bounds[i+1]})...)
 	}
-	err = d.readMoment(ctx, withoutJIT, func(ctx context.Context, db dbgen.DBTX) error {
+	err = d.readMoment(ctx, forWindows, func(ctx context.Context, db dbgen.DBTX) error {
 		rates, err = rejectionRates(ctx, db, d.queries, dbgen.ListRejectionRatesParams{
 			Starts:      starts,
+			Slices:      slices,
 			AllTenants:  q.Scope.IsAllTenants(),
 			TenantID:    q.Scope.TenantID(),
 			Since:       starts[0],
@@ -48,10 +51,13 @@ func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.T
 	return rates, err
 }
 
-// withoutJIT keeps the server from compiling expressions. For the signals that takes seconds,
-// and a scan of a week gains less. It ends with the moment's transaction.
-func withoutJIT(ctx context.Context, db dbgen.DBTX) error {
-	_, err := db.Exec(ctx, "SET LOCAL jit = off")
+// forWindows keeps the server from compiling expressions: for the signals that takes seconds,
+// and a scan of a week gains less. It also keeps the server to hashing where that can replace a sort
+// or a nested loop. What a query has collected has no statistics, so the planner expects a row
+// or two, or a group a row. Then a nested loop over a week of records takes minutes, and a sort of
+// them most of a signal's time. It ends with the moment's transaction.
+func forWindows(ctx context.Context, db dbgen.DBTX) error {
+	_, err := db.Exec(ctx, "SET LOCAL jit = off; SET LOCAL enable_sort = off; SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off")
 	return err
 }
 
@@ -80,11 +86,13 @@ type signals struct {
 	queries *dbgen.Queries
 	query   *audit.SignalQuery
 	in      selection
+	slices  []pgtype.Timestamptz
 }
 
 func (s *signals) rejectionRates(ctx context.Context, db dbgen.DBTX) error {
 	windows, err := rejectionRates(ctx, db, s.queries, dbgen.ListRejectionRatesParams{
 		Starts:      []pgtype.Timestamptz{s.in.Since},
+		Slices:      s.slices,
 		AllTenants:  s.in.AllTenants,
 		TenantID:    s.in.TenantID,
 		Since:       s.in.Since,
@@ -135,6 +143,7 @@ func (s *signals) friction(ctx context.Context, db dbgen.DBTX) error {
 		Since:        s.in.Since,
 		Last:         s.in.Last,
 		KnownSince:   toPGTime(since.Add(-classLookback)),
+		Slices:       s.slices,
 		MinConflicts: int64(s.query.MinConflicts),
 		MaxEvidence:  int32(s.query.MaxEvidence),
 	})
@@ -275,6 +284,7 @@ func (s *signals) repeated() dbgen.ListRepeatedRejectionsParams {
 		TenantID:      s.in.TenantID,
 		Since:         s.in.Since,
 		Last:          s.in.Last,
+		Slices:        s.slices,
 		MinRejections: int64(s.query.MinRejections),
 		MaxEvidence:   int32(s.query.MaxEvidence),
 	}

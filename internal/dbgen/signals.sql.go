@@ -21,22 +21,29 @@ WITH conflicts AS MATERIALIZED (
         counterpart_class,
         reason_code,
         decision_timestamp,
-        seq
+        seq,
+        width_bucket(decision_timestamp, $3::pg_catalog.timestamptz[]) AS slice
     FROM coordination_audit_records
-    WHERE ($3::boolean OR coalesce(tenant_id, '') = $4::pg_catalog.text)
-        AND decision_timestamp >= $5::pg_catalog.timestamptz
-        AND decision_timestamp <= $6::pg_catalog.timestamptz
+    WHERE ($4::boolean OR coalesce(tenant_id, '') = $5::pg_catalog.text)
+        AND decision_timestamp >= $6::pg_catalog.timestamptz
+        AND decision_timestamp <= $7::pg_catalog.timestamptz
         AND CASE decision
             WHEN 'REJECTED' THEN coalesce(conflicting_envelope_id, '') <> ''
             WHEN 'PREEMPTED' THEN coalesce(preempting_envelope_id, '') <> ''
             ELSE false
         END
 ),
-open_conflicts AS (
-    SELECT c.audit_id, c.tenant_id, c.envelope_id, c.envelope_class, c.decision, c.other_id, c.counterpart_class, c.reason_code, c.decision_timestamp, c.seq
+others AS MATERIALIZED (
+    SELECT
+        c.tenant_id,
+        c.other_id,
+        min(c.decision_timestamp) AS first_conflict
     FROM conflicts AS c
     WHERE c.counterpart_class IS NULL
         AND c.other_id <> c.envelope_id
+    GROUP BY
+        c.tenant_id,
+        c.other_id
 ),
 lives AS MATERIALIZED (
     SELECT
@@ -46,42 +53,22 @@ lives AS MATERIALIZED (
         min(r.envelope_class) <> max(r.envelope_class) AS changes,
         min(r.decision_timestamp) AS first_timestamp
     FROM coordination_audit_records AS r
-    WHERE ($3::boolean OR coalesce(r.tenant_id, '') = $4::pg_catalog.text)
-        AND r.decision_timestamp >= $7::pg_catalog.timestamptz
-        AND r.decision_timestamp <= $6::pg_catalog.timestamptz
+    WHERE ($4::boolean OR coalesce(r.tenant_id, '') = $5::pg_catalog.text)
+        AND r.decision_timestamp >= $8::pg_catalog.timestamptz
+        AND r.decision_timestamp <= $7::pg_catalog.timestamptz
         AND r.envelope_class <> 'UNKNOWN'
-        AND r.envelope_id IN (SELECT DISTINCT o.other_id FROM open_conflicts AS o)
+        AND r.envelope_id IN (SELECT o.other_id FROM others AS o)
     GROUP BY
         coalesce(r.tenant_id, ''),
         r.envelope_id
 ),
-moments AS (
-    SELECT
-        l.tenant_id,
-        l.envelope_id,
-        l.first_timestamp,
-        NULL::pg_catalog.timestamptz AS conflict_timestamp
-    FROM lives AS l
-    UNION ALL
+classes AS MATERIALIZED (
     SELECT
         o.tenant_id,
         o.other_id,
-        NULL,
-        o.decision_timestamp
-    FROM open_conflicts AS o
-),
-sought AS MATERIALIZED (
-    SELECT l.envelope_id
-    FROM lives AS l
-    WHERE l.changes
-    UNION
-    SELECT m.envelope_id
-    FROM moments AS m
-    GROUP BY
-        m.tenant_id,
-        m.envelope_id
-    HAVING count(m.first_timestamp) = 0
-        OR min(m.conflict_timestamp) <= min(m.first_timestamp)
+        CASE WHEN o.first_conflict > l.first_timestamp AND NOT l.changes THEN l.envelope_class END AS envelope_class
+    FROM others AS o
+    LEFT JOIN lives AS l ON l.tenant_id = o.tenant_id AND l.envelope_id = o.other_id
 ),
 known AS MATERIALIZED (
     SELECT
@@ -92,47 +79,37 @@ known AS MATERIALIZED (
         r.seq,
         r.audit_id
     FROM coordination_audit_records AS r
-    WHERE ($3::boolean OR coalesce(r.tenant_id, '') = $4::pg_catalog.text)
-        AND r.decision_timestamp <= $6::pg_catalog.timestamptz
+    WHERE ($4::boolean OR coalesce(r.tenant_id, '') = $5::pg_catalog.text)
+        AND r.decision_timestamp <= $7::pg_catalog.timestamptz
         AND r.envelope_class <> 'UNKNOWN'
-        AND r.envelope_id = ANY (ARRAY(SELECT s.envelope_id FROM sought AS s))
+        AND r.envelope_id = ANY (ARRAY(SELECT s.other_id FROM classes AS s WHERE s.envelope_class IS NULL))
+        AND coalesce(r.tenant_id, '') = ANY (ARRAY(SELECT s.tenant_id FROM classes AS s WHERE s.envelope_class IS NULL))
 ),
 merged AS (
     SELECT
-        l.tenant_id,
-        l.envelope_id AS other_id,
-        l.envelope_class AS known_class,
-        l.first_timestamp AS decision_timestamp,
-        9223372036854775807 AS seq,
-        'ffffffff-ffff-ffff-ffff-ffffffffffff'::pg_catalog.uuid AS audit_id,
-        NULL AS envelope_class,
-        NULL AS decision,
-        NULL AS reason_code
-    FROM lives AS l
-    WHERE NOT l.changes
-    UNION ALL
-    SELECT
-        k.tenant_id, k.envelope_id, k.envelope_class, k.decision_timestamp, k.seq, k.audit_id,
-        NULL,
-        NULL,
-        NULL
+        k.tenant_id,
+        k.envelope_id AS other_id,
+        k.envelope_class AS known_class,
+        k.decision_timestamp,
+        k.seq,
+        k.audit_id
     FROM known AS k
     UNION ALL
     SELECT
-        o.tenant_id,
-        o.other_id,
+        c.tenant_id,
+        c.other_id,
         NULL,
-        o.decision_timestamp,
-        o.seq,
-        o.audit_id,
-        o.envelope_class,
-        o.decision,
-        o.reason_code
-    FROM open_conflicts AS o
+        c.decision_timestamp,
+        c.seq,
+        c.audit_id
+    FROM conflicts AS c
+    WHERE c.counterpart_class IS NULL
+        AND c.other_id <> c.envelope_id
+        AND (c.tenant_id, c.other_id) IN (SELECT s.tenant_id, s.other_id FROM classes AS s WHERE s.envelope_class IS NULL)
 ),
 numbered AS (
     SELECT
-        m.tenant_id, m.other_id, m.known_class, m.decision_timestamp, m.seq, m.audit_id, m.envelope_class, m.decision, m.reason_code,
+        m.tenant_id, m.other_id, m.known_class, m.decision_timestamp, m.seq, m.audit_id,
         count(m.known_class) OVER (
             PARTITION BY m.tenant_id, m.other_id
             ORDER BY m.decision_timestamp, m.seq, m.audit_id
@@ -142,48 +119,79 @@ numbered AS (
 ),
 carried AS (
     SELECT
-        n.tenant_id, n.other_id, n.known_class, n.decision_timestamp, n.seq, n.audit_id, n.envelope_class, n.decision, n.reason_code, n.class_number,
+        n.audit_id,
+        n.known_class,
         max(n.known_class) OVER (PARTITION BY n.tenant_id, n.other_id, n.class_number) AS carried_class
     FROM numbered AS n
 ),
-classed AS (
+classed AS MATERIALIZED (
     SELECT
         c.audit_id,
         c.decision,
-        false AS is_self,
-        c.envelope_class,
-        coalesce(c.carried_class, 'UNRESOLVED') AS counterpart_class,
+        c.other_id = c.envelope_id AS is_self,
+        CASE WHEN c.other_id = c.envelope_id THEN '' ELSE c.envelope_class END AS envelope_class,
+        CASE
+            WHEN c.other_id = c.envelope_id THEN ''
+            ELSE coalesce(c.counterpart_class, s.envelope_class, k.carried_class, 'UNRESOLVED')
+        END AS counterpart_class,
         c.reason_code,
         c.decision_timestamp,
-        c.seq
-    FROM carried AS c
-    WHERE c.decision IS NOT NULL
-    UNION ALL
+        c.seq,
+        c.slice
+    FROM conflicts AS c
+    LEFT JOIN classes AS s ON s.tenant_id = c.tenant_id AND s.other_id = c.other_id
+    LEFT JOIN carried AS k ON k.audit_id = c.audit_id AND k.known_class IS NULL
+),
+counted AS MATERIALIZED (
     SELECT
-        s.audit_id,
-        s.decision,
-        s.other_id = s.envelope_id,
-        CASE WHEN s.other_id = s.envelope_id THEN '' ELSE s.envelope_class END,
-        CASE WHEN s.other_id = s.envelope_id THEN '' ELSE s.counterpart_class END,
-        s.reason_code,
-        s.decision_timestamp,
-        s.seq
-    FROM conflicts AS s
-    WHERE s.counterpart_class IS NOT NULL
-        OR s.other_id = s.envelope_id
+        c.is_self,
+        c.envelope_class,
+        c.counterpart_class,
+        c.slice,
+        c.reason_code,
+        count(*) FILTER (WHERE c.decision = 'REJECTED') AS rejected,
+        count(*) FILTER (WHERE c.decision = 'PREEMPTED') AS preempted
+    FROM classed AS c
+    GROUP BY
+        c.is_self,
+        c.envelope_class,
+        c.counterpart_class,
+        c.slice,
+        c.reason_code
+),
+sliced AS (
+    SELECT
+        c.is_self,
+        c.envelope_class,
+        c.counterpart_class,
+        c.slice,
+        sum(sum(c.rejected + c.preempted)) OVER (PARTITION BY c.is_self, c.envelope_class, c.counterpart_class ORDER BY c.slice DESC)
+        - sum(c.rejected + c.preempted) AS newer
+    FROM counted AS c
+    GROUP BY
+        c.is_self,
+        c.envelope_class,
+        c.counterpart_class,
+        c.slice
 ),
 witnesses AS (
     SELECT
         c.is_self,
         c.envelope_class,
         c.counterpart_class,
-        c.audit_id,
-        c.decision,
-        c.decision_timestamp,
-        c.seq,
-        NULL AS reason_code,
-        NULL AS code_records
-    FROM classed AS c
+        sum(c.rejected) AS rejected,
+        sum(c.preempted) AS preempted,
+        c.reason_code,
+        sum(c.rejected + c.preempted) AS records,
+        NULL::pg_catalog.uuid AS audit_id,
+        NULL::pg_catalog.timestamptz AS decision_timestamp,
+        NULL::bigint AS seq
+    FROM counted AS c
+    GROUP BY
+        c.is_self,
+        c.envelope_class,
+        c.counterpart_class,
+        c.reason_code
     UNION ALL
     SELECT
         c.is_self,
@@ -193,28 +201,32 @@ witnesses AS (
         NULL,
         NULL,
         NULL,
-        c.reason_code,
-        count(*)
+        c.audit_id,
+        c.decision_timestamp,
+        c.seq
     FROM classed AS c
-    WHERE c.reason_code <> ''
-    GROUP BY
-        c.is_self,
-        c.envelope_class,
-        c.counterpart_class,
-        c.reason_code
+    WHERE (c.is_self, c.envelope_class, c.counterpart_class, c.slice) IN (
+        SELECT
+            s.is_self,
+            s.envelope_class,
+            s.counterpart_class,
+            s.slice
+        FROM sliced AS s
+        WHERE s.newer < $1::integer
+    )
 )
 SELECT
     w.is_self::boolean AS is_self,
     w.envelope_class::pg_catalog.text AS envelope_class,
     w.counterpart_class::pg_catalog.text AS counterpart_class,
-    count(w.audit_id) AS conflicts,
-    count(*) FILTER (WHERE w.decision = 'REJECTED') AS rejected,
-    count(*) FILTER (WHERE w.decision = 'PREEMPTED') AS preempted,
+    sum(w.records)::bigint AS conflicts,
+    sum(w.rejected)::bigint AS rejected,
+    sum(w.preempted)::bigint AS preempted,
     coalesce(
-        (array_agg(w.reason_code ORDER BY w.code_records DESC, w.reason_code COLLATE "C") FILTER (WHERE w.audit_id IS NULL))[1],
+        (array_agg(w.reason_code ORDER BY w.records DESC, w.reason_code COLLATE "C") FILTER (WHERE w.reason_code <> ''))[1],
         ''
     )::pg_catalog.text AS top_reason_code,
-    coalesce(max(w.code_records), 0)::bigint AS top_reason_code_records,
+    coalesce(max(w.records) FILTER (WHERE w.reason_code <> ''), 0)::bigint AS top_reason_code_records,
     (
         array_agg(w.audit_id ORDER BY w.decision_timestamp DESC, w.seq DESC, w.audit_id DESC)
         FILTER (WHERE w.audit_id IS NOT NULL)
@@ -225,7 +237,7 @@ GROUP BY
     w.envelope_class,
     w.counterpart_class
 HAVING w.is_self
-    OR count(w.audit_id) >= $2::bigint
+    OR sum(w.records) >= $2::bigint
 ORDER BY
     conflicts DESC,
     w.envelope_class COLLATE "C",
@@ -235,6 +247,7 @@ ORDER BY
 type ListFrictionParams struct {
 	MaxEvidence  int32
 	MinConflicts int64
+	Slices       []pgtype.Timestamptz
 	AllTenants   bool
 	TenantID     string
 	Since        pgtype.Timestamptz
@@ -260,15 +273,13 @@ type ListFrictionRow struct {
 // record of the same tenant with a known class. If there is none either, it is UNRESOLVED.
 //
 // Most envelopes have a record shortly before the window or in it, and do not change their class there.
-// Then the first record since known_since is enough. Sorting the others, which are nearly all of
-// them, took half of the query's time, and reading those of earlier times another third. The query looks for the
-// time of the first record only, since there is no min of three columns. If a conflict is not later
-// than that, or the class changes, all records of the envelope are read, and decide. These are few, and
-// as an array the planner takes them for few, and for the index.
+// Then the class since known_since is enough, for every conflict that is later than the first
+// record of that time. The query looks for the time of the first record only, since there is no min of three columns.
+// If a conflict is not later than that, or the class changes, all records of the envelope are read,
+// and decide. These are few, and as an array the planner takes them for few, and for the index.
 //
 // The look-up merges both kinds of rows into one order per envelope. It numbers the rows by how many
-// classes came before them, which puts each conflict into the group of the class before it. The
-// first record of an envelope comes after all rows of its time.
+// classes came before them, which puts each conflict into the group of the class before it.
 //
 // Envelopes that conflict with themselves come as one row of their own, is_self. min_conflicts does
 // not apply to it.
@@ -276,6 +287,7 @@ func (q *Queries) ListFriction(ctx context.Context, db DBTX, arg ListFrictionPar
 	rows, err := db.Query(ctx, ListFriction,
 		arg.MaxEvidence,
 		arg.MinConflicts,
+		arg.Slices,
 		arg.AllTenants,
 		arg.TenantID,
 		arg.Since,
@@ -314,96 +326,128 @@ const ListOscillations = `-- name: ListOscillations :many
 WITH moves AS MATERIALIZED (
     SELECT
         audit_id,
+        decision_timestamp,
+        seq,
+        decision = 'PREEMPTED' AS is_preempted,
         coalesce(tenant_id, '') AS tenant_id,
         envelope_id,
-        decision,
-        coalesce(preempting_envelope_id, '') AS preempting_envelope_id,
-        decision_timestamp,
-        seq
+        coalesce(preempting_envelope_id, '') AS preempting_envelope_id
     FROM coordination_audit_records
-    WHERE ($3::boolean OR coalesce(tenant_id, '') = $4::pg_catalog.text)
-        AND decision_timestamp >= $5::pg_catalog.timestamptz
-        AND decision_timestamp <= $6::pg_catalog.timestamptz
+    WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
+        AND decision_timestamp >= $4::pg_catalog.timestamptz
+        AND decision_timestamp <= $5::pg_catalog.timestamptz
         AND decision IN ('APPLIED', 'PREEMPTED')
+),
+envelopes AS MATERIALIZED (
+    SELECT
+        m.tenant_id,
+        m.envelope_id,
+        row_number() OVER () AS number
+    FROM moves AS m
+    GROUP BY
+        m.tenant_id,
+        m.envelope_id
+    HAVING count(*) FILTER (WHERE m.is_preempted) >= $1::bigint
+        AND count(*) FILTER (WHERE NOT m.is_preempted) >= $1::bigint
 ),
 steps AS (
     SELECT
-        m.audit_id, m.tenant_id, m.envelope_id, m.decision, m.preempting_envelope_id, m.decision_timestamp, m.seq,
-        lead(m.decision) OVER envelope AS next_decision,
-        lead(m.audit_id) OVER envelope AS next_audit_id,
-        lead(m.decision_timestamp) OVER envelope AS next_timestamp,
-        lead(m.seq) OVER envelope AS next_seq
+        e.number AS envelope_number,
+        m.audit_id,
+        m.decision_timestamp,
+        m.seq,
+        m.is_preempted,
+        m.preempting_envelope_id,
+        lag(m.is_preempted) OVER backwards AS next_is_preempted,
+        lag(m.audit_id) OVER backwards AS next_audit_id,
+        lag(m.decision_timestamp) OVER backwards AS next_timestamp
     FROM moves AS m
-    WINDOW envelope AS (PARTITION BY m.tenant_id, m.envelope_id ORDER BY m.decision_timestamp, m.seq, m.audit_id)
+    JOIN envelopes AS e ON e.tenant_id = m.tenant_id AND e.envelope_id = m.envelope_id
+    WINDOW backwards AS (PARTITION BY e.number ORDER BY m.decision_timestamp DESC, m.seq DESC, m.audit_id DESC)
 ),
-cycles AS (
+cycles AS MATERIALIZED (
     SELECT
-        s.audit_id, s.tenant_id, s.envelope_id, s.decision, s.preempting_envelope_id, s.decision_timestamp, s.seq, s.next_decision, s.next_audit_id, s.next_timestamp, s.next_seq,
-        row_number() OVER (
-            PARTITION BY s.tenant_id, s.envelope_id, s.preempting_envelope_id
-            ORDER BY s.decision_timestamp, s.seq, s.audit_id
-        ) AS number_by_preempting,
-        count(*) OVER (PARTITION BY s.tenant_id, s.envelope_id, s.preempting_envelope_id) AS count_by_preempting
+        s.envelope_number,
+        s.preempting_envelope_id,
+        s.audit_id,
+        s.decision_timestamp,
+        s.next_audit_id,
+        s.next_timestamp,
+        row_number() OVER (PARTITION BY s.envelope_number ORDER BY s.decision_timestamp DESC, s.seq DESC, s.audit_id DESC) AS number
     FROM steps AS s
-    WHERE s.decision = 'PREEMPTED'
-        AND s.next_decision = 'APPLIED'
+    WHERE s.is_preempted
+        AND NOT s.next_is_preempted
 ),
 witnesses AS (
     SELECT
-        c.tenant_id,
-        c.envelope_id,
-        c.decision,
-        c.audit_id,
-        c.decision_timestamp,
-        c.seq,
-        CASE c.number_by_preempting WHEN 1 THEN c.preempting_envelope_id END AS preempting_envelope_id,
-        c.count_by_preempting
+        c.envelope_number,
+        c.preempting_envelope_id,
+        count(*) AS cycles,
+        min(c.decision_timestamp) AS first_preempted,
+        max(c.next_timestamp) AS last_reapplied,
+        NULL::pg_catalog.uuid AS audit_id,
+        NULL::bigint AS place
     FROM cycles AS c
+    GROUP BY
+        c.envelope_number,
+        c.preempting_envelope_id
     UNION ALL
     SELECT
-        c.tenant_id,
-        c.envelope_id,
-        c.next_decision,
-        c.next_audit_id,
-        c.next_timestamp,
-        c.next_seq,
+        c.envelope_number,
         NULL,
-        NULL
+        NULL,
+        NULL,
+        NULL,
+        c.next_audit_id,
+        2 * c.number - 1
     FROM cycles AS c
+    WHERE 2 * c.number - 1 <= $6::integer
+    UNION ALL
+    SELECT
+        c.envelope_number,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        c.audit_id,
+        2 * c.number
+    FROM cycles AS c
+    WHERE 2 * c.number <= $6::integer
 )
 SELECT
-    w.tenant_id::pg_catalog.text AS tenant_id,
-    w.envelope_id::pg_catalog.text AS envelope_id,
-    count(*) FILTER (WHERE w.decision = 'PREEMPTED') AS cycles,
-    (min(w.decision_timestamp) FILTER (WHERE w.decision = 'PREEMPTED'))::pg_catalog.timestamptz AS first_preempted,
-    (max(w.decision_timestamp) FILTER (WHERE w.decision = 'APPLIED'))::pg_catalog.timestamptz AS last_reapplied,
+    e.tenant_id::pg_catalog.text AS tenant_id,
+    e.envelope_id::pg_catalog.text AS envelope_id,
+    sum(w.cycles)::bigint AS cycles,
+    min(w.first_preempted)::pg_catalog.timestamptz AS first_preempted,
+    max(w.last_reapplied)::pg_catalog.timestamptz AS last_reapplied,
     (
         array_agg(w.preempting_envelope_id ORDER BY w.preempting_envelope_id COLLATE "C")
-        FILTER (WHERE w.preempting_envelope_id IS NOT NULL)
+        FILTER (WHERE w.cycles IS NOT NULL)
     )::pg_catalog.text[] AS preempting_envelope_ids,
     (
-        array_agg(w.count_by_preempting ORDER BY w.preempting_envelope_id COLLATE "C")
-        FILTER (WHERE w.preempting_envelope_id IS NOT NULL)
+        array_agg(w.cycles ORDER BY w.preempting_envelope_id COLLATE "C")
+        FILTER (WHERE w.cycles IS NOT NULL)
     )::bigint[] AS preempting_counts,
-    (array_agg(w.audit_id ORDER BY w.decision_timestamp DESC, w.seq DESC, w.audit_id DESC))[1:$1::integer]::pg_catalog.uuid[] AS evidence
+    (array_agg(w.audit_id ORDER BY w.place) FILTER (WHERE w.place IS NOT NULL))::pg_catalog.uuid[] AS evidence
 FROM witnesses AS w
+JOIN envelopes AS e ON e.number = w.envelope_number
 GROUP BY
-    w.tenant_id,
-    w.envelope_id
-HAVING count(*) FILTER (WHERE w.decision = 'PREEMPTED') >= $2::bigint
+    e.tenant_id,
+    e.envelope_id
+HAVING sum(w.cycles) >= $1::bigint
 ORDER BY
     cycles DESC,
-    w.tenant_id COLLATE "C",
-    w.envelope_id COLLATE "C"
+    e.tenant_id COLLATE "C",
+    e.envelope_id COLLATE "C"
 `
 
 type ListOscillationsParams struct {
-	MaxEvidence int32
 	MinCycles   int64
 	AllTenants  bool
 	TenantID    string
 	Since       pgtype.Timestamptz
 	Last        pgtype.Timestamptz
+	MaxEvidence int32
 }
 
 type ListOscillationsRow struct {
@@ -421,14 +465,19 @@ type ListOscillationsRow struct {
 // whose next one, among the envelope's APPLIED and PREEMPTED records of the window, is APPLIED. Two
 // arrays of equal length hold the ids of the preemptors, in order, and how often each one preempted
 // the envelope.
+//
+// Only envelopes that were preempted and applied often enough can be reported. These are numbered, since
+// sorting by a number takes half the time of sorting by two texts. The window is read backwards, so the
+// cycles of an envelope are numbered from the newest on without another sort. Each one has two
+// records: the APPLIED one, and before it the PREEMPTED one.
 func (q *Queries) ListOscillations(ctx context.Context, db DBTX, arg ListOscillationsParams) ([]ListOscillationsRow, error) {
 	rows, err := db.Query(ctx, ListOscillations,
-		arg.MaxEvidence,
 		arg.MinCycles,
 		arg.AllTenants,
 		arg.TenantID,
 		arg.Since,
 		arg.Last,
+		arg.MaxEvidence,
 	)
 	if err != nil {
 		return nil, err
@@ -652,45 +701,73 @@ const ListRejectionRates = `-- name: ListRejectionRates :many
 
 WITH counted AS MATERIALIZED (
     SELECT
-        width_bucket(decision_timestamp, $1::pg_catalog.timestamptz[]) AS window_number,
+        width_bucket(decision_timestamp, $3::pg_catalog.timestamptz[]) AS window_number,
         envelope_class,
-        count(*) FILTER (WHERE decision = 'REJECTED') AS rejected,
+        CASE decision WHEN 'REJECTED' THEN width_bucket(decision_timestamp, $4::pg_catalog.timestamptz[]) END AS slice,
+        CASE decision WHEN 'REJECTED' THEN reason_code END AS reason_code,
         count(*) AS records,
         min(decision_timestamp) AS first_seen,
         max(decision_timestamp) AS last_seen
     FROM coordination_audit_records
-    WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
-        AND decision_timestamp >= $4::pg_catalog.timestamptz
-        AND decision_timestamp <= $5::pg_catalog.timestamptz
+    WHERE ($5::boolean OR coalesce(tenant_id, '') = $6::pg_catalog.text)
+        AND decision_timestamp >= $7::pg_catalog.timestamptz
+        AND decision_timestamp <= $8::pg_catalog.timestamptz
     GROUP BY
-        width_bucket(decision_timestamp, $1::pg_catalog.timestamptz[]),
-        envelope_class
-    HAVING count(*) >= $6::bigint
+        width_bucket(decision_timestamp, $3::pg_catalog.timestamptz[]),
+        envelope_class,
+        CASE decision WHEN 'REJECTED' THEN width_bucket(decision_timestamp, $4::pg_catalog.timestamptz[]) END,
+        CASE decision WHEN 'REJECTED' THEN reason_code END
+),
+sliced AS (
+    SELECT
+        c.window_number,
+        c.envelope_class,
+        c.slice,
+        min(c.first_seen) AS first_seen,
+        sum(sum(c.records)) OVER (PARTITION BY c.window_number, c.envelope_class ORDER BY c.slice DESC) - sum(c.records) AS newer
+    FROM counted AS c
+    WHERE c.slice IS NOT NULL
+    GROUP BY
+        c.window_number,
+        c.envelope_class,
+        c.slice
+),
+newest AS MATERIALIZED (
+    SELECT s.window_number, s.envelope_class, s.slice, s.first_seen, s.newer
+    FROM sliced AS s
+    WHERE s.newer < $1::integer
 ),
 selected AS MATERIALIZED (
     SELECT
         audit_id,
-        width_bucket(decision_timestamp, $1::pg_catalog.timestamptz[]) AS window_number,
+        width_bucket(decision_timestamp, $3::pg_catalog.timestamptz[]) AS window_number,
         envelope_class,
-        reason_code,
         decision_timestamp,
-        seq
+        seq,
+        width_bucket(decision_timestamp, $4::pg_catalog.timestamptz[]) AS slice
     FROM coordination_audit_records
-    WHERE ($2::boolean OR coalesce(tenant_id, '') = $3::pg_catalog.text)
-        AND decision_timestamp >= $4::pg_catalog.timestamptz
-        AND decision_timestamp <= $5::pg_catalog.timestamptz
+    WHERE ($5::boolean OR coalesce(tenant_id, '') = $6::pg_catalog.text)
+        AND decision_timestamp >= (SELECT min(n.first_seen) FROM newest AS n)
+        AND decision_timestamp <= $8::pg_catalog.timestamptz
         AND decision = 'REJECTED'
 ),
 witnesses AS (
     SELECT
-        s.window_number,
-        s.envelope_class,
-        s.audit_id,
-        s.decision_timestamp,
-        s.seq,
-        NULL AS reason_code,
-        NULL AS code_records
-    FROM selected AS s
+        c.window_number,
+        c.envelope_class,
+        sum(c.records) AS records,
+        sum(c.records) FILTER (WHERE c.slice IS NOT NULL) AS rejected,
+        min(c.first_seen) AS first_seen,
+        max(c.last_seen) AS last_seen,
+        c.reason_code,
+        NULL::pg_catalog.uuid AS audit_id,
+        NULL::pg_catalog.timestamptz AS decision_timestamp,
+        NULL::bigint AS seq
+    FROM counted AS c
+    GROUP BY
+        c.window_number,
+        c.envelope_class,
+        c.reason_code
     UNION ALL
     SELECT
         s.window_number,
@@ -698,56 +775,53 @@ witnesses AS (
         NULL,
         NULL,
         NULL,
-        s.reason_code,
-        count(*)
+        NULL,
+        NULL,
+        s.audit_id,
+        s.decision_timestamp,
+        s.seq
     FROM selected AS s
-    WHERE s.reason_code <> ''
-    GROUP BY
-        s.window_number,
-        s.envelope_class,
-        s.reason_code
-),
-evidence AS (
-    SELECT
-        w.window_number,
-        w.envelope_class,
-        (array_agg(w.reason_code ORDER BY w.code_records DESC, w.reason_code COLLATE "C") FILTER (WHERE w.audit_id IS NULL))[1] AS top_reason_code,
-        max(w.code_records) AS top_reason_code_records,
+    WHERE (s.window_number, s.envelope_class, s.slice) IN (SELECT n.window_number, n.envelope_class, n.slice FROM newest AS n)
+)
+SELECT
+    w.window_number::integer AS window_number,
+    w.envelope_class::pg_catalog.text AS envelope_class,
+    coalesce(sum(w.rejected), 0)::bigint AS rejected,
+    sum(w.records)::bigint AS records,
+    min(w.first_seen)::pg_catalog.timestamptz AS first_seen,
+    max(w.last_seen)::pg_catalog.timestamptz AS last_seen,
+    coalesce(
+        (array_agg(w.reason_code ORDER BY w.rejected DESC, w.reason_code COLLATE "C") FILTER (WHERE w.reason_code <> ''))[1],
+        ''
+    )::pg_catalog.text AS top_reason_code,
+    coalesce(max(w.rejected) FILTER (WHERE w.reason_code <> ''), 0)::bigint AS top_reason_code_records,
+    coalesce(
         (
             array_agg(w.audit_id ORDER BY w.decision_timestamp DESC, w.seq DESC, w.audit_id DESC)
             FILTER (WHERE w.audit_id IS NOT NULL)
-        )[1:$7::integer] AS ids
-    FROM witnesses AS w
-    GROUP BY
-        w.window_number,
-        w.envelope_class
-)
-SELECT
-    c.window_number::integer AS window_number,
-    c.envelope_class::pg_catalog.text AS envelope_class,
-    c.rejected::bigint AS rejected,
-    c.records::bigint AS records,
-    c.first_seen::pg_catalog.timestamptz AS first_seen,
-    c.last_seen::pg_catalog.timestamptz AS last_seen,
-    coalesce(e.top_reason_code, '')::pg_catalog.text AS top_reason_code,
-    coalesce(e.top_reason_code_records, 0)::bigint AS top_reason_code_records,
-    coalesce(e.ids, '{}')::pg_catalog.uuid[] AS evidence
-FROM counted AS c
-LEFT JOIN evidence AS e ON e.window_number = c.window_number AND e.envelope_class = c.envelope_class
+        )[1:$1::integer],
+        '{}'
+    )::pg_catalog.uuid[] AS evidence
+FROM witnesses AS w
+GROUP BY
+    w.window_number,
+    w.envelope_class
+HAVING sum(w.records) >= $2::bigint
 ORDER BY
-    c.window_number,
-    c.rejected DESC,
-    c.envelope_class COLLATE "C"
+    w.window_number,
+    rejected DESC,
+    w.envelope_class COLLATE "C"
 `
 
 type ListRejectionRatesParams struct {
+	MaxEvidence int32
+	MinRecords  int64
 	Starts      []pgtype.Timestamptz
+	Slices      []pgtype.Timestamptz
 	AllTenants  bool
 	TenantID    string
 	Since       pgtype.Timestamptz
 	Last        pgtype.Timestamptz
-	MinRecords  int64
-	MaxEvidence int32
 }
 
 type ListRejectionRatesRow struct {
@@ -762,29 +836,35 @@ type ListRejectionRatesRow struct {
 	Evidence             []pgtype.UUID
 }
 
-// The signals of a window. Each query first collects what it needs in a materialized CTE. This is
-// the only part that reads a distributed table, with a filter or a sum. What follows runs on its
-// result, in one place. So these queries need no correlated subquery, no LATERAL and no join of the
-// table with itself. Nor do they join what they collected: on a table without statistics the planner
-// would expect a row or two, and a nested loop over a week of records takes minutes.
+// The signals of a window. Each query first collects what it needs in a materialized CTE. Such CTEs are
+// the only parts that read a distributed table, with a filter or a sum. What follows runs on their
+// results, in one place. So these queries need no correlated subquery, no LATERAL and no join of the
+// table with itself. What they collected is joined by hash only, which the caller sees to: on a table without
+// statistics the planner would expect a row or two, and a nested loop over a week of records takes
+// minutes.
 //
-// Evidence is the ids of the records behind a number, the newest first, max_evidence at most.
+// Evidence is the ids of the records behind a number, the newest first, max_evidence at most. Sorting
+// all records of the window for them took most of the time. So the window has slices, which begin at
+// slices: the newest is a second long, and older ones are longer. The records are counted by group and slice
+// (counted), a slice has its evidence among the newest of its group if fewer than max_evidence records are newer than it
+// (sliced), and only the records of such slices are sorted.
 //
-// The top reason code is the most frequent one of these records, and the first of several. The records
-// are counted by code, and each count is one more row of its group, without an id. So one GROUP BY
-// serves both, and a record without a code costs nothing.
+// The top reason code is the most frequent one of these records, and the first of several. witnesses
+// has two kinds of rows: the counts of a group by code, and the records of its newest slices. So
+// one GROUP BY serves both.
 // Counts, per class, all records and the rejected ones in adjacent windows. starts holds the
 // beginnings of the windows. Each window ends where the next one begins. The last one ends at the
 // end, which it includes. Groups of fewer than min_records are left out.
 func (q *Queries) ListRejectionRates(ctx context.Context, db DBTX, arg ListRejectionRatesParams) ([]ListRejectionRatesRow, error) {
 	rows, err := db.Query(ctx, ListRejectionRates,
+		arg.MaxEvidence,
+		arg.MinRecords,
 		arg.Starts,
+		arg.Slices,
 		arg.AllTenants,
 		arg.TenantID,
 		arg.Since,
 		arg.Last,
-		arg.MinRecords,
-		arg.MaxEvidence,
 	)
 	if err != nil {
 		return nil, err
@@ -824,27 +904,75 @@ WITH rejections AS MATERIALIZED (
         counterpart_class,
         reason_code,
         decision_timestamp,
-        seq
+        seq,
+        width_bucket(decision_timestamp, $3::pg_catalog.timestamptz[]) AS slice
     FROM coordination_audit_records
-    WHERE ($3::boolean OR coalesce(tenant_id, '') = $4::pg_catalog.text)
-        AND decision_timestamp >= $5::pg_catalog.timestamptz
-        AND decision_timestamp <= $6::pg_catalog.timestamptz
+    WHERE ($4::boolean OR coalesce(tenant_id, '') = $5::pg_catalog.text)
+        AND decision_timestamp >= $6::pg_catalog.timestamptz
+        AND decision_timestamp <= $7::pg_catalog.timestamptz
         AND decision = 'REJECTED'
         AND target_subsystem IS NOT NULL
         AND target_parameter IS NOT NULL
 ),
-witnesses AS (
+counted AS MATERIALIZED (
     SELECT
         r.tenant_id,
         r.target_subsystem,
         r.target_parameter,
-        r.audit_id,
+        r.slice,
         r.counterpart_class,
-        r.decision_timestamp,
-        r.seq,
-        NULL AS reason_code,
-        NULL AS code_records
+        r.reason_code,
+        count(*) AS records,
+        min(r.decision_timestamp) AS first_seen,
+        max(r.decision_timestamp) AS last_seen
     FROM rejections AS r
+    GROUP BY
+        r.tenant_id,
+        r.target_subsystem,
+        r.target_parameter,
+        r.slice,
+        r.counterpart_class,
+        r.reason_code
+),
+sliced AS (
+    SELECT
+        c.tenant_id,
+        c.target_subsystem,
+        c.target_parameter,
+        c.slice,
+        sum(sum(c.records)) OVER (PARTITION BY c.tenant_id, c.target_subsystem, c.target_parameter) AS records,
+        sum(sum(c.records)) OVER (PARTITION BY c.tenant_id, c.target_subsystem, c.target_parameter ORDER BY c.slice DESC)
+        - sum(c.records) AS newer
+    FROM counted AS c
+    GROUP BY
+        c.tenant_id,
+        c.target_subsystem,
+        c.target_parameter,
+        c.slice
+),
+witnesses AS (
+    SELECT
+        c.tenant_id,
+        c.target_subsystem,
+        c.target_parameter,
+        sum(c.records) AS records,
+        sum(c.records) FILTER (WHERE c.counterpart_class = 'SAFETY') AS by_safety,
+        sum(c.records) FILTER (WHERE c.counterpart_class = 'RELIABILITY') AS by_reliability,
+        sum(c.records) FILTER (WHERE c.counterpart_class = 'COST') AS by_cost,
+        sum(c.records) FILTER (WHERE c.counterpart_class = 'PERFORMANCE') AS by_performance,
+        sum(c.records) FILTER (WHERE c.counterpart_class = 'UNKNOWN') AS by_unknown,
+        min(c.first_seen) AS first_seen,
+        max(c.last_seen) AS last_seen,
+        c.reason_code,
+        NULL::pg_catalog.uuid AS audit_id,
+        NULL::pg_catalog.timestamptz AS decision_timestamp,
+        NULL::bigint AS seq
+    FROM counted AS c
+    GROUP BY
+        c.tenant_id,
+        c.target_subsystem,
+        c.target_parameter,
+        c.reason_code
     UNION ALL
     SELECT
         r.tenant_id,
@@ -854,33 +982,43 @@ witnesses AS (
         NULL,
         NULL,
         NULL,
-        r.reason_code,
-        count(*)
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        r.audit_id,
+        r.decision_timestamp,
+        r.seq
     FROM rejections AS r
-    WHERE r.reason_code <> ''
-    GROUP BY
-        r.tenant_id,
-        r.target_subsystem,
-        r.target_parameter,
-        r.reason_code
+    WHERE (r.tenant_id, r.target_subsystem, r.target_parameter, r.slice) IN (
+        SELECT
+            s.tenant_id,
+            s.target_subsystem,
+            s.target_parameter,
+            s.slice
+        FROM sliced AS s
+        WHERE s.records >= $2::bigint
+            AND s.newer < $1::integer
+    )
 )
 SELECT
     w.tenant_id::pg_catalog.text AS tenant_id,
     w.target_subsystem::pg_catalog.text AS target_subsystem,
     w.target_parameter::pg_catalog.text AS target_parameter,
-    count(w.audit_id) AS rejections,
-    count(*) FILTER (WHERE w.counterpart_class = 'SAFETY') AS by_safety,
-    count(*) FILTER (WHERE w.counterpart_class = 'RELIABILITY') AS by_reliability,
-    count(*) FILTER (WHERE w.counterpart_class = 'COST') AS by_cost,
-    count(*) FILTER (WHERE w.counterpart_class = 'PERFORMANCE') AS by_performance,
-    count(*) FILTER (WHERE w.counterpart_class = 'UNKNOWN') AS by_unknown,
-    min(w.decision_timestamp)::pg_catalog.timestamptz AS first_seen,
-    max(w.decision_timestamp)::pg_catalog.timestamptz AS last_seen,
+    sum(w.records)::bigint AS rejections,
+    coalesce(sum(w.by_safety), 0)::bigint AS by_safety,
+    coalesce(sum(w.by_reliability), 0)::bigint AS by_reliability,
+    coalesce(sum(w.by_cost), 0)::bigint AS by_cost,
+    coalesce(sum(w.by_performance), 0)::bigint AS by_performance,
+    coalesce(sum(w.by_unknown), 0)::bigint AS by_unknown,
+    min(w.first_seen)::pg_catalog.timestamptz AS first_seen,
+    max(w.last_seen)::pg_catalog.timestamptz AS last_seen,
     coalesce(
-        (array_agg(w.reason_code ORDER BY w.code_records DESC, w.reason_code COLLATE "C") FILTER (WHERE w.audit_id IS NULL))[1],
+        (array_agg(w.reason_code ORDER BY w.records DESC, w.reason_code COLLATE "C") FILTER (WHERE w.reason_code <> ''))[1],
         ''
     )::pg_catalog.text AS top_reason_code,
-    coalesce(max(w.code_records), 0)::bigint AS top_reason_code_records,
+    coalesce(max(w.records) FILTER (WHERE w.reason_code <> ''), 0)::bigint AS top_reason_code_records,
     (
         array_agg(w.audit_id ORDER BY w.decision_timestamp DESC, w.seq DESC, w.audit_id DESC)
         FILTER (WHERE w.audit_id IS NOT NULL)
@@ -890,7 +1028,7 @@ GROUP BY
     w.tenant_id,
     w.target_subsystem,
     w.target_parameter
-HAVING count(w.audit_id) >= $2::bigint
+HAVING sum(w.records) >= $2::bigint
 ORDER BY
     rejections DESC,
     w.tenant_id COLLATE "C",
@@ -901,6 +1039,7 @@ ORDER BY
 type ListRepeatedParameterRejectionsParams struct {
 	MaxEvidence   int32
 	MinRejections int64
+	Slices        []pgtype.Timestamptz
 	AllTenants    bool
 	TenantID      string
 	Since         pgtype.Timestamptz
@@ -930,6 +1069,7 @@ func (q *Queries) ListRepeatedParameterRejections(ctx context.Context, db DBTX, 
 	rows, err := db.Query(ctx, ListRepeatedParameterRejections,
 		arg.MaxEvidence,
 		arg.MinRejections,
+		arg.Slices,
 		arg.AllTenants,
 		arg.TenantID,
 		arg.Since,
@@ -976,23 +1116,59 @@ WITH rejections AS MATERIALIZED (
         envelope_id,
         reason_code,
         decision_timestamp,
-        seq
+        seq,
+        width_bucket(decision_timestamp, $3::pg_catalog.timestamptz[]) AS slice
     FROM coordination_audit_records
-    WHERE ($3::boolean OR coalesce(tenant_id, '') = $4::pg_catalog.text)
-        AND decision_timestamp >= $5::pg_catalog.timestamptz
-        AND decision_timestamp <= $6::pg_catalog.timestamptz
+    WHERE ($4::boolean OR coalesce(tenant_id, '') = $5::pg_catalog.text)
+        AND decision_timestamp >= $6::pg_catalog.timestamptz
+        AND decision_timestamp <= $7::pg_catalog.timestamptz
         AND decision = 'REJECTED'
 ),
-witnesses AS (
+counted AS MATERIALIZED (
     SELECT
         r.tenant_id,
         r.envelope_id,
-        r.audit_id,
-        r.decision_timestamp,
-        r.seq,
-        NULL AS reason_code,
-        NULL AS code_records
+        r.slice,
+        r.reason_code,
+        count(*) AS records,
+        min(r.decision_timestamp) AS first_seen,
+        max(r.decision_timestamp) AS last_seen
     FROM rejections AS r
+    GROUP BY
+        r.tenant_id,
+        r.envelope_id,
+        r.slice,
+        r.reason_code
+),
+sliced AS (
+    SELECT
+        c.tenant_id,
+        c.envelope_id,
+        c.slice,
+        sum(sum(c.records)) OVER (PARTITION BY c.tenant_id, c.envelope_id) AS records,
+        sum(sum(c.records)) OVER (PARTITION BY c.tenant_id, c.envelope_id ORDER BY c.slice DESC) - sum(c.records) AS newer
+    FROM counted AS c
+    GROUP BY
+        c.tenant_id,
+        c.envelope_id,
+        c.slice
+),
+witnesses AS (
+    SELECT
+        c.tenant_id,
+        c.envelope_id,
+        sum(c.records) AS records,
+        min(c.first_seen) AS first_seen,
+        max(c.last_seen) AS last_seen,
+        c.reason_code,
+        NULL::pg_catalog.uuid AS audit_id,
+        NULL::pg_catalog.timestamptz AS decision_timestamp,
+        NULL::bigint AS seq
+    FROM counted AS c
+    GROUP BY
+        c.tenant_id,
+        c.envelope_id,
+        c.reason_code
     UNION ALL
     SELECT
         r.tenant_id,
@@ -1000,26 +1176,32 @@ witnesses AS (
         NULL,
         NULL,
         NULL,
-        r.reason_code,
-        count(*)
+        NULL,
+        r.audit_id,
+        r.decision_timestamp,
+        r.seq
     FROM rejections AS r
-    WHERE r.reason_code <> ''
-    GROUP BY
-        r.tenant_id,
-        r.envelope_id,
-        r.reason_code
+    WHERE (r.tenant_id, r.envelope_id, r.slice) IN (
+        SELECT
+            s.tenant_id,
+            s.envelope_id,
+            s.slice
+        FROM sliced AS s
+        WHERE s.records >= $2::bigint
+            AND s.newer < $1::integer
+    )
 )
 SELECT
     w.tenant_id::pg_catalog.text AS tenant_id,
     w.envelope_id,
-    count(w.audit_id) AS rejections,
-    min(w.decision_timestamp)::pg_catalog.timestamptz AS first_seen,
-    max(w.decision_timestamp)::pg_catalog.timestamptz AS last_seen,
+    sum(w.records)::bigint AS rejections,
+    min(w.first_seen)::pg_catalog.timestamptz AS first_seen,
+    max(w.last_seen)::pg_catalog.timestamptz AS last_seen,
     coalesce(
-        (array_agg(w.reason_code ORDER BY w.code_records DESC, w.reason_code COLLATE "C") FILTER (WHERE w.audit_id IS NULL))[1],
+        (array_agg(w.reason_code ORDER BY w.records DESC, w.reason_code COLLATE "C") FILTER (WHERE w.reason_code <> ''))[1],
         ''
     )::pg_catalog.text AS top_reason_code,
-    coalesce(max(w.code_records), 0)::bigint AS top_reason_code_records,
+    coalesce(max(w.records) FILTER (WHERE w.reason_code <> ''), 0)::bigint AS top_reason_code_records,
     (
         array_agg(w.audit_id ORDER BY w.decision_timestamp DESC, w.seq DESC, w.audit_id DESC)
         FILTER (WHERE w.audit_id IS NOT NULL)
@@ -1028,7 +1210,7 @@ FROM witnesses AS w
 GROUP BY
     w.tenant_id,
     w.envelope_id
-HAVING count(w.audit_id) >= $2::bigint
+HAVING sum(w.records) >= $2::bigint
 ORDER BY
     rejections DESC,
     w.tenant_id COLLATE "C",
@@ -1038,6 +1220,7 @@ ORDER BY
 type ListRepeatedRejectionsParams struct {
 	MaxEvidence   int32
 	MinRejections int64
+	Slices        []pgtype.Timestamptz
 	AllTenants    bool
 	TenantID      string
 	Since         pgtype.Timestamptz
@@ -1060,6 +1243,7 @@ func (q *Queries) ListRepeatedRejections(ctx context.Context, db DBTX, arg ListR
 	rows, err := db.Query(ctx, ListRepeatedRejections,
 		arg.MaxEvidence,
 		arg.MinRejections,
+		arg.Slices,
 		arg.AllTenants,
 		arg.TenantID,
 		arg.Since,
