@@ -328,7 +328,7 @@ lives AS MATERIALIZED (
         coalesce(r.tenant_id, ''),
         r.envelope_id
 ),
-settled AS MATERIALIZED (
+classes AS MATERIALIZED (
     SELECT
         o.tenant_id,
         o.other_id,
@@ -348,8 +348,8 @@ known AS MATERIALIZED (
     WHERE (@all_tenants::boolean OR coalesce(r.tenant_id, '') = @tenant_id::pg_catalog.text)
         AND r.decision_timestamp <= @last::pg_catalog.timestamptz
         AND r.envelope_class <> 'UNKNOWN'
-        AND r.envelope_id = ANY (ARRAY(SELECT s.other_id FROM settled AS s WHERE s.envelope_class IS NULL))
-        AND coalesce(r.tenant_id, '') = ANY (ARRAY(SELECT s.tenant_id FROM settled AS s WHERE s.envelope_class IS NULL))
+        AND r.envelope_id = ANY (ARRAY(SELECT s.other_id FROM classes AS s WHERE s.envelope_class IS NULL))
+        AND coalesce(r.tenant_id, '') = ANY (ARRAY(SELECT s.tenant_id FROM classes AS s WHERE s.envelope_class IS NULL))
 ),
 merged AS (
     SELECT
@@ -371,7 +371,7 @@ merged AS (
     FROM conflicts AS c
     WHERE c.counterpart_class IS NULL
         AND c.other_id <> c.envelope_id
-        AND (c.tenant_id, c.other_id) IN (SELECT s.tenant_id, s.other_id FROM settled AS s WHERE s.envelope_class IS NULL)
+        AND (c.tenant_id, c.other_id) IN (SELECT s.tenant_id, s.other_id FROM classes AS s WHERE s.envelope_class IS NULL)
 ),
 numbered AS (
     SELECT
@@ -405,7 +405,7 @@ classed AS MATERIALIZED (
         c.seq,
         c.slice
     FROM conflicts AS c
-    LEFT JOIN settled AS s ON s.tenant_id = c.tenant_id AND s.other_id = c.other_id
+    LEFT JOIN classes AS s ON s.tenant_id = c.tenant_id AND s.other_id = c.other_id
     LEFT JOIN carried AS k ON k.audit_id = c.audit_id AND k.known_class IS NULL
 ),
 counted AS MATERIALIZED (
