@@ -201,6 +201,10 @@ func TestSignalsUseIndexes(t *testing.T) {
 			if plan := bench.explain(t, statement); !slices.Contains(plan.indexes, index) {
 				t.Errorf("%s: %v, want %s\n%s", scope, plan.indexes, index, plan.text)
 			}
+			// The window has a thirtieth of the records, and friction also reads the day before.
+			if plan.rowsRead > million/5 {
+				t.Errorf("%s: %d rows are read\n%s", scope, plan.rowsRead, plan.text)
+			}
 		}
 	}
 }

@@ -84,6 +84,7 @@ known AS MATERIALIZED (
         AND r.envelope_class <> 'UNKNOWN'
         AND r.envelope_id = ANY (ARRAY(SELECT s.other_id FROM classes AS s WHERE s.envelope_class IS NULL))
         AND coalesce(r.tenant_id, '') = ANY (ARRAY(SELECT s.tenant_id FROM classes AS s WHERE s.envelope_class IS NULL))
+        AND (SELECT count(*) FROM classes AS s WHERE s.envelope_class IS NULL) > 0
 ),
 merged AS (
     SELECT
@@ -277,6 +278,8 @@ type ListFrictionRow struct {
 // record of that time. The query looks for the time of the first record only, since there is no min of three columns.
 // If a conflict is not later than that, or the class changes, all records of the envelope are read,
 // and decide. These are few, and as an array the planner takes them for few, and for the index.
+// Mostly there are none, and then the count of them keeps the server from reading any record: the plan is made
+// before it is known, and on a large table it may be a scan of all records.
 //
 // The look-up merges both kinds of rows into one order per envelope. It numbers the rows by how many
 // classes came before them, which puts each conflict into the group of the class before it.
