@@ -576,6 +576,31 @@ WHERE epoch = @epoch
     AND idx < @before::bigint
 ORDER BY idx;
 
+-- Finds a tile behind the end of a log. A tile of level n covers 256 ^ (n + 1) leaves, and no log has
+-- one of level 7.
+-- name: FindTileBehind :one
+SELECT
+    behind.level,
+    behind.idx
+FROM (
+    SELECT coalesce(max(size), 0)::bigint AS size
+    FROM coordination_audit_seal_checkpoints
+    WHERE epoch = @epoch::bigint
+) AS log
+CROSS JOIN generate_series(0, 7) AS of (level)
+CROSS JOIN LATERAL (
+    SELECT
+        level,
+        idx
+    FROM coordination_audit_seal_tiles
+    WHERE epoch = @epoch::bigint
+        AND level = of.level
+        AND idx >= CASE WHEN of.level < 7 THEN log.size >> (8 * (of.level + 1)) ELSE 0 END
+    ORDER BY idx DESC
+    LIMIT 1
+) AS behind
+LIMIT 1;
+
 -- Finds the tiles that may hold a record: the first that reaches its seq, and those with late records
 -- around it.
 -- name: FindTiles :many

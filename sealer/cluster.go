@@ -76,10 +76,12 @@ func (n *session) clusterRound(ctx context.Context) (sealed int64, err error) {
 		from = sealdriver.Positions{Records: minSeq, Gaps: minSeq, Statements: minSeq}
 	}
 	// Only a sealer that holds the lock stores events here, so no open transaction has one.
-	if err := n.sealRange(ctx, seal.Event, n.through.Events+1, target.Events, nil); err != nil {
-		return 0, err
+	if n.through.Events < target.Events {
+		if err := n.sealRange(ctx, seal.Event, n.through.Events+1, target.Events, nil); err != nil {
+			return 0, err
+		}
+		n.through.Events = target.Events
 	}
-	n.through.Events = max(n.through.Events, target.Events)
 	for _, of := range []struct {
 		kind         seal.Kind
 		from, target int64

@@ -9,7 +9,8 @@ import (
 )
 
 // compare compares rows with tiles. If a tile is not the one that the tree above it was built
-// on and the rows give the one that was, the tile is at fault, and not the rows.
+// on and the rows give the one that was, the tile looks wrong, and the rows are taken for the log.
+// That tree is no evidence either, so a signed root decides: see doubt.
 func (p *part) compare(ctx context.Context) error {
 	p.result.hashes = slices.Clone(p.hashes)
 	for first := 0; first < len(p.leaves); first += tileWidth {
@@ -37,7 +38,7 @@ func (p *part) compareTile(ctx context.Context, first, last int) error {
 				continue
 			}
 			p.result.unsure = p.result.unsure || !p.known[i]
-			faults = append(faults, Finding{Fault: Missing, Kind: of.kind, Seq: of.seq, Text: fmt.Sprintf("the %s with seq %d was sealed and is not there", of.kind, of.seq)})
+			faults = append(faults, p.missing(i))
 		case !p.known[i] && !p.fits(i, p.rows[i]):
 			p.result.unsure, p.result.hashes[i] = true, p.rows[i]
 			p.result.doubted = append(p.result.doubted, p.edited(i))
@@ -63,19 +64,23 @@ func (p *part) compareTile(ctx context.Context, first, last int) error {
 		return err
 	}
 	copy(p.result.hashes[first:last], p.rows[first:last])
-	p.result.verified += int64(len(faults))
-	p.result.findings = append(p.result.findings, Finding{Fault: Damaged, Text: fmt.Sprintf("tile %d is not as it was written; its rows are as they were sealed", p.index*tileWidth+int64(first/tileWidth))})
+	p.result.doubts = append(p.result.doubts, doubt{Tile: p.index*tileWidth + int64(first/tileWidth), Faults: faults})
 	return nil
 }
 
-// missing reports whether a row is not there and is not expired.
-func (p *part) missing(first, last int) bool {
+// anyMissing reports whether a row is not there and is not expired.
+func (p *part) anyMissing(first, last int) bool {
 	for i := first; i < last; i++ {
 		if !p.present[i] && p.rows[i] != p.hashes[i] {
 			return true
 		}
 	}
 	return false
+}
+
+func (p *part) missing(i int) Finding {
+	of := p.leaves[i]
+	return Finding{Fault: Missing, Kind: of.kind, Seq: of.seq, Text: fmt.Sprintf("the %s with seq %d was sealed and is not there", of.kind, of.seq)}
 }
 
 func (p *part) edited(i int) Finding {
@@ -89,7 +94,7 @@ func (p *part) marked(i int) bool { return p.verifier.marks[i%tileWidth] != nil 
 // tileToBlame reports whether the rows of a full tile give the root that the level above has,
 // and the tile does not.
 func (p *part) tileToBlame(ctx context.Context, first, last int) (bool, error) {
-	if last-first < tileWidth || p.missing(first, last) || slices.Contains(p.known[first:last], false) {
+	if last-first < tileWidth || p.anyMissing(first, last) || slices.Contains(p.known[first:last], false) {
 		return false, nil
 	}
 	index := p.index*tileWidth + int64(first/tileWidth)

@@ -81,7 +81,7 @@ func CompareRoot(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (
 // records may have expired.
 func (v *verifier) tailHashes(ctx context.Context) ([]seal.Hash, error) {
 	hashes, err := v.conn.TileHashes(ctx, v.result.Epoch, 0, v.size/tileWidth)
-	if err != nil || len(hashes) < len(v.tail) {
+	if err != nil || len(hashes) < len(v.tail) || !v.isStored(v.size/tileWidth) {
 		return rehash(ctx, v.conn, v.tail) // which also fails if the connection does
 	}
 	return hashes[:len(v.tail)], nil

@@ -19,6 +19,9 @@ type leaf struct {
 // tileWidth is the number of leaves of a full tile.
 const tileWidth = 256
 
+// maxSeq is the highest seq that fits into a list of leaves.
+const maxSeq = 1<<61 - 1
+
 // appendLeaves encodes the leaves of a tile in their order. Each is a varint of two bits for
 // the kind, and the distance from the seq before it of the same kind, so rows that follow
 // each other take a byte each.

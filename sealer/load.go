@@ -165,6 +165,7 @@ func storedEdge(ctx context.Context, conn *sealdriver.Conn, epoch, size int64, t
 }
 
 func (n *session) resumeTail(ctx context.Context, last *sealdriver.Checkpoint, tail []leaf) error {
+	var before []leaf
 	if full := last.Size / tileWidth; full > 0 {
 		tiles, err := n.conn.Tiles(ctx, last.Epoch, full-1, full)
 		if err != nil {
@@ -174,9 +175,27 @@ func (n *session) resumeTail(ctx context.Context, last *sealdriver.Checkpoint, t
 			return n.tampered(last.Size, fmt.Sprintf("tile %d is missing", full-1))
 		}
 		n.log.highest = tiles[0].Through
+		if before, err = leavesOf(tiles[0]); err != nil {
+			return n.tampered(last.Size, fmt.Sprintf("tile %d: %v", full-1, err))
+		}
 	}
 	for _, of := range tail {
 		n.log.note(of)
+	}
+	return n.checkThrough(last, append(before, tail...))
+}
+
+// checkThrough requires that a checkpoint says of each kind that it has come as far as its last
+// leaves. What lies behind that would be sealed twice.
+func (n *session) checkThrough(last *sealdriver.Checkpoint, leaves []leaf) error {
+	through := map[seal.Kind]int64{
+		seal.Record: last.Through.Records, seal.Gap: last.Through.Gaps, seal.Statement: last.Through.Statements, seal.Event: last.Through.Events,
+	}
+	opening := last.Epoch > 1 && last.Size < 2*tileWidth // the first of these leaves opened the epoch, before those below it
+	for i, of := range leaves {
+		if of.seq > through[of.kind] && (i > 0 || !opening) {
+			return n.tampered(last.Size, fmt.Sprintf("it says that each %s up to seq %d is sealed, and covers the one with seq %d", of.kind, through[of.kind], of.seq))
+		}
 	}
 	return nil
 }
@@ -245,15 +264,31 @@ func (n *session) extends(ctx context.Context, exported seal.Checkpoint) error {
 }
 
 // exportAgain exports a stored checkpoint whose export is missing, once it is sure to be
-// replicated as far as a commit is. It is signed again: the stored signature may be a forged one,
-// and nothing that is exported can be taken back.
+// replicated as far as a commit is. It is signed again, and must be what this key signed before:
+// otherwise its leaves need not be those of rows, and nothing that is exported can be taken back.
 func (n *session) exportAgain(ctx context.Context, stored *sealdriver.Checkpoint) error {
-	if err := n.conn.Confirm(ctx); err != nil {
-		return fmt.Errorf("confirming the checkpoint of size %d: %w", stored.Size, err)
-	}
-	signed, err := n.sign(seal.Checkpoint{Size: stored.Size, Root: stored.Root})
+	signed, err := n.signAgain(stored)
 	if err != nil {
 		return err
 	}
+	if err := n.conn.Confirm(ctx); err != nil {
+		return fmt.Errorf("confirming the checkpoint of size %d: %w", stored.Size, err)
+	}
 	return n.export(ctx, stored.Size, signed)
+}
+
+// signAgain signs a stored checkpoint, and refuses one that has another signature. There is no
+// public key here, but Ed25519 gives a text one signature only. A signer that adds randomness,
+// which two signatures tell, proves nothing.
+func (n *session) signAgain(stored *sealdriver.Checkpoint) ([]byte, error) {
+	of := seal.Checkpoint{Size: stored.Size, Root: stored.Root}
+	signed, err := n.sign(of)
+	if err != nil || bytes.Equal(signed, signedHead([]byte(stored.Note))) {
+		return signed, err
+	}
+	again, err := n.sign(of)
+	if err == nil && bytes.Equal(again, signed) {
+		err = n.tampered(stored.Size, "this key has not signed it")
+	}
+	return again, err
 }

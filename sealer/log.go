@@ -1,6 +1,8 @@
 package sealer
 
 import (
+	"fmt"
+
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
@@ -30,6 +32,9 @@ func (l *log) add(kind seal.Kind, values [][]byte) (seq int64, err error) {
 	seq, err = row.Seq()
 	if err != nil {
 		return 0, err
+	}
+	if seq > maxSeq {
+		return 0, cannot(fmt.Sprintf("a %s has seq %d, and a log has none above %d: find out who moved the sequence; its owner must take the row away and set the sequence back", kind, seq, int64(maxSeq)))
 	}
 	if l.indexed {
 		of := sealdriver.LeafOf(kind, values)

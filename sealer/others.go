@@ -3,8 +3,10 @@ package sealer
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
+	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
 
@@ -23,6 +25,47 @@ func (v *verifier) lastSealed(kind seal.Kind) int64 {
 		sealed = sealed.Minus(completeness.Span(v.opening, v.opening))
 	}
 	return sealed.Max()
+}
+
+// findOthers finds rows that the log passed over, of all kinds, and counts those that wait.
+func (v *verifier) findOthers(ctx context.Context) error {
+	if v.distributed {
+		return v.findClusterInserted(ctx)
+	}
+	if err := v.findOthersInserted(ctx); err != nil {
+		return err
+	}
+	var through sealdriver.Positions // that the stored checkpoint says it is final to
+	var awaited completeness.Set
+	if v.passed != nil {
+		through, awaited = v.passed.Through, v.passed.Awaited
+	}
+	for kind, passed := range map[seal.Kind]int64{seal.Gap: through.Gaps, seal.Statement: through.Statements, seal.Event: through.Events} {
+		if err := v.findPassed(ctx, kind, v.lastSealed(kind), math.MaxInt64, func(seq int64) bool {
+			if !v.sealed[kind].Has(seq) {
+				v.result.UnsealedOthers++
+			}
+			return seq <= passed && !v.sealed[kind].Has(seq)
+		}); err != nil {
+			return err
+		}
+	}
+	return v.findPassed(ctx, seal.Record, v.through, through.Records, func(seq int64) bool { return !awaited.Has(seq) })
+}
+
+// findPassed reports the rows behind the last sealed one that the stored checkpoint passed over.
+func (v *verifier) findPassed(ctx context.Context, kind seal.Kind, after, through int64, isPassed func(seq int64) bool) error {
+	if after >= through {
+		return nil
+	}
+	return v.conn.Rows(ctx, kind, after+1, through, func(values [][]byte) error {
+		seq, err := seal.Row{Kind: kind, Values: values}.Seq()
+		if err == nil && isPassed(seq) {
+			v.find(Finding{Fault: Inserted, Kind: kind, Seq: seq, ID: idOf(values), Text: fmt.Sprintf(
+				"the %s with seq %d was never sealed, although the stored checkpoint says that it has passed it: the row was inserted, or the checkpoint changed", kind, seq)})
+		}
+		return err
+	})
 }
 
 // findOthersInserted finds gaps, statements and events that stand below the last sealed one

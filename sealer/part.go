@@ -3,7 +3,6 @@ package sealer
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -30,7 +29,8 @@ type part struct {
 	index    int64
 
 	before  int64 // the highest seq of a record in the parts before
-	proved  bool  // the parts before gave it, and not the tile before this part
+	listed  int64 // what their tiles say of it
+	proved  bool  // the parts before gave both, and not the tile before this part
 	leaves  []leaf
 	hashes  []seal.Hash // as the tiles have them; zero where no tile does
 	known   []bool      // that a tile has the hash
@@ -49,11 +49,14 @@ type part struct {
 
 type partResult struct {
 	index, before     int64
+	listed            int64 // before the part
+	listedThrough     int64
 	hashes            []seal.Hash
 	findings          []Finding
 	others            []leaf // gaps, statements and events
 	shared            []sharedSeq
 	doubted           []Finding // rows after the last full tile that do not have their marks
+	doubts            []doubt
 	verified, awaited int64
 	skipped           int64
 	expired, erased   int64
@@ -71,7 +74,7 @@ func (p *part) verify(ctx context.Context) partResult {
 		steps = []func(context.Context) error{p.readTiles, p.readExpired, p.readIndexed, p.readOthers, p.checkOthers, p.judgeErasures, p.compare}
 	}
 	if (p.index+1)*partLeaves <= p.verifier.after.Size {
-		steps = []func(context.Context) error{p.readTiles, p.skip}
+		steps = []func(context.Context) error{p.readTiles, p.readOthers, p.skip}
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -93,12 +96,18 @@ func (p *part) readTiles(ctx context.Context) error {
 	p.leaves, p.hashes, p.known = make([]leaf, 0, count), make([]seal.Hash, 0, count), make([]bool, 0, count)
 	if first > 0 && len(tiles) > 0 && tiles[0].Index == first-1 {
 		if !p.proved {
-			p.before = tiles[0].Through
+			p.before, p.listed = tiles[0].Through, tiles[0].Through
 		}
 		tiles = tiles[1:]
 	}
-	p.result.before = p.before
-	edge := log{highest: p.before}
+	if p.isFirstRead() {
+		if p.before, err = p.anchor(ctx); err != nil {
+			return err
+		}
+	}
+	p.result.before, p.result.listed = p.before, p.listed
+	tiles = slices.DeleteFunc(tiles, func(t sealdriver.Tile) bool { return !p.verifier.isStored(t.Index) })
+	edge := log{highest: p.listed}
 	for at := range (count + tileWidth - 1) / tileWidth {
 		i := slices.IndexFunc(tiles, func(t sealdriver.Tile) bool { return t.Index == first+at })
 		width := int(min(tileWidth, count-at*tileWidth))
@@ -114,10 +123,10 @@ func (p *part) readTiles(ctx context.Context) error {
 		}
 	}
 	p.rows, p.present, p.ids = make([]seal.Hash, count), make([]bool, count), make([]uuid.UUID, count)
-	p.result.through = p.before
+	p.result.through, p.result.listedThrough = p.before, p.listed
 	for _, of := range p.leaves {
 		if of.kind == seal.Record {
-			p.result.through = max(p.result.through, of.seq)
+			p.result.through, p.result.listedThrough = max(p.result.through, of.seq), max(p.result.listedThrough, of.seq)
 		} else {
 			p.result.others = append(p.result.others, of)
 		}
@@ -125,10 +134,22 @@ func (p *part) readTiles(ctx context.Context) error {
 	return nil
 }
 
-// skip takes the hashes that were sealed. The rows were not asked for.
+// skip takes the hashes that were sealed. The records were not asked for. The others are few, and
+// only their rows tell which ones were sealed.
 func (p *part) skip(context.Context) error {
 	p.result.hashes = p.hashes
-	p.result.skipped = int64(len(p.hashes))
+	for i, of := range p.leaves {
+		switch {
+		case of.kind == seal.Record:
+			p.result.skipped++
+		case !p.present[i]:
+			p.result.findings = append(p.result.findings, p.missing(i))
+		case p.rows[i] != p.hashes[i]:
+			p.result.findings = append(p.result.findings, p.edited(i))
+		default:
+			p.result.verified++
+		}
+	}
 	return nil
 }
 
@@ -177,7 +198,7 @@ func (p *part) readRecords(ctx context.Context) error {
 		return nil
 	}
 	first := p.before + 1
-	if p.index == 0 {
+	if p.before == 0 {
 		first = minSeq
 	}
 	var extra []Finding
@@ -259,49 +280,6 @@ func (p *part) inOrder() (indexes []int) {
 		}
 	}
 	return indexes
-}
-
-// judgeExtra decides about a record that no leaf in the order of seq covers: it was sealed
-// late, it is to be sealed yet, or it was inserted. An edited late record is reported with
-// its leaf, so it is one of as many rows as there are leaves.
-func (p *part) judgeExtra(ctx context.Context, finding Finding, hash seal.Hash) error {
-	of := leaf{kind: seal.Record, seq: finding.Seq}
-	leaves := 0
-	for _, at := range p.verifier.tail {
-		if at == of {
-			leaves++
-		}
-	}
-	places, err := placesOf(ctx, p.conn, p.verifier.result.Epoch, finding.Seq)
-	if err != nil && !errors.Is(err, errLeaves) { // the part of a damaged tile reports it
-		return err
-	}
-	for _, at := range places {
-		if at.hash == hash {
-			return nil
-		}
-	}
-	leaves += len(places)
-	if leaves > 0 {
-		rows, err := hashRows(ctx, p.conn, []leaf{of})
-		if err != nil || len(rows[of]) <= leaves {
-			return err
-		}
-	} else if awaited, err := p.isAwaited(ctx, finding); err != nil || awaited {
-		p.result.awaited++
-		return err
-	}
-	finding.Text = fmt.Sprintf("record %s, with seq %d, was never sealed, although its neighbours were", finding.ID, finding.Seq)
-	p.result.findings = append(p.result.findings, finding)
-	return nil
-}
-
-// isAwaited reports whether a record is to be sealed yet.
-func (p *part) isAwaited(ctx context.Context, finding Finding) (bool, error) {
-	if p.verifier.distributed {
-		return p.verifier.isUnsealed(ctx, p.conn, sealdriver.Leaf{Kind: seal.Record, ID: finding.ID})
-	}
-	return p.verifier.awaited.Has(finding.Seq), nil
 }
 
 // readLate matches the records that were sealed after their neighbours.

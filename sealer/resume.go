@@ -25,6 +25,7 @@ type progress struct {
 	Edge     [][][]byte           `json:"edge"` // of the tree
 	Sealed   map[seal.Kind]string `json:"sealed"`
 	Through  int64                `json:"through"`
+	Listed   int64                `json:"listed_through"`
 	Opening  int64                `json:"opening"`
 	ForkedAt int64                `json:"forked_at"`
 	Unsure   bool                 `json:"unsure"`
@@ -37,6 +38,8 @@ type progress struct {
 	Shared   []progressShared     `json:"shared_seqs"`
 	Findings []Finding            `json:"findings"`
 	More     int64                `json:"more_findings"`
+	Doubts   []doubt              `json:"doubts"`
+	Signed   int64                `json:"signed"`
 }
 
 // progressShared is a [sharedSeq].
@@ -46,7 +49,7 @@ type progressShared struct {
 	Hash []byte    `json:"hash"`
 }
 
-const progressVersion = 1
+const progressVersion = 2
 
 func (v *verifier) progressOf() string {
 	hash := sha256.New()
@@ -58,8 +61,9 @@ func (v *verifier) progressOf() string {
 func (v *verifier) save() error {
 	p := progress{
 		Version: progressVersion, Of: v.progressOf(), Covered: v.size, Size: v.tree.Size(), Sealed: map[seal.Kind]string{},
-		Through: v.through, Opening: v.opening, ForkedAt: v.forkedAt, Unsure: v.unsure,
+		Through: v.through, Listed: v.listed, Opening: v.opening, ForkedAt: v.forkedAt, Unsure: v.unsure,
 		Verified: v.result.Verified, Skipped: v.result.Skipped, Awaited: v.result.Awaited, Expired: v.result.Expired, Erased: v.result.Erased, Claimed: v.result.Claimed, Findings: v.result.Findings, More: v.result.MoreFindings,
+		Doubts: v.doubts, Signed: v.signed,
 	}
 	for _, hashes := range v.tree.Edge() {
 		level := make([][]byte, len(hashes))
@@ -161,9 +165,11 @@ func (v *verifier) restore(p progress) error {
 			p.Findings = append(p.Findings, found)
 		}
 	}
-	v.tree, v.through, v.opening, v.forkedAt, v.unsure = *tree, p.Through, p.Opening, p.ForkedAt, p.Unsure
+	v.tree, v.through, v.listed, v.opening, v.forkedAt, v.unsure = *tree, p.Through, p.Listed, p.Opening, p.ForkedAt, p.Unsure
 	v.result.Verified, v.result.Skipped, v.result.Awaited = p.Verified, p.Skipped, p.Awaited
 	v.result.Expired, v.result.Erased, v.result.Claimed = p.Expired, p.Erased, p.Claimed
 	v.result.Findings, v.result.MoreFindings = p.Findings, p.More
+	v.signed = p.Signed
+	v.doubt(p.Doubts)
 	return nil
 }

@@ -84,6 +84,9 @@ func (n *session) sealFinal(ctx context.Context, target sealdriver.Positions) er
 		{seal.Gap, &n.through.Gaps, target.Gaps},
 		{seal.Statement, &n.through.Statements, target.Statements},
 	} {
+		if *of.through == of.target { // which may be the last number that there is
+			continue
+		}
 		if err := n.sealRange(ctx, of.kind, *of.through+1, of.target, nil); err != nil {
 			return err
 		}
@@ -140,7 +143,9 @@ func (n *session) sealRecords(ctx context.Context, target int64, missing *comple
 		}
 		last := target
 		if next != 0 {
-			last = min(target, next+batchRecords-1)
+			if target-next >= batchRecords { // a sum may be above the last number that there is
+				last = next + batchRecords - 1
+			}
 			err = n.sealRange(ctx, seal.Record, n.through.Records+1, last, missing)
 		} else if missing != nil {
 			missing.Add(n.through.Records+1, target)

@@ -11,30 +11,80 @@ import (
 // findTail finds the leaves after the last full tile. If the log has grown since, their tile
 // has a list of them. Else the checkpoint has it.
 func (v *verifier) findTail(ctx context.Context) error {
-	epoch := v.result.Epoch
-	last, err := v.conn.CheckpointBefore(ctx, epoch, seal.MaxSize)
-	if err != nil {
+	last, err := v.findLast(ctx)
+	if err != nil || last == nil {
 		return err
-	}
-	if last == nil || last.Size < v.size {
-		have := int64(0)
-		if last != nil {
-			have = last.Size
-		}
-		v.find(Finding{Fault: CutOff, Text: fmt.Sprintf("the checkpoint covers %d leaves, the log has %d", v.size, have)})
-		v.size = have
-	}
-	if last == nil {
-		return nil
 	}
 	v.awaited = last.Awaited
 	stored := last
 	if last.Size != v.size {
-		if stored, err = v.conn.CheckpointBefore(ctx, epoch, v.size); err != nil {
+		if stored, err = v.conn.CheckpointBefore(ctx, v.result.Epoch, v.size); err != nil {
 			return err
 		}
 	}
-	count := int(v.size % tileWidth)
+	if stored != nil && stored.Size == v.size {
+		v.passed = stored
+	}
+	if err := v.findTileBehind(ctx); err != nil {
+		return err
+	}
+	return v.listTail(ctx, stored, last)
+}
+
+// mostUnsigned bounds the checkpoints behind the one that is verified that are looked at.
+const mostUnsigned = 100
+
+// findLast finds the last checkpoint that is stored, and how far the log goes. What the key has
+// not signed says nothing of that.
+func (v *verifier) findLast(ctx context.Context) (*sealdriver.Checkpoint, error) {
+	size := int64(seal.MaxSize)
+	for range mostUnsigned {
+		last, err := v.conn.CheckpointBefore(ctx, v.result.Epoch, size)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case last == nil || last.Size < v.size:
+			have := int64(0)
+			if last != nil {
+				have = last.Size
+			}
+			v.find(Finding{Fault: CutOff, Text: fmt.Sprintf("the checkpoint covers %d leaves, the log has %d", v.size, have)})
+			v.size, v.stored = have, have
+			return last, nil
+		case last.Size == v.size: // it is checked when its leaves are known
+			v.stored = last.Size
+			return last, nil
+		}
+		if _, ok := v.open(*last); ok {
+			v.stored = last.Size
+			return last, nil
+		}
+		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the stored checkpoint of size %d is not as it was signed", last.Size)})
+		size = last.Size - 1
+	}
+	v.stored = v.size
+	return v.conn.CheckpointBefore(ctx, v.result.Epoch, v.size)
+}
+
+// isStored reports whether a full tile of level 0 is one of the log.
+func (v *verifier) isStored(index int64) bool { return (index+1)*tileWidth <= v.stored }
+
+// findTileBehind finds a tile behind the end of the log. The sealer would fail to store its own
+// there.
+func (v *verifier) findTileBehind(ctx context.Context) error {
+	if v.size < v.result.Checkpoint.Size { // the log was cut off, and its tiles may have been left
+		return nil
+	}
+	level, index, found, err := v.conn.TileBehind(ctx, v.result.Epoch)
+	if err == nil && found {
+		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("tile %d of level %d is behind the end of the log: no sealer wrote it", index, level)})
+	}
+	return err
+}
+
+func (v *verifier) listTail(ctx context.Context, stored, last *sealdriver.Checkpoint) error {
+	epoch, count := v.result.Epoch, int(v.size%tileWidth)
 	for _, at := range []*sealdriver.Checkpoint{stored, last} {
 		if at == nil || at.Size < v.size || at.Size/tileWidth != v.size/tileWidth {
 			continue
@@ -50,7 +100,7 @@ func (v *verifier) findTail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(tiles) == 1 {
+	if len(tiles) == 1 && v.isStored(tiles[0].Index) {
 		if leaves, err := parseLeaves(tiles[0].Leaves, tileWidth); err == nil {
 			v.tail = leaves[:count]
 			return nil
@@ -58,7 +108,7 @@ func (v *verifier) findTail(ctx context.Context) error {
 	}
 	if count > 0 {
 		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the rows of the last %d leaves are not known: no checkpoint of size %d is stored", count, v.size)})
-		v.size -= int64(count)
+		v.size, v.passed = v.size-int64(count), nil
 	}
 	return nil
 }

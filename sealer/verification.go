@@ -81,6 +81,10 @@ type Verification struct {
 	Unsealed   int64 // seqs of records that were given after the last one that is covered
 	Findings   []Finding
 
+	// UnsealedOthers counts gaps, statements and events that wait to be sealed: they stand after
+	// the last one of their kind that is covered.
+	UnsealedOthers int64
+
 	// Archives are those that events name. Each has the records that left the trail.
 	Archives []ExpiredArchive
 

@@ -37,8 +37,10 @@ type verifier struct {
 	pool     *pgxpool.Pool
 	conn     *sealdriver.Conn
 	result   Verification
-	after    seal.Checkpoint // the rows of whole parts before it are not read; zero for none
-	size     int64           // of the log that is verified: less than the checkpoint's if it is cut off
+	after    seal.Checkpoint        // the rows of whole parts before it are not read; zero for none
+	size     int64                  // of the log that is verified: less than the checkpoint's if it is cut off
+	stored   int64                  // of the largest checkpoint that is stored and signed: no tile behind it is one of the log
+	passed   *sealdriver.Checkpoint // that is stored of the one that is verified; nil if none is
 	tail     []leaf
 	marks    [][]byte // of the tail; nil where none is stored
 	awaited  completeness.Set
@@ -47,9 +49,13 @@ type verifier struct {
 	shared   map[sharedSeq]bool              // of these kinds
 	opening  int64                           // the seq of the event that opened the epoch, which is leaf 0; 0 in the first
 	through  int64                           // the highest seq of a record so far
+	listed   int64                           // what the tiles say of it, which differs after rows that are not read
 	forkedAt int64                           // the size of the first checkpoint that does not fit
 	unsure   bool                            // a finding is about a leaf whose hash is not known
 	doubted  []Finding
+	doubts   []doubt   // tiles that differ from their rows, where it looks as if the tiles are wrong
+	doubtful int       // how many faults they have
+	signed   int64     // the largest size at which the log has a root that was signed
 	savedAt  time.Time // when the progress was saved last
 	expiries expiries
 
@@ -105,11 +111,7 @@ func (v *verifier) run(ctx context.Context) error {
 	if err := v.walk(ctx); err != nil {
 		return v.keep(err)
 	}
-	findInserted := v.findOthersInserted
-	if v.distributed {
-		findInserted = v.findClusterInserted
-	}
-	if err := findInserted(ctx); err != nil {
+	if err := v.findOthers(ctx); err != nil {
 		return err
 	}
 	at, err := v.conn.Positions(ctx)
@@ -187,8 +189,8 @@ func (v *verifier) work(ctx context.Context, next <-chan int64, results chan<- p
 
 // take appends a part to the tree, and checks the checkpoints that are stored within it.
 func (v *verifier) take(ctx context.Context, result partResult) error {
-	if result.before != v.through { // the tile before is damaged, and the worker took it at its word
-		p := part{verifier: v, conn: v.conn, index: result.index, before: v.through, proved: true}
+	p := part{verifier: v, conn: v.conn, index: result.index, before: v.through, listed: v.listed, proved: true}
+	if result.listed != v.listed || result.before != v.through && !p.isFirstRead() { // the tile before is damaged, and the worker took it at its word
 		if result = p.verify(ctx); result.err != nil {
 			return result.err
 		}
@@ -226,9 +228,10 @@ func (v *verifier) count(result partResult) {
 	v.result.Expired += result.expired
 	v.result.Erased += result.erased
 	v.result.Claimed += result.claimed
-	v.through = max(v.through, result.through)
+	v.through, v.listed = result.through, result.listedThrough
 	v.unsure = v.unsure || result.unsure
 	v.doubted = append(v.doubted, result.doubted...)
+	v.doubt(result.doubts)
 	if result.index == 0 && v.result.Epoch > 1 && len(result.others) > 0 {
 		v.opening = result.others[0].seq
 	}
@@ -240,17 +243,25 @@ func (v *verifier) count(result partResult) {
 	}
 }
 
+// open returns what is signed of a stored checkpoint, if that is what its row says.
+func (v *verifier) open(stored sealdriver.Checkpoint) (noted seal.Checkpoint, ok bool) {
+	epoch, noted, err := seal.OpenLog([]byte(stored.Note), v.config.Verifier)
+	return noted, err == nil && epoch == stored.Epoch && noted.Size == stored.Size && noted.Root == stored.Root
+}
+
 // checkStored checks a stored checkpoint against its signature and the log.
 func (v *verifier) checkStored(stored sealdriver.Checkpoint) error {
 	root, err := v.tree.Root()
 	if err != nil {
 		return err
 	}
-	epoch, noted, err := seal.OpenLog([]byte(stored.Note), v.config.Verifier)
+	noted, ok := v.open(stored)
 	switch {
-	case err != nil || epoch != stored.Epoch || noted.Size != stored.Size || noted.Root != stored.Root:
+	case !ok:
 		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the stored checkpoint of size %d is not as it was signed", stored.Size)})
-	case noted.Root != root && !v.unsure && v.forkedAt == 0:
+	case noted.Root == root:
+		v.signed = stored.Size
+	case !v.unsure && v.forkedAt == 0:
 		v.forkedAt = stored.Size
 		v.find(Finding{Fault: Forked, Text: fmt.Sprintf("the log's first %d leaves do not have the root that was signed for them", stored.Size)})
 	}
@@ -264,6 +275,10 @@ func (v *verifier) judgeRoot() error {
 		return err
 	}
 	signed := v.tree.Size() == v.result.Checkpoint.Size && root == v.result.Checkpoint.Root
+	if signed {
+		v.signed = v.tree.Size()
+	}
+	v.judgeDoubts()
 	if len(v.doubted) > 0 && signed { // the marks are at fault, and not the rows
 		v.result.Verified += int64(len(v.doubted))
 		v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the marks of the last %d leaves are not as they were written; their rows are as they were sealed", v.size%tileWidth)})

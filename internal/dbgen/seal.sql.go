@@ -220,6 +220,48 @@ func (q *Queries) DescribeSealing(ctx context.Context, db DBTX) (DescribeSealing
 	return i, err
 }
 
+const FindTileBehind = `-- name: FindTileBehind :one
+SELECT
+    behind.level,
+    behind.idx
+FROM (
+    SELECT coalesce(max(size), 0)::bigint AS size
+    FROM coordination_audit_seal_checkpoints
+    WHERE epoch = $1::bigint
+) AS log
+CROSS JOIN generate_series(0, 7) AS of (level)
+CROSS JOIN LATERAL (
+    SELECT
+        level,
+        idx
+    FROM coordination_audit_seal_tiles
+    WHERE epoch = $1::bigint
+        AND level = of.level
+        AND idx >= CASE WHEN of.level < 7 THEN log.size >> (8 * (of.level + 1)) ELSE 0 END
+    ORDER BY idx DESC
+    LIMIT 1
+) AS behind
+LIMIT 1
+`
+
+type FindTileBehindParams struct {
+	Epoch int64
+}
+
+type FindTileBehindRow struct {
+	Level int16
+	Idx   int64
+}
+
+// Finds a tile behind the end of a log. A tile of level n covers 256 ^ (n + 1) leaves, and no log has
+// one of level 7.
+func (q *Queries) FindTileBehind(ctx context.Context, db DBTX, arg FindTileBehindParams) (FindTileBehindRow, error) {
+	row := db.QueryRow(ctx, FindTileBehind, arg.Epoch)
+	var i FindTileBehindRow
+	err := row.Scan(&i.Level, &i.Idx)
+	return i, err
+}
+
 const FindTiles = `-- name: FindTiles :many
 SELECT
     t.idx,

@@ -207,6 +207,15 @@ func (c *Conn) Tiles(ctx context.Context, epoch, first, before int64) ([]Tile, e
 	return tiles, nil
 }
 
+// TileBehind returns a tile behind the last stored checkpoint of an epoch, if there is one.
+func (c *Conn) TileBehind(ctx context.Context, epoch int64) (level int, index int64, found bool, err error) {
+	row, err := c.queries.FindTileBehind(ctx, c.db, dbgen.FindTileBehindParams{Epoch: epoch})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, 0, false, nil
+	}
+	return int(row.Level), row.Idx, err == nil, c.readFailure(ctx, err)
+}
+
 // FindTiles returns the tiles of level 0 that may hold the record of a seq.
 func (c *Conn) FindTiles(ctx context.Context, epoch, seq int64) ([]Tile, error) {
 	rows, err := c.queries.FindTiles(ctx, c.db, dbgen.FindTilesParams{Epoch: epoch, Seq: seq})

@@ -147,6 +147,9 @@ func verificationText(v sealer.Verification) string {
 		fmt.Fprintf(&text, "claimed     a text of %s reads as erased, and was so when it was stored: by its writer, or by an import\n", format.Plural(v.Claimed, "record"))
 	}
 	fmt.Fprintf(&text, "not sealed  %s seqs after the last one that is covered, %s late records\n", format.Thousands(v.Unsealed), format.Thousands(v.Awaited))
+	if v.UnsealedOthers > 0 {
+		fmt.Fprintf(&text, "            %s gaps, statements and events\n", format.Thousands(v.UnsealedOthers))
+	}
 	for _, finding := range v.Findings {
 		fmt.Fprintf(&text, "%-10s  %s\n", strings.ToUpper(string(finding.Fault)), finding.Text)
 	}
@@ -195,6 +198,7 @@ type VerificationJSON struct {
 	Erased       int64             `json:"erased"`
 	Archives     []archiveJSON     `json:"archives"`
 	Claimed      int64             `json:"claimed_erased"`
+	Others       int64             `json:"unsealed_others"`
 }
 
 type archiveJSON struct {
@@ -216,7 +220,7 @@ func verificationObject(v sealer.Verification) VerificationJSON {
 	object := VerificationJSON{
 		Intact: len(v.Findings) == 0, Origin: v.Checkpoint.Origin, Epoch: v.Epoch, Size: v.Checkpoint.Size,
 		Verified: v.Verified, Awaited: v.Awaited, Unsealed: v.Unsealed, MoreFindings: v.MoreFindings, Skipped: v.Skipped,
-		Findings: make([]sealFindingJSON, len(v.Findings)), Expired: v.Expired, Erased: v.Erased, Claimed: v.Claimed, Archives: make([]archiveJSON, len(v.Archives)),
+		Findings: make([]sealFindingJSON, len(v.Findings)), Expired: v.Expired, Erased: v.Erased, Claimed: v.Claimed, Others: v.UnsealedOthers, Archives: make([]archiveJSON, len(v.Archives)),
 	}
 	for i, of := range v.Archives {
 		object.Archives[i] = archiveJSON(of)
