@@ -36,8 +36,11 @@ func (s *Store) PersistMany(ctx context.Context, recs []audit.Record) ([]audit.R
 // sending sends the valid records of a batch.
 type sending func([]audit.Record) (items []auditdriver.Item, attempts int, err error)
 
-// sender sends batches by persist, which is one attempt.
-func (s *Store) sender(ctx context.Context, persist func(context.Context, []audit.Record) ([]auditdriver.Item, error)) sending {
+// attempting is one attempt to send the valid records of a batch.
+type attempting func(context.Context, []audit.Record) ([]auditdriver.Item, error)
+
+// sender sends batches by persist.
+func (s *Store) sender(ctx context.Context, persist attempting) sending {
 	return func(recs []audit.Record) (items []auditdriver.Item, attempts int, err error) {
 		attempts, err = s.own(ctx, func(ctx context.Context) error {
 			items, err = persist(ctx, recs)

@@ -53,6 +53,9 @@ func (s *Store) persistFast(ctx context.Context, recs []audit.Record) ([]auditdr
 	switch {
 	case err == nil:
 		s.copyMemory.persisted(items)
+		for i := range items {
+			items[i].InDoubt = unclear
+		}
 	case unclear && !errors.Is(err, audit.ErrOutcomeUnknown):
 		err = fmt.Errorf("%w: the COPY's answer did not say whether it was committed, and the second attempt failed: %w", audit.ErrOutcomeUnknown, err)
 	}

@@ -25,9 +25,12 @@ type Source struct {
 	store   *Store
 	account *completeness.Account
 
-	mu     sync.Mutex // guards given; lock stating first
+	mu     sync.Mutex // guards given and doubted; lock stating first
 	given  int64
 	others map[uuid.UUID]bool // sources of a file that have a statement
+
+	// doubted are ordinals that an attempt without an answer may have stored.
+	doubted completeness.Set
 
 	stating sync.Mutex
 	unsent  []completeness.Statement
@@ -131,14 +134,36 @@ func (s *Source) knows(ctx context.Context, source uuid.UUID) (known bool, err e
 // PersistMany is [Store.PersistMany] for records that [Source.Number] has numbered. It notes
 // which of them are stored.
 func (s *Source) PersistMany(ctx context.Context, recs []audit.Record) ([]audit.Result, error) {
-	return s.store.persistMany(ctx, recs, s.deciding(s.store.sender(ctx, s.store.driver.PersistMany)))
+	return s.store.persistMany(ctx, recs, s.deciding(s.store.sender(ctx, s.doubting(s.store.driver.PersistMany))))
 }
 
 // PersistManyFast is [Store.PersistManyFast] for records that [Source.Number] has numbered.
 // It notes which of them are stored.
 func (s *Source) PersistManyFast(ctx context.Context, recs []audit.Record) (audit.Counts, error) {
-	results, err := s.store.persistMany(ctx, recs, s.deciding(s.store.sender(ctx, s.store.persistFast)))
+	results, err := s.store.persistMany(ctx, recs, s.deciding(s.store.sender(ctx, s.doubting(s.store.persistFast))))
 	return countResults(results), err
+}
+
+// doubting notes what an attempt may have stored although it got no answer.
+func (s *Source) doubting(persist attempting) attempting {
+	return func(ctx context.Context, recs []audit.Record) ([]auditdriver.Item, error) {
+		items, err := persist(ctx, recs)
+		unknown := errors.Is(err, audit.ErrOutcomeUnknown)
+		for i := range recs {
+			if unknown || i < len(items) && (items[i].InDoubt || errors.Is(items[i].Err, audit.ErrOutcomeUnknown)) {
+				s.doubt(&recs[i])
+			}
+		}
+		return items, err
+	}
+}
+
+func (s *Source) doubt(rec *audit.Record) {
+	if rec.Origin.SourceID == s.account.Source() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.doubted.Add(rec.Origin.SourceSeq, rec.Origin.SourceSeq)
+	}
 }
 
 // deciding notes what is stored of the records that send sends.
@@ -158,8 +183,18 @@ func (s *Source) deciding(send sending) sending {
 	}
 }
 
-// Reject notes that a record was refused for its own sake and will not come.
-func (s *Source) Reject(rec *audit.Record) { s.decide(rec, completeness.Rejected) }
+// Reject notes that a record was refused for its own sake. It will not come, unless an attempt
+// whose outcome is unknown has stored it.
+func (s *Source) Reject(rec *audit.Record) {
+	s.mu.Lock()
+	inDoubt := s.doubted.Has(rec.Origin.SourceSeq)
+	s.mu.Unlock()
+	if inDoubt {
+		s.decide(rec, completeness.RejectedInDoubt)
+		return
+	}
+	s.decide(rec, completeness.Rejected)
+}
 
 // Drop notes that a record was given up. It will not come under its ordinal, unless an attempt
 // whose outcome is unknown has stored it.
@@ -187,10 +222,10 @@ func (s *Source) state(ctx context.Context, kind completeness.Kind) error {
 	return s.stateLocked(ctx, kind)
 }
 
-// stateLocked makes a statement, unless an earlier one of its kind is unsent, and stores what
-// is unsent. The caller holds stating.
+// stateLocked makes a statement, unless an earlier one of its kind is unsent and says all there
+// is to say, and stores what is unsent. The caller holds stating.
 func (s *Source) stateLocked(ctx context.Context, kind completeness.Kind) error {
-	if len(s.unsent) == 0 || s.unsent[len(s.unsent)-1].Kind != kind {
+	if len(s.unsent) == 0 || s.unsent[len(s.unsent)-1].Kind != kind || s.account.Changed() {
 		s.unsent = append(s.unsent, s.account.State(kind, nil)...)
 	}
 	for len(s.unsent) > 0 {

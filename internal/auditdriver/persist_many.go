@@ -17,6 +17,9 @@ type Item struct {
 	// Elsewhere says that the stored row carries another source or ordinal than the record
 	// that was sent: the number that its source gave it will never be a row.
 	Elsewhere bool
+
+	// InDoubt says that an attempt before this answer may have stored the record.
+	InDoubt bool
 }
 
 // decided reports whether the record's outcome is known.

@@ -1,6 +1,7 @@
 package completeness
 
 import (
+	"math"
 	"sync"
 
 	"github.com/google/uuid"
@@ -49,8 +50,9 @@ func NewAccount(source uuid.UUID, label string, block int64, given func() int64)
 }
 
 // CarryOn returns the account of a source that has ended and has left waiting ordinals behind.
-// Continue says what its last statement was, before the first call of State.
+// Continue says what its last statement was, as far as is known, before the first call of State.
 func CarryOn(source uuid.UUID, label string, waiting Set) *Account {
+	waiting = statable(waiting)
 	limit := waiting.Max()
 	return &Account{
 		source: source, label: label, carried: true, changed: true,
@@ -76,12 +78,33 @@ func (a *Account) Decide(ordinal int64, fate Fate) { a.DecideAll(SetOf(ordinal),
 
 // DecideAll notes the fate of ordinals. It leaves out those that are decided already.
 func (a *Account) DecideAll(ordinals Set, fate Fate) {
+	ordinals = statable(ordinals)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if fate != Present {
 		a.news[fate].AddAll(ordinals.Minus(a.decided))
 	}
 	a.decided.AddAll(ordinals)
+	a.changed = true
+}
+
+// statable leaves out the largest ordinal, which an int8multirange cannot hold. No source gives
+// it. A forged line that has it must not block every statement.
+func statable(ordinals Set) Set {
+	if ordinals.Max() == math.MaxInt64 {
+		return ordinals.Minus(SetOf(math.MaxInt64))
+	}
+	return ordinals
+}
+
+// Drop numbers a record that is dropped, by give, and notes its fate. It is one step: no
+// statement speaks of the ordinal before.
+func (a *Account) Drop(give func() int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ordinal := give()
+	a.news[Dropped].Add(ordinal, ordinal)
+	a.decided.Add(ordinal, ordinal)
 	a.changed = true
 }
 

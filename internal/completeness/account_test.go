@@ -1,7 +1,9 @@
 package completeness_test
 
 import (
+	"math"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -60,6 +62,26 @@ func TestAccountStatesWhatIsNew(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, s.state(t, completeness.Closed)); diff != "" {
 		t.Errorf("closed (-want +got):\n%s", diff)
+	}
+}
+
+// A statement that is made while a record is dropped speaks of the drop, or not of the record.
+func TestDropIsOneStep(t *testing.T) {
+	t.Parallel()
+	s := newSource(10)
+	made := make(chan completeness.Statement)
+	s.Drop(func() int64 {
+		s.given++
+		go func() { made <- s.State(completeness.Closed, nil)[0] }()
+		select {
+		case closed := <-made:
+			t.Errorf("%+v was made between the ordinal and its fate", closed)
+		case <-time.After(50 * time.Millisecond):
+		}
+		return s.given
+	})
+	if closed := <-made; closed.AcceptedThrough != 1 || !closed.Dropped.Has(1) {
+		t.Errorf("%+v, want the first ordinal dropped", closed)
 	}
 }
 
@@ -147,6 +169,17 @@ func TestAccountSplitsLongStatements(t *testing.T) {
 	}
 	if next := s.State(completeness.Periodic, nil)[0]; next.Number != int64(len(parts)+1) {
 		t.Errorf("the next number is %d after %d parts", next.Number, len(parts))
+	}
+}
+
+// A line with the largest ordinal was forged. The database takes the statements of its source.
+func TestLargestOrdinalIsNotStated(t *testing.T) {
+	t.Parallel()
+	account := completeness.CarryOn(uuid.New(), "heir", completeness.SetOf(3, math.MaxInt64))
+	account.Decide(math.MaxInt64, completeness.Rejected)
+	s := account.State(completeness.Periodic, nil)[0]
+	if s.AcceptedThrough != 3 || s.Waiting.Max() != 3 || s.Rejected != nil {
+		t.Errorf("%+v, want the ordinal 3 alone", s)
 	}
 }
 

@@ -76,11 +76,11 @@ type testimony struct {
 func readTestimony(statements []Statement) *testimony {
 	t := &testimony{statements: statements}
 	var numbers, waiting, never Set
-	imported := 0
+	imported, unfinished := 0, false
 	for i := range statements {
 		s := &statements[i]
 		numbers.Add(s.Number, s.Number)
-		t.through, t.reserved = max(t.through, s.AcceptedThrough), max(t.reserved, s.ReservedThrough)
+		t.reserved = max(t.reserved, s.ReservedThrough)
 		t.dropped.AddAll(s.Dropped)
 		t.rejected.AddAll(s.Rejected)
 		t.alreadyPersisted.AddAll(s.AlreadyPersisted)
@@ -89,14 +89,24 @@ func readTestimony(statements []Statement) *testimony {
 			imported++
 		}
 		if i == 0 || !s.continues(&statements[i-1]) {
+			if unfinished {
+				t.doubtful.AddAll(never)
+			}
 			waiting, never = nil, nil
 		}
 		waiting.AddAll(s.Waiting)
 		for _, fate := range []Set{s.Dropped, s.Rejected, s.AlreadyPersisted} {
 			never.AddAll(fate)
 		}
-		t.waiting = waiting
 		t.doubtful.AddAll(never.And(waiting))
+		// Before its last part is stored, a statement tells neither all that it says of its
+		// ordinals nor which of them are in doubt.
+		if unfinished = s.WaitingContinues; !unfinished {
+			t.through, t.waiting = max(t.through, s.AcceptedThrough), waiting
+		}
+	}
+	if unfinished {
+		t.doubtful.AddAll(never)
 	}
 	t.imported = imported == len(statements)
 	if t.closed { // it knows its last ordinal

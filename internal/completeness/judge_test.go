@@ -134,6 +134,25 @@ func TestJudgeTakesTheLastWordOnWaiting(t *testing.T) {
 	}
 }
 
+// A long statement is stored part by part. Until the last part is there, the statement before
+// it counts, and its ordinals are in the last block.
+func TestJudgeWaitsForAllParts(t *testing.T) {
+	t.Parallel()
+	first := completeness.Statement{Number: 1, Kind: completeness.Periodic, AcceptedThrough: 2, ReservedThrough: 20, Waiting: completeness.SetOf(2)}
+	long := completeness.Statement{Number: 2, Kind: completeness.Periodic, AcceptedThrough: 9, ReservedThrough: 20, Dropped: completeness.SetOf(3, 4), WaitingContinues: true}
+	rest := completeness.Statement{Number: 3, Kind: completeness.Closed, AcceptedThrough: 9, ReservedThrough: 20, Dropped: completeness.SetOf(6), Waiting: completeness.SetOf(3, 8)}
+	rows := rowsOf(1, 3, 5, 7, 9)
+	account := completeness.Judge(uuid.New(), []completeness.Statement{first, long}, rows)
+	if account.AcceptedThrough != 2 || account.Waiting != 1 || account.LastBlock != 13 || len(account.Unexplained)+len(account.Findings) > 0 {
+		t.Errorf("%+v, want the first statement's account", account)
+	}
+	account = completeness.Judge(uuid.New(), []completeness.Statement{first, long, rest}, rows)
+	want := []audit.OrdinalRange{{First: 2, Last: 2}}
+	if account.AcceptedThrough != 9 || account.Waiting != 1 || account.Explained.Dropped != 2 || !cmp.Equal(want, account.Unexplained) || account.Findings != nil {
+		t.Errorf("%+v, want two dropped, one waiting and %v unexplained", account, want)
+	}
+}
+
 // A database accepts the largest ordinal, in a row and in a statement.
 func TestJudgeLargestOrdinal(t *testing.T) {
 	t.Parallel()

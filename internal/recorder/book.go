@@ -27,8 +27,10 @@ func newBook(config Config, queue *queue, last map[uuid.UUID]completeness.Statem
 		own:    completeness.NewAccount(config.Source, config.Label, block, queue.newest),
 		others: map[uuid.UUID]*completeness.Account{},
 	}
-	for source := range last {
-		b.others[source] = completeness.CarryOn(source, config.Label, waiting[source])
+	for source, statement := range last {
+		account := completeness.CarryOn(source, config.Label, waiting[source])
+		account.Continue(statement) // the database may have a later one, and may be away
+		b.others[source] = account
 	}
 	return b
 }

@@ -34,6 +34,14 @@ func (l *losses) add(ctx context.Context, rec *audit.Record, cause error) error 
 	return l.lose(ctx, rec, cause)
 }
 
+// addUnnumbered is add for a record that the queue had no room for. The account learns its
+// ordinal and its fate at once. Otherwise the last statement could come between, and no other
+// one would tell the fate.
+func (l *losses) addUnnumbered(ctx context.Context, rec *audit.Record, queue *queue, cause error) error {
+	l.book.own.Drop(func() int64 { return queue.numberDropped(rec) })
+	return l.lose(ctx, rec, cause)
+}
+
 // addDoubtful is add for a record that may be stored nevertheless.
 func (l *losses) addDoubtful(ctx context.Context, rec *audit.Record, cause error) error {
 	l.book.decide(rec.Origin, completeness.DroppedInDoubt)

@@ -107,10 +107,11 @@ func (q *queue) setShort(from int64) {
 }
 
 // numberDropped gives an ordinal to a record that finds no room. So the account shows it.
-func (q *queue) numberDropped(rec *audit.Record) {
+func (q *queue) numberDropped(rec *audit.Record) (ordinal int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.number(rec)
+	return q.lastTicket
 }
 
 // isCrowded reports whether records that wait take half of the room. The other half is for

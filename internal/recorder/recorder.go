@@ -195,8 +195,7 @@ func (r *Recorder) pushWaiting(ctx context.Context, e *entry) error {
 // drop records the loss of a record for which there is no room.
 func (r *Recorder) drop(ctx context.Context, rec *audit.Record, cause error) error {
 	r.ledger.accept(rec.EnvelopeClass, dropped)
-	r.queue.numberDropped(rec)
-	err := r.losses.add(ctx, rec, cause)
+	err := r.losses.addUnnumbered(ctx, rec, r.queue, cause)
 	r.reports.finished(report{ctx: ctx, rec: rec, err: err})
 	return err
 }

@@ -271,6 +271,40 @@ func TestUnknownAccountWaits(t *testing.T) {
 	}
 }
 
+// A record of an earlier source is rejected while the table of statements does not answer. The news
+// of it waits until the source's account goes on, and then holds up no other statement.
+func TestNewsOfUnknownAccountWaits(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ onDisk, stored int64 }{
+		"OnDiskAlone": {2, 0}, "InTheDatabase": {0, 4}, "NewerInTheDatabase": {1, 3}, "OfNoStatement": {0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := testdb.New(t)
+			path, source := left(t, db, test.onDisk, test.stored)
+			a := newAccounts(t, db, uuid.New(), path)
+			a.exec(t, "ALTER TABLE coordination_audit_statements RENAME TO hidden")
+			a.advance(t.Context(), true)
+			a.book.account(source).Decide(3, completeness.Rejected)
+			a.preserve(t.Context())
+			a.exec(t, "ALTER TABLE hidden RENAME TO coordination_audit_statements")
+			a.notBefore = time.Time{} // when the pause is over
+			if !a.advance(t.Context(), true) {
+				t.Errorf("something is left to store:\n%s", a.log)
+			}
+			var stated, without int
+			if err := a.db.Pool.QueryRow(t.Context(), `
+				SELECT count(*) FILTER (WHERE rejected @> 3::bigint), max(statement_no) - count(*)
+				FROM coordination_audit_statements WHERE source_id = $1`, source).Scan(&stated, &without); err != nil {
+				t.Fatal(err)
+			}
+			if latest := a.latest(t, source); stated != 1 || without != 0 || latest.ReservedThrough < 3 {
+				t.Errorf("the news is in %d statements, %d numbers are missing, and the latest is %+v", stated, without, latest)
+			}
+		})
+	}
+}
+
 // A statement that the database does not have is on disk before the record that it speaks of,
 // once.
 func TestKeepSavesOnce(t *testing.T) {
