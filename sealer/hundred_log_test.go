@@ -147,7 +147,7 @@ func TestHundredCutsAndRestoresAreFound(t *testing.T) {
 	db := testdb.New(t)
 	honest, size, cuts := grownInParts(t, sealedOn(t, db))
 	for _, at := range cuts {
-		t.Run(strconv.Itoa(at), func(t *testing.T) { // a copy at a time
+		t.Run(strconv.Itoa(at), func(t *testing.T) { //nolint:paralleltest // a copy at a time
 			s := *honest
 			s.pool = testdb.Copy(t, db).Pool
 			s.cutOff(t, at)

@@ -39,6 +39,43 @@ func rejectedAfterLostAnswer(t *testing.T, db frame.Database) {
 	}
 }
 
+// A source whose opening got no answer may be on record. It goes on, since another one in its place
+// would leave it open for good.
+func openingIsNotLost(t *testing.T, db frame.Database) {
+	proxy := faultproxy.New(t, db.URL)
+	config := fixture.Quiet()
+	config.Timeout = 500 * time.Millisecond
+	store := fixture.OpenStore(t, proxy.URL(), config)
+	for range 5 { // the cut may hit another answer
+		if _, err := store.Persist(t.Context(), fixture.NewRecord()); err != nil { // opens a connection
+			t.Fatal(err)
+		}
+		proxy.CutAtServer(faultproxy.ReadyForQuery) // committed
+		proxy.StallNewConnections()
+		source, err := store.NewSource(t.Context(), "")
+		proxy.Resume()
+		if errors.Is(err, audit.ErrOutcomeUnknown) {
+			t.Fatalf("the source may be on record, and is lost: %v", err)
+		}
+		if err != nil {
+			continue
+		}
+		recs := fixture.NewRecords(3)
+		for _, step := range []func() error{
+			func() error { return source.Number(t.Context(), recs) },
+			func() error { _, err := source.PersistMany(t.Context(), recs); return err },
+			func() error { return source.Close(t.Context()) },
+		} {
+			fixture.EventuallyWithin(t, time.Minute, func() bool { return step() == nil }) // a busy machine
+		}
+	}
+	for _, of := range account(t, db).Sources {
+		if !of.Closed || of.Present != 3 || len(of.Unexplained)+len(of.Findings) > 0 {
+			t.Errorf("%+v, want three records of a closed source", of)
+		}
+	}
+}
+
 // lostAnswer returns a record that is stored, and whose answer was lost.
 func lostAnswer(t *testing.T, db frame.Database, proxy *faultproxy.Proxy, source *coordaudit.Source) (recs []audit.Record) {
 	t.Helper()

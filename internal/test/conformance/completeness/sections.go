@@ -30,6 +30,7 @@ func Sections() []frame.Section {
 			{Name: "RecoveredSegmentExplains", Holds: recoveredSegmentExplains},
 			{Name: "ClosingMayBeRepeated", Holds: closingMayBeRepeated},
 			{Name: "LongStatementCountsAsAWhole", Holds: longStatementCountsAsAWhole},
+			{Name: "OpeningIsNotLost", Holds: openingIsNotLost, Needs: frame.Direct},
 			{Name: "RejectedAfterLostAnswer", Holds: rejectedAfterLostAnswer, Needs: frame.Direct | frame.Superuser},
 			{Name: "OwnBatchesAreAccountedFor", Holds: ownBatchesAreAccountedFor},
 			{Name: "FilesSourceIsElsewhere", Holds: filesSourceIsElsewhere},
