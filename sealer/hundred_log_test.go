@@ -146,8 +146,8 @@ func TestHundredCutsAndRestoresAreFound(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	honest, size, cuts := grownInParts(t, sealedOn(t, db))
-	for _, at := range cuts {
-		t.Run(strconv.Itoa(at), func(t *testing.T) { //nolint:paralleltest // a copy at a time
+	for _, at := range cuts { //nolint:paralleltest // a copy at a time
+		t.Run(strconv.Itoa(at), func(t *testing.T) {
 			s := *honest
 			s.pool = testdb.Copy(t, db).Pool
 			s.cutOff(t, at)
