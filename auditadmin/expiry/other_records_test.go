@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -28,15 +29,14 @@ func TestEventsNameNoRecordsThatTheArchiveLacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := seqOf(t, tr, recs[1].AuditID) // of class SAFETY, like the others at that distance
-	seqs := "{"
-	for i := range m.Batches[0] {
-		seqs += fmt.Sprintf("[%d,%d),", first+4*i, first+4*i+1)
+	ranges := make([]string, m.Batches[0])
+	for i := range ranges {
+		ranges[i] = fmt.Sprintf("[%d,%d)", first+4*int64(i), first+4*int64(i)+1)
 	}
-	seqs = seqs[:len(seqs)-1] + "}"
 	execute(t, tr.keeper, fmt.Sprintf(`
-		SELECT coordination_audit_expire('%s', 1, %d, %s, true, NULL, '{}', clock_timestamp(), '%s', %d)
+		SELECT coordination_audit_expire('%s', 1, %d, %s, true, NULL, '{}', clock_timestamp(), '{%s}', %d)
 		FROM (SELECT * FROM coordination_audit_seal_checkpoints ORDER BY epoch DESC, size DESC LIMIT 1) AS c`,
-		m.Digest(), len(m.Batches), lastCheckpoint, seqs, m.Batches[0]))
+		m.Digest(), len(m.Batches), lastCheckpoint, strings.Join(ranges, ","), m.Batches[0]))
 	if recorded, err := expiry.OnRecord(t.Context(), tr.config(t), m); !errors.Is(err, expiry.ErrArchive) {
 		t.Errorf("compared: %+v, %v", recorded, err)
 	}
