@@ -250,6 +250,7 @@ BEGIN
     IF (
         archive !~ '^[0-9a-f]{64}$' OR batch NOT BETWEEN 1 AND batches OR horizon IS NULL OR only_classes IS NULL OR every_tenant IS NULL
         OR pg_catalog.isempty(seqs) OR pg_catalog.lower_inf(seqs) OR pg_catalog.upper_inf(seqs)
+        OR pg_catalog.lower(seqs) < 1 -- or the list of numbers below would have no bound
     ) IS NOT FALSE THEN
         RAISE EXCEPTION 'the arguments are not those of coordaudit expire' USING ERRCODE = 'UA005';
     END IF;
