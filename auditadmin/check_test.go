@@ -65,6 +65,7 @@ func errorCases() map[string]broken {
 		"ExpireGone":       {"DROP FUNCTION coordination_audit_release_hold", release, auditadmin.Error, true},
 		"ExpireOwner":      {"CREATE ROLE $owner_2; ALTER FUNCTION coordination_audit_release_hold OWNER TO $owner_2", release, auditadmin.Error, false},
 		"ReadableBody":     {"CREATE OR REPLACE FUNCTION coordination_audit_are_multiranges(lists jsonb) RETURNS boolean LANGUAGE sql AS 'SELECT true'", "function public.coordination_audit_are_multiranges()", auditadmin.Error, true},
+		"ReadableRevoked":  {"REVOKE EXECUTE ON FUNCTION coordination_audit_are_multiranges FROM PUBLIC", "function public.coordination_audit_are_multiranges()", auditadmin.Error, true},
 		"ReadableGone":     {"DROP FUNCTION coordination_audit_are_multiranges CASCADE", "function public.coordination_audit_are_multiranges()", auditadmin.Error, true},
 		"FunctionOwner":    {"CREATE ROLE $owner_2; ALTER FUNCTION coordination_audit_refuse_change() OWNER TO $owner_2", function, auditadmin.Error, false},
 

@@ -106,6 +106,9 @@ func compareFunction(want catalog.Function, got *catalog.Function, schema string
 	if got.Public && !want.Public {
 		faults = append(faults, "everyone may call it")
 	}
+	if calledByAll(want) && !got.Public {
+		faults = append(faults, "not everyone may call it, so whoever may not stores no event")
+	}
 	faults = append(faults, compareBehaviour(want, got)...)
 	if !slices.Equal(got.Config, want.Config) {
 		faults = append(faults, "settings of its own")
@@ -142,6 +145,10 @@ func compareBehaviour(want catalog.Function, got *catalog.Function) (faults []st
 	return faults
 }
 
+// calledByAll reports whether a CHECK calls a function, as whoever stores a row. A trigger calls its
+// function without asking for that right.
+func calledByAll(want catalog.Function) bool { return want.Public && want.Returns != "trigger" }
+
 // ownedByRetention reports whether migrate grants gave a function of the retention to its role.
 func ownedByRetention(want catalog.Function, got *catalog.Function) bool {
 	return want.SecurityDefiner && got.Owner != nil && got.Owner.Name == auditmigrate.RetentionRole
@@ -174,6 +181,9 @@ func createFunction(want catalog.Function, name string) step {
 		text.WriteString(" SET " + parameter + " = " + value)
 	}
 	statements := []string{text.String() + " AS $coordaudit$" + want.Source + "$coordaudit$"}
+	if calledByAll(want) { // default privileges may say otherwise
+		statements = append(statements, "GRANT EXECUTE ON FUNCTION "+name+" TO PUBLIC")
+	}
 	if !want.Public {
 		statements = append(statements, "REVOKE ALL ON FUNCTION "+name+" FROM PUBLIC")
 	}

@@ -77,6 +77,9 @@ func newPlan(ctx context.Context, tx *sql.Tx, at location, config GrantConfig) (
 	if err := p.planRetention(ctx, tx, config); err != nil {
 		return nil, err
 	}
+	if err := p.planEvents(ctx, tx, config); err != nil {
+		return nil, err
+	}
 	p.warnOfMembers(members)
 	p.warnOfOthers(append(named, RetentionRole))
 	return p, nil

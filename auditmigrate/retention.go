@@ -23,6 +23,9 @@ const (
 	putFunction     = "coordination_audit_put_event"
 )
 
+// readableFunction is what a CHECK of the events calls, as whoever stores one.
+const readableFunction = "coordination_audit_are_multiranges"
+
 // retention is what there is of it.
 type retention struct {
 	exists, usage bool // the role; and its USAGE on the schema
@@ -69,6 +72,32 @@ func (p *plan) planRetention(ctx context.Context, tx *sql.Tx, config GrantConfig
 	}
 	p.statements = append(p.statements, statements...)
 	return nil
+}
+
+// planEvents lets everyone call what a CHECK of the events calls, as the migrations do. Without that
+// right no sealer stores an event, and nothing expires.
+func (p *plan) planEvents(ctx context.Context, tx *sql.Tx, config GrantConfig) error {
+	if len(config.Sealers)+len(config.Expirers)+len(config.Erasers)+len(config.Holders) == 0 {
+		return nil
+	}
+	return eachRow(ctx, tx, `
+		SELECT pg_catalog.pg_get_function_identity_arguments(p.oid)
+		FROM pg_catalog.pg_proc AS p
+		JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+		WHERE n.nspname = $1
+			AND p.proname = '`+readableFunction+`'
+			AND NOT EXISTS (
+				SELECT 1
+				FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS x
+				WHERE x.privilege_type = 'EXECUTE' AND x.grantee = 0
+			)`, p.acl.at.schema, func(scan func(...any) error) error {
+		var arguments string
+		if err := scan(&arguments); err != nil {
+			return err
+		}
+		p.statements = append(p.statements, fmt.Sprintf("GRANT EXECUTE ON FUNCTION %s(%s) TO PUBLIC", p.acl.at.name(quote(readableFunction)), arguments))
+		return nil
+	})
 }
 
 // planRetentionRole creates the role. Another database of the cluster may create it meanwhile.

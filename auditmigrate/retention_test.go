@@ -68,6 +68,26 @@ func TestRetentionGrants(t *testing.T) {
 	}
 }
 
+// A CHECK of the events calls a function as whoever stores one. Where that right was revoked, the next
+// grant gives it back.
+func TestGrantsLetEventsBeStored(t *testing.T) {
+	t.Parallel()
+	db, _, migrator := owned(t)
+	mustUp(t, migrator)
+	const body = `{"archive": "` + "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" + `", "first_seq": 5, "last_seq": 6, "records": 2, "seqs": "{[5,7)}", "sources": {}}`
+	execute(t, db.Pool, "REVOKE EXECUTE ON FUNCTION coordination_audit_are_multiranges FROM PUBLIC")
+	sealer := newRole(t, db)
+	config := auditmigrate.GrantConfig{Sealers: []string{sealer}}
+	mustApply(t, migrator, config)
+	if again := mustApply(t, migrator, config); len(again.Statements) > 0 {
+		t.Errorf("again: %q", again.Statements)
+	}
+	_, err := poolAs(t, db, sealer).Exec(t.Context(), "INSERT INTO coordination_audit_seal_events (event_id, kind, epoch, body) VALUES (gen_random_uuid(), 'expired', 1, $1)", body)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // Until someone is named, no one may call the functions, and the guards refuse them to the owner.
 func TestFunctionsDoNothingBeforeGrants(t *testing.T) {
 	t.Parallel()

@@ -116,7 +116,7 @@ ALTER TABLE coordination_audit_seal_events ADD CONSTRAINT coordination_audit_sea
                 AND ltrim(split_part(body::jsonb ->> 'seqs', ',', 1), '{[')::bigint >= (body::jsonb ->> 'first_seq')::bigint
                 AND rtrim(split_part(body::jsonb ->> 'seqs', ',', -1), ')}')::bigint - 1 <= (body::jsonb ->> 'last_seq')::bigint
                 AND (body::jsonb ->> 'records')::bigint > 0
-                AND (body::jsonb -> 'sources')::text ~ '^\{("[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}": "\{(\[[0-9]{1,18},[0-9]{1,18}\),?)*\}"(, )?)*\}$'
+                AND (body::jsonb -> 'sources')::text ~ '^\{("[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}": "\{(\[[0-9]{1,19},[0-9]{1,19}\),?)*\}"(, )?)*\}$'
                 AND coordination_audit_are_multiranges(jsonb_path_query_array(body::jsonb, '$.sources.*') || (body::jsonb -> 'seqs'))
             WHEN kind = 'hold placed' THEN
                 jsonb_typeof(body::jsonb) = 'object'
@@ -250,6 +250,7 @@ BEGIN
     IF (
         archive !~ '^[0-9a-f]{64}$' OR batch NOT BETWEEN 1 AND batches OR horizon IS NULL OR only_classes IS NULL OR every_tenant IS NULL
         OR pg_catalog.isempty(seqs) OR pg_catalog.lower_inf(seqs) OR pg_catalog.upper_inf(seqs)
+        OR pg_catalog.lower(seqs) < 1 -- or the list of numbers below would have no bound
     ) IS NOT FALSE THEN
         RAISE EXCEPTION 'the arguments are not those of coordaudit expire' USING ERRCODE = 'UA005';
     END IF;

@@ -229,18 +229,41 @@ SELECT e.event_id
 FROM coordination_audit_seal_events AS e
 WHERE e.event_id = ANY (@event_ids::pg_catalog.uuid[]);
 
--- Lists the holds, and when each was released.
+-- Lists those of the given batches that are on record, with the seqs that their events name. Another
+-- event in the place of one names none.
+-- name: ListKnownBatches :many
+SELECT
+    e.event_id,
+    coalesce(CASE WHEN e.kind = 'expired' THEN e.body::pg_catalog.jsonb ->> 'seqs' END, '')::pg_catalog.text AS seqs
+FROM coordination_audit_seal_events AS e
+WHERE e.event_id = ANY (@event_ids::pg_catalog.uuid[]);
+
+-- Lists the holds as an expiry reads them, and their first releases.
 -- name: ListHolds :many
 SELECT
     placed.event_id AS hold_id,
-    placed.body,
+    coalesce(placed.body::pg_catalog.jsonb ->> 'tenant_id', '')::pg_catalog.text AS tenant_id,
+    coalesce(placed.body::pg_catalog.jsonb ->> 'envelope_id', '')::pg_catalog.text AS envelope_id,
+    coalesce(placed.body::pg_catalog.jsonb ->> 'envelope_class', '')::pg_catalog.text AS envelope_class,
+    (placed.body::pg_catalog.jsonb ->> 'since')::pg_catalog.timestamptz AS since,
+    (placed.body::pg_catalog.jsonb ->> 'until')::pg_catalog.timestamptz AS until,
+    coalesce(placed.body::pg_catalog.jsonb ->> 'why', '')::pg_catalog.text AS why,
+    coalesce(placed.body::pg_catalog.jsonb ->> 'by', '')::pg_catalog.text AS placed_by,
     placed.made_at AS placed_at,
-    released.body AS release,
+    coalesce(released.body::pg_catalog.jsonb ->> 'why', '')::pg_catalog.text AS released_why,
+    coalesce(released.body::pg_catalog.jsonb ->> 'by', '')::pg_catalog.text AS released_by,
     released.made_at AS released_at
 FROM coordination_audit_seal_events AS placed
-LEFT JOIN coordination_audit_seal_events AS released
-    ON released.kind = 'hold released'
-    AND released.body::pg_catalog.jsonb ->> 'hold_id' = placed.event_id::pg_catalog.text
+LEFT JOIN LATERAL (
+    SELECT
+        body,
+        made_at
+    FROM coordination_audit_seal_events
+    WHERE kind = 'hold released'
+        AND body::pg_catalog.jsonb ->> 'hold_id' = placed.event_id::pg_catalog.text
+    ORDER BY seq
+    LIMIT 1
+) AS released ON true
 WHERE placed.kind = 'hold placed'
 ORDER BY placed.seq;
 

@@ -2,6 +2,7 @@ package expiry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -66,14 +67,11 @@ func apply(ctx context.Context, config Config, a ApplyConfig) (applied Applied, 
 	if err != nil {
 		return applied, err
 	}
-	pending, err := s.pending(ctx, batches)
+	pending, err := s.checkPending(ctx, batches)
 	if err != nil {
 		return applied, err
 	}
 	applied.Before = c.manifest.Records - recordsOf(pending)
-	if err := s.checkTable(ctx, pending); err != nil {
-		return applied, err
-	}
 	for i := range pending {
 		if !wait.For(ctx, a.Pause) {
 			return applied, context.Cause(ctx)
@@ -120,21 +118,44 @@ func (s *session) prepare(ctx context.Context, c *checked) ([]sealdriver.Batch, 
 	return batches, nil
 }
 
-// pending leaves out the batches that are on record.
+// pending leaves out the batches that are on record. It refuses an archive in whose name other records
+// were taken: the function cannot see which ones an archive holds.
 func (s *session) pending(ctx context.Context, batches []sealdriver.Batch) (pending []sealdriver.Batch, err error) {
-	const most = 1000
+	const most = 100 // an event has up to 64 KiB
 	for some := range slices.Chunk(batches, most) {
 		done, err := s.conn.OnRecord(ctx, some)
 		if err != nil {
 			return nil, err
 		}
 		for _, batch := range some {
-			if !done[batch.Number] {
+			switch same, known := done[batch.Number]; {
+			case !known:
 				pending = append(pending, batch)
+			case !same:
+				return nil, fmt.Errorf("%w: an event says that batch %d expired, and names other records than the archive holds: someone called the function by hand, or forged the event: run coordaudit verify, and archive what is left again",
+					ErrArchive, batch.Number)
 			}
 		}
 	}
 	return pending, nil
+}
+
+// checkPending returns the batches that are not on record, once the table holds their records. Another
+// program may apply them meanwhile: then fewer are left, and the table is compared with those.
+func (s *session) checkPending(ctx context.Context, batches []sealdriver.Batch) ([]sealdriver.Batch, error) {
+	pending, err := s.pending(ctx, batches)
+	for err == nil {
+		differs := s.checkTable(ctx, pending)
+		if !errors.Is(differs, ErrCount) {
+			return pending, differs
+		}
+		var left []sealdriver.Batch
+		if left, err = s.pending(ctx, batches); err == nil && len(left) == len(pending) {
+			return pending, differs
+		}
+		pending = left
+	}
+	return nil, err
 }
 
 func recordsOf(batches []sealdriver.Batch) (records int64) {
@@ -174,8 +195,8 @@ type Recorded struct {
 	Batches, Records int64 // that are on record as expired
 }
 
-// OnRecord compares a checked archive with the events of the database. The error matches
-// [ErrArchive] if they name other records than those of the archive.
+// OnRecord compares a checked archive, whose manifest [CheckArchive] returned, with the events of
+// the database. The error matches [ErrArchive] if they name other records than those of the archive.
 func OnRecord(ctx context.Context, config Config, m Manifest) (Recorded, error) {
 	recorded, err := onRecord(ctx, config, m)
 	if err != nil {
@@ -185,22 +206,44 @@ func OnRecord(ctx context.Context, config Config, m Manifest) (Recorded, error) 
 }
 
 func onRecord(ctx context.Context, config Config, m Manifest) (recorded Recorded, err error) {
-	var expiries []sealdriver.Expiry
-	err = with(ctx, config.Pool, config.Schema, sealdriver.Reader, func(conn *sealdriver.Conn) (err error) {
-		expiries, err = conn.Expiries(ctx)
-		return err
+	if m.seqs == nil {
+		return recorded, errors.New("the archive is not checked: take the manifest that CheckArchive returns")
+	}
+	var sets []completeness.Set
+	err = with(ctx, config.Pool, config.Schema, sealdriver.Reader, func(conn *sealdriver.Conn) error {
+		expiries, err := conn.Expiries(ctx)
+		if err != nil {
+			return err
+		}
+		var events []int64
+		for _, of := range expiries {
+			if of.Archive == m.Digest() {
+				events = append(events, of.Event)
+				recorded.Batches++
+				recorded.Records += of.Records
+			}
+		}
+		const most = 100 // an event has up to 64 KiB
+		for some := range slices.Chunk(events, most) {
+			seqs, err := conn.ExpiredSeqs(ctx, some)
+			if err != nil {
+				return err
+			}
+			sets = append(sets, seqs)
+		}
+		return nil
 	})
 	if err != nil {
 		return recorded, err
 	}
-	for _, of := range expiries {
-		if of.Archive == m.Digest() {
-			recorded.Batches++
-			recorded.Records += of.Records
-		}
+	named := completeness.Union(sets...)
+	if others := named.Minus(m.seqs); len(others) > 0 {
+		return recorded, fmt.Errorf("%w: %d records are on record as moved to the archive %s, which does not hold them, the first with seq %d: they were removed under its name: run coordaudit verify, and ask who did it",
+			ErrArchive, others.Count(), audit.Printable(m.Digest()), others[0].First)
 	}
-	if recorded.Records > m.Records || recorded.Batches > int64(len(m.Batches)) {
-		return recorded, fmt.Errorf("%w: %d records are on record as moved to the archive %s, which holds %d", ErrArchive, recorded.Records, audit.Printable(m.Digest()), m.Records)
+	if named.Count() != recorded.Records || recorded.Batches > int64(len(m.Batches)) {
+		return recorded, fmt.Errorf("%w: %d records are on record as moved to the archive %s, by %d events that name %d of its %d: an event is forged: run coordaudit verify",
+			ErrArchive, recorded.Records, audit.Printable(m.Digest()), recorded.Batches, named.Count(), m.Records)
 	}
 	return recorded, nil
 }

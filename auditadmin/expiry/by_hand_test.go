@@ -98,6 +98,21 @@ func TestEventNamesNoRecordThatStays(t *testing.T) {
 	mustHoldAll(t, tr, 600)
 }
 
+// A range below the first seq names no record, and to look for each of its seqs could fill the disk.
+func TestSeqsBelowTheFirstAreRefusedUnread(t *testing.T) {
+	t.Parallel()
+	tr := newTrail(t)
+	tr.fill(t, 600)
+	tr.seal(t)
+	for _, seqs := range []string{"{[0,3)}", "{[-9,-7),[1,3)}", "{[-3000000,3)}"} {
+		err := pgx.BeginFunc(t.Context(), tr.keeper, func(tx pgx.Tx) error { return expireByHand(t.Context(), tx, seqs, "{}", 2) })
+		if stateOf(err) != "UA005" {
+			t.Errorf("%s: %v", seqs, err)
+		}
+	}
+	mustHoldAll(t, tr, 600)
+}
+
 // A hold that no record can fit would stop nothing, and no one would know.
 func TestHoldThatNothingFitsIsRefused(t *testing.T) {
 	t.Parallel()

@@ -56,7 +56,7 @@ func checkArchive(ctx context.Context, dir string, key note.Verifier, progress f
 	if err := c.readLines(ctx, dir, progress); err != nil {
 		return nil, err
 	}
-	if seqs := completeness.Union(c.batches...); seqs[0].First != m.FirstSeq || seqs.Max() != m.LastSeq {
+	if m.seqs = completeness.Union(c.batches...); m.seqs[0].First != m.FirstSeq || m.seqs.Max() != m.LastSeq {
 		return nil, damaged("its manifest names other seqs than its records have")
 	}
 	return c, nil

@@ -50,10 +50,11 @@ func TestExpiredRecordsStayProvable(t *testing.T) {
 	if err != nil || !found.Complete() || found.Sources[0].Explained.Expired != m.Records || found.Sources[0].Present != 1000-m.Records {
 		t.Errorf("%+v, %v", found, err)
 	}
-	if _, err := expiry.CheckArchive(t.Context(), dir, tr.verifier, nil); err != nil {
+	read, err := expiry.CheckArchive(t.Context(), dir, tr.verifier, nil)
+	if err != nil {
 		t.Error(err)
 	}
-	if recorded, err := expiry.OnRecord(t.Context(), tr.config(t), m); err != nil || recorded.Records != m.Records {
+	if recorded, err := expiry.OnRecord(t.Context(), tr.config(t), read); err != nil || recorded.Records != m.Records {
 		t.Errorf("%+v, %v", recorded, err)
 	}
 	proveFromArchive(t, tr, dir, recs[0])

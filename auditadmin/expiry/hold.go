@@ -27,17 +27,6 @@ type Hold struct {
 	ReleasedWhy, ReleasedBy string
 }
 
-// holdBody is the event of a hold or of its release, as the functions write it.
-type holdBody struct {
-	TenantID   *string    `json:"tenant_id"`
-	EnvelopeID *string    `json:"envelope_id"`
-	Class      *string    `json:"envelope_class"`
-	Since      *time.Time `json:"since"`
-	Until      *time.Time `json:"until"`
-	By         string     `json:"by"`
-	Why        string     `json:"why"`
-}
-
 // Holds lists the holds that were ever placed, in that order. schema may be empty.
 func Holds(ctx context.Context, pool *pgxpool.Pool, schema string) (holds []Hold, err error) {
 	err = with(ctx, pool, schema, sealdriver.Reader, func(conn *sealdriver.Conn) error {
@@ -46,11 +35,7 @@ func Holds(ctx context.Context, pool *pgxpool.Pool, schema string) (holds []Hold
 			return err
 		}
 		for _, of := range stored {
-			hold, err := readHold(of)
-			if err != nil {
-				return err
-			}
-			holds = append(holds, hold)
+			holds = append(holds, holdOf(of))
 		}
 		return nil
 	})
@@ -60,32 +45,17 @@ func Holds(ctx context.Context, pool *pgxpool.Pool, schema string) (holds []Hold
 	return holds, nil
 }
 
-func readHold(stored sealdriver.Hold) (Hold, error) {
-	hold := Hold{ID: stored.ID, PlacedAt: stored.PlacedAt.UTC()}
-	var body, release holdBody
-	if err := json.Unmarshal([]byte(stored.Body), &body); err != nil {
-		return hold, fmt.Errorf("the event of hold %s cannot be read", stored.ID)
+func holdOf(stored sealdriver.Hold) Hold {
+	hold := Hold{
+		ID: stored.ID, TenantID: stored.TenantID, EnvelopeID: stored.EnvelopeID, Class: stored.Class, Why: stored.Why, By: stored.By,
+		PlacedAt: stored.PlacedAt.UTC(), ReleasedWhy: stored.ReleasedWhy, ReleasedBy: stored.ReleasedBy,
 	}
-	hold.Why, hold.By = body.Why, body.By
-	for from, to := range map[*string]*string{body.TenantID: &hold.TenantID, body.EnvelopeID: &hold.EnvelopeID, body.Class: &hold.Class} {
-		if from != nil {
-			*to = *from
+	for from, to := range map[*time.Time]*time.Time{&stored.Since: &hold.Since, &stored.Until: &hold.Until, &stored.ReleasedAt: &hold.ReleasedAt} {
+		if !from.IsZero() {
+			*to = from.UTC()
 		}
 	}
-	if body.Since != nil {
-		hold.Since = body.Since.UTC()
-	}
-	if body.Until != nil {
-		hold.Until = body.Until.UTC()
-	}
-	if stored.ReleasedAt.IsZero() {
-		return hold, nil
-	}
-	if err := json.Unmarshal([]byte(stored.Release), &release); err != nil {
-		return hold, fmt.Errorf("the release of hold %s cannot be read", stored.ID)
-	}
-	hold.ReleasedAt, hold.ReleasedWhy, hold.ReleasedBy = stored.ReleasedAt.UTC(), release.Why, release.By
-	return hold, nil
+	return hold
 }
 
 // PlaceHold puts a hold on record and returns its id. It takes what the hold names and Why,

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 )
 
@@ -53,6 +54,7 @@ type Manifest struct {
 	CheckpointSHA256 string `json:"checkpoint_sha256"`
 
 	digest string
+	seqs   completeness.Set // of its records, if they were checked
 }
 
 const (

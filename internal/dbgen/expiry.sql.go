@@ -312,27 +312,48 @@ func (q *Queries) ListExpiries(ctx context.Context, db DBTX) ([]ListExpiriesRow,
 const ListHolds = `-- name: ListHolds :many
 SELECT
     placed.event_id AS hold_id,
-    placed.body,
+    coalesce(placed.body::pg_catalog.jsonb ->> 'tenant_id', '')::pg_catalog.text AS tenant_id,
+    coalesce(placed.body::pg_catalog.jsonb ->> 'envelope_id', '')::pg_catalog.text AS envelope_id,
+    coalesce(placed.body::pg_catalog.jsonb ->> 'envelope_class', '')::pg_catalog.text AS envelope_class,
+    (placed.body::pg_catalog.jsonb ->> 'since')::pg_catalog.timestamptz AS since,
+    (placed.body::pg_catalog.jsonb ->> 'until')::pg_catalog.timestamptz AS until,
+    coalesce(placed.body::pg_catalog.jsonb ->> 'why', '')::pg_catalog.text AS why,
+    coalesce(placed.body::pg_catalog.jsonb ->> 'by', '')::pg_catalog.text AS placed_by,
     placed.made_at AS placed_at,
-    released.body AS release,
+    coalesce(released.body::pg_catalog.jsonb ->> 'why', '')::pg_catalog.text AS released_why,
+    coalesce(released.body::pg_catalog.jsonb ->> 'by', '')::pg_catalog.text AS released_by,
     released.made_at AS released_at
 FROM coordination_audit_seal_events AS placed
-LEFT JOIN coordination_audit_seal_events AS released
-    ON released.kind = 'hold released'
-    AND released.body::pg_catalog.jsonb ->> 'hold_id' = placed.event_id::pg_catalog.text
+LEFT JOIN LATERAL (
+    SELECT
+        body,
+        made_at
+    FROM coordination_audit_seal_events
+    WHERE kind = 'hold released'
+        AND body::pg_catalog.jsonb ->> 'hold_id' = placed.event_id::pg_catalog.text
+    ORDER BY seq
+    LIMIT 1
+) AS released ON true
 WHERE placed.kind = 'hold placed'
 ORDER BY placed.seq
 `
 
 type ListHoldsRow struct {
-	HoldID     pgtype.UUID
-	Body       string
-	PlacedAt   pgtype.Timestamptz
-	Release    *string
-	ReleasedAt pgtype.Timestamptz
+	HoldID        pgtype.UUID
+	TenantID      string
+	EnvelopeID    string
+	EnvelopeClass string
+	Since         pgtype.Timestamptz
+	Until         pgtype.Timestamptz
+	Why           string
+	PlacedBy      string
+	PlacedAt      pgtype.Timestamptz
+	ReleasedWhy   string
+	ReleasedBy    string
+	ReleasedAt    pgtype.Timestamptz
 }
 
-// Lists the holds, and when each was released.
+// Lists the holds as an expiry reads them, and their first releases.
 func (q *Queries) ListHolds(ctx context.Context, db DBTX) ([]ListHoldsRow, error) {
 	rows, err := db.Query(ctx, ListHolds)
 	if err != nil {
@@ -344,11 +365,57 @@ func (q *Queries) ListHolds(ctx context.Context, db DBTX) ([]ListHoldsRow, error
 		var i ListHoldsRow
 		if err := rows.Scan(
 			&i.HoldID,
-			&i.Body,
+			&i.TenantID,
+			&i.EnvelopeID,
+			&i.EnvelopeClass,
+			&i.Since,
+			&i.Until,
+			&i.Why,
+			&i.PlacedBy,
 			&i.PlacedAt,
-			&i.Release,
+			&i.ReleasedWhy,
+			&i.ReleasedBy,
 			&i.ReleasedAt,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListKnownBatches = `-- name: ListKnownBatches :many
+SELECT
+    e.event_id,
+    coalesce(CASE WHEN e.kind = 'expired' THEN e.body::pg_catalog.jsonb ->> 'seqs' END, '')::pg_catalog.text AS seqs
+FROM coordination_audit_seal_events AS e
+WHERE e.event_id = ANY ($1::pg_catalog.uuid[])
+`
+
+type ListKnownBatchesParams struct {
+	EventIDs []pgtype.UUID
+}
+
+type ListKnownBatchesRow struct {
+	EventID pgtype.UUID
+	Seqs    string
+}
+
+// Lists those of the given batches that are on record, with the seqs that their events name. Another
+// event in the place of one names none.
+func (q *Queries) ListKnownBatches(ctx context.Context, db DBTX, arg ListKnownBatchesParams) ([]ListKnownBatchesRow, error) {
+	rows, err := db.Query(ctx, ListKnownBatches, arg.EventIDs)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListKnownBatchesRow{}
+	for rows.Next() {
+		var i ListKnownBatchesRow
+		if err := rows.Scan(&i.EventID, &i.Seqs); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -171,21 +171,22 @@ func (c *Conn) Expire(ctx context.Context, b *Batch) (event int64, err error) {
 	return event, err
 }
 
-// OnRecord tells which batches have an event.
+// OnRecord tells which batches have an event. The batch of each is true if the event names its seqs.
 func (c *Conn) OnRecord(ctx context.Context, batches []Batch) (map[int32]bool, error) {
-	numbers, ids := map[uuid.UUID]int32{}, make([]pgtype.UUID, len(batches))
+	of, ids := map[uuid.UUID]*Batch{}, make([]pgtype.UUID, len(batches))
 	for i := range batches {
 		id := batches[i].eventID()
 		ids[i] = pgtype.UUID{Bytes: id, Valid: true}
-		numbers[id] = batches[i].Number
+		of[id] = &batches[i]
 	}
-	known, err := c.queries.ListKnownEvents(ctx, c.db, dbgen.ListKnownEventsParams{EventIDs: ids})
+	known, err := c.queries.ListKnownBatches(ctx, c.db, dbgen.ListKnownBatchesParams{EventIDs: ids})
 	if err != nil {
 		return nil, c.readFailure(ctx, err)
 	}
 	done := map[int32]bool{}
-	for _, id := range known {
-		done[numbers[id.Bytes]] = true
+	for _, event := range known {
+		batch := of[event.EventID.Bytes]
+		done[batch.Number] = event.Seqs == batch.Seqs.String()
 	}
 	return done, nil
 }
@@ -229,11 +230,14 @@ func (c *Conn) ExpiredSeqs(ctx context.Context, events []int64) (seqs completene
 	return completeness.Union(sets...), nil
 }
 
-// Hold stops the expiry and the erasure of what it names. Body and Release are JSON objects.
+// Hold stops the expiry and the erasure of what it names.
 type Hold struct {
-	ID                   uuid.UUID
-	Body, Release        string
-	PlacedAt, ReleasedAt time.Time // zero if it is not released
+	ID uuid.UUID
+	HoldParams
+	By                      string
+	PlacedAt                time.Time
+	ReleasedAt              time.Time // zero if it is not released
+	ReleasedWhy, ReleasedBy string
 }
 
 // Holds lists all holds that were ever placed.
@@ -244,9 +248,12 @@ func (c *Conn) Holds(ctx context.Context) ([]Hold, error) {
 	}
 	list := make([]Hold, len(rows))
 	for i, row := range rows {
-		list[i] = Hold{ID: row.HoldID.Bytes, Body: row.Body, PlacedAt: row.PlacedAt.Time, ReleasedAt: row.ReleasedAt.Time}
-		if row.Release != nil {
-			list[i].Release = *row.Release
+		list[i] = Hold{
+			ID: row.HoldID.Bytes, By: row.PlacedBy, PlacedAt: row.PlacedAt.Time,
+			HoldParams: HoldParams{
+				TenantID: row.TenantID, EnvelopeID: row.EnvelopeID, Class: row.EnvelopeClass, Since: row.Since.Time, Until: row.Until.Time, Why: row.Why,
+			},
+			ReleasedAt: row.ReleasedAt.Time, ReleasedWhy: row.ReleasedWhy, ReleasedBy: row.ReleasedBy,
 		}
 	}
 	return list, nil
