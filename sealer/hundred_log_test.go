@@ -172,7 +172,7 @@ func TestHundredCutsAndRestoresAreFound(t *testing.T) {
 // where these are.
 func grownInParts(t *testing.T, s *sealed) (_ *sealed, size int, cuts []int) {
 	t.Helper()
-	size, places := fixture.Size(t, sealedVariable, 10_000), 20
+	size, places := fixture.Size(t, sealedVariable, 10_000), 10 // each takes a copy of the database
 	if os.Getenv(sealedVariable) != "" {
 		places = 100
 	}
