@@ -42,9 +42,9 @@ const sourceBlock = 100_000
 
 // NewSource opens a source, which puts its first statement on record. label says who it is,
 // in at most 200 characters; "" means host, program and process. The errors are those of
-// [Store.Persist], but for [audit.ErrOutcomeUnknown]: [Source.Number] sends the statement again then,
-// while another source would leave this one open for good. A store that replays decisions has no sources, and returns
-// [audit.ErrNoPool] as one without a pool does.
+// [Store.Persist], but for [audit.ErrOutcomeUnknown]: [Source.Number] sends the statement again
+// then, while another source would leave this one open for good. A store that replays decisions
+// has no sources, and returns [audit.ErrNoPool] as one without a pool does.
 func (s *Store) NewSource(ctx context.Context, label string) (*Source, error) {
 	if s.replaying || !s.driver.HasPool() {
 		return nil, fmt.Errorf("opening a source: %w", audit.ErrNoPool)

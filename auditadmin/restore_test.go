@@ -187,15 +187,22 @@ func TestRestoreFullDump(t *testing.T) {
 	restored{from: from, db: to}.check(t)
 }
 
+// restoreText restores a dump in the form of SQL.
+func restoreText(t *testing.T, from, to *testdb.DB, dump ...string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "trail.sql")
+	mustRun(t, from.URL, "pg_dump", append(dump, "--file="+file)...)
+	mustRun(t, to.URL, "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file="+file)
+}
+
 func TestRestoreTextTwice(t *testing.T) {
 	t.Parallel()
 	from := newSource(t)
 	db := from.db
 	for range 2 {
-		file := filepath.Join(t.TempDir(), "full.sql")
-		mustRun(t, db.URL, "pg_dump", "--file="+file)
-		db = testdb.NewEmpty(t)
-		mustRun(t, db.URL, "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file="+file)
+		to := testdb.NewEmpty(t)
+		restoreText(t, db, to)
+		db = to
 	}
 	restored{from: from, db: db}.check(t)
 }
@@ -205,9 +212,7 @@ func TestRestoreTextTwice(t *testing.T) {
 func TestRestoreDataOnly(t *testing.T) {
 	t.Parallel()
 	from, to := newSource(t), testdb.New(t)
-	file := filepath.Join(t.TempDir(), "data.sql")
-	mustRun(t, from.db.URL, "pg_dump", "--data-only", "--disable-triggers", "--exclude-table=coordaudit_schema_version", "--file="+file)
-	mustRun(t, to.URL, "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file="+file)
+	restoreText(t, from.db, to, "--data-only", "--disable-triggers", "--exclude-table=coordaudit_schema_version")
 	restored{from: from, db: to, off: []string{
 		"trigger coordination_audit_refuse_update_delete on " + records, "trigger coordination_audit_refuse_truncate on " + records,
 		"trigger coordination_audit_gaps_refuse_update_delete on " + gaps, "trigger coordination_audit_gaps_refuse_truncate on " + gaps,
@@ -230,17 +235,23 @@ func TestRestoreRowsOnly(t *testing.T) {
 	restored{from: from, db: to, off: []string{"sequence " + records + "_seq_seq", "sequence " + gaps + "_seq_seq", "sequence " + statements + "_seq_seq", "sequence " + events + "_seq_seq"}}.check(t)
 }
 
+// restoreTables restores some tables alone, which come without a function.
+func restoreTables(t *testing.T, from, to *testdb.DB, tables, without string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "tables.sql")
+	mustRun(t, from.URL, "pg_dump", "--table="+tables, "--file="+file)
+	_, stderr, err := program(t, to.URL, "psql", "--no-psqlrc", "--quiet", "--file="+file)
+	if err != nil || !strings.Contains(stderr, "function public."+without+" does not exist") {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+}
+
 // A single table comes without the function of its triggers and without the version
 // table.
 func TestRestoreOneTable(t *testing.T) {
 	t.Parallel()
 	from, to := newSource(t), testdb.NewEmpty(t)
-	file := filepath.Join(t.TempDir(), "table.sql")
-	mustRun(t, from.db.URL, "pg_dump", "--table=coordination_audit_records", "--file="+file)
-	_, stderr, err := program(t, to.URL, "psql", "--no-psqlrc", "--quiet", "--file="+file)
-	if err != nil || !strings.Contains(stderr, "function public.coordination_audit_refuse_change() does not exist") {
-		t.Fatalf("%v: %s", err, stderr)
-	}
+	restoreTables(t, from.db, to, "coordination_audit_records", "coordination_audit_refuse_change()")
 	restored{from: from, db: to, lost: true, off: []string{
 		"table public.coordaudit_schema_version", "function public.coordination_audit_refuse_change()", "table " + gaps, "table " + statements,
 		"table " + tiles, "table " + checkpoints, "table " + events,
@@ -253,12 +264,7 @@ func TestRestoreOneTable(t *testing.T) {
 func TestRestoreTablesAlone(t *testing.T) {
 	t.Parallel()
 	from, to := newSource(t), testdb.NewEmpty(t)
-	file := filepath.Join(t.TempDir(), "tables.sql")
-	mustRun(t, from.db.URL, "pg_dump", "--table=coordination_audit_*", "--file="+file)
-	_, stderr, err := program(t, to.URL, "psql", "--no-psqlrc", "--quiet", "--file="+file)
-	if err != nil || !strings.Contains(stderr, "function public.coordination_audit_are_multiranges(jsonb) does not exist") {
-		t.Fatalf("%v: %s", err, stderr)
-	}
+	restoreTables(t, from.db, to, "coordination_audit_*", "coordination_audit_are_multiranges(jsonb)")
 	restored{from: from, db: to, lost: true, off: []string{"table public.coordaudit_schema_version", "table " + events}}.check(t)
 }
 
@@ -266,9 +272,7 @@ func TestRestoreTablesAlone(t *testing.T) {
 func TestRestoreWithoutTheVersionTable(t *testing.T) {
 	t.Parallel()
 	from, to := newSource(t), testdb.NewEmpty(t)
-	file := filepath.Join(t.TempDir(), "trail.sql")
-	mustRun(t, from.db.URL, "pg_dump", "--exclude-table=coordaudit_schema_version*", "--no-owner", "--no-privileges", "--file="+file)
-	mustRun(t, to.URL, "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file="+file)
+	restoreText(t, from.db, to, "--exclude-table=coordaudit_schema_version*", "--no-owner", "--no-privileges")
 	restored{from: from, db: to, off: []string{"table public.coordaudit_schema_version"}}.check(t)
 }
 

@@ -223,15 +223,9 @@ FROM coordination_audit_seal_events AS e
 WHERE e.seq = ANY (@events::bigint[])
     AND e.kind = 'expired';
 
--- Lists those of the given events that are on record.
+-- Lists those of the given events that are on record, with the seqs that an expiry names. Another
+-- event names none.
 -- name: ListKnownEvents :many
-SELECT e.event_id
-FROM coordination_audit_seal_events AS e
-WHERE e.event_id = ANY (@event_ids::pg_catalog.uuid[]);
-
--- Lists those of the given batches that are on record, with the seqs that their events name. Another
--- event in the place of one names none.
--- name: ListKnownBatches :many
 SELECT
     e.event_id,
     coalesce(CASE WHEN e.kind = 'expired' THEN e.body::pg_catalog.jsonb ->> 'seqs' END, '')::pg_catalog.text AS seqs

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,10 +17,7 @@ import (
 // hundredOfLog seals a trail of many tiles and of a checkpoint for each place.
 func hundredOfLog(t *testing.T) (s *sealed, places int) {
 	t.Helper()
-	records, places := fixture.Size(t, sealedVariable, 10_000), 20
-	if os.Getenv(sealedVariable) != "" {
-		places = 100
-	}
+	records, places := sizeAndPlaces(t, 10_000, 20)
 	s = newSealed(t)
 	s.seed(t, records)
 	s.once(t)
@@ -172,10 +168,7 @@ func TestHundredCutsAndRestoresAreFound(t *testing.T) {
 // where these are.
 func grownInParts(t *testing.T, s *sealed) (_ *sealed, size int, cuts []int) {
 	t.Helper()
-	size, places := fixture.Size(t, sealedVariable, 10_000), 10 // each takes a copy of the database
-	if os.Getenv(sealedVariable) != "" {
-		places = 100
-	}
+	size, places := sizeAndPlaces(t, 10_000, 10) // each place takes a copy of the database
 	for _, at := range rand.Perm(size - 1)[:places] {
 		cuts = append(cuts, at+1)
 	}

@@ -16,14 +16,21 @@ import (
 
 const sealedVariable = "COORDAUDIT_SEALED"
 
+// sizeAndPlaces returns the size of a trail and how many places are changed, which is a hundred if
+// the size is given.
+func sizeAndPlaces(t *testing.T, records, places int) (int, int) {
+	t.Helper()
+	if os.Getenv(sealedVariable) != "" {
+		places = 100
+	}
+	return fixture.Size(t, sealedVariable, records), places
+}
+
 // A hundred random places of each kind of change are all found and named, and no other.
 // COORDAUDIT_SEALED=1000000 gives the number of records.
 func TestHundredOfHundredAreNamed(t *testing.T) {
 	t.Parallel()
-	records, places := fixture.Size(t, sealedVariable, 5000), 20
-	if os.Getenv(sealedVariable) != "" {
-		places = 100
-	}
+	records, places := sizeAndPlaces(t, 5000, 20)
 	s := newSealed(t)
 	s.seed(t, records)
 	s.once(t)

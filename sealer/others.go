@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/google/uuid"
+
 	"github.com/hoc-analytics/coordaudit/internal/completeness"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
@@ -81,7 +83,7 @@ func (v *verifier) findOthersInserted(ctx context.Context) error {
 			case err != nil:
 				return err
 			case !sealed.Has(seq):
-				v.findInserted(kind, seq, values)
+				v.findInserted(kind, seq, idOf(values))
 			case rows && seq == before:
 				repeated.Add(seq, seq)
 			}
@@ -108,7 +110,7 @@ func (v *verifier) findRepeated(ctx context.Context, kind seal.Kind, seqs comple
 			row, seq, err := hashRow(&hasher, kind, values)
 			// A copy follows its row, and is one as well.
 			if err == nil && (row.hash == before || !v.shared[sharedSeq{leaf: leaf{kind: kind, seq: seq}, hash: row.hash}]) {
-				v.findInserted(kind, seq, values)
+				v.findInserted(kind, seq, idOf(values))
 			}
 			before = row.hash
 			return err
@@ -120,6 +122,6 @@ func (v *verifier) findRepeated(ctx context.Context, kind seal.Kind, seqs comple
 	return nil
 }
 
-func (v *verifier) findInserted(kind seal.Kind, seq int64, values [][]byte) {
-	v.find(Finding{Fault: Inserted, Kind: kind, Seq: seq, ID: idOf(values), Text: fmt.Sprintf("the %s with seq %d was never sealed", kind, seq)})
+func (v *verifier) findInserted(kind seal.Kind, seq int64, id uuid.UUID) {
+	v.find(Finding{Fault: Inserted, Kind: kind, Seq: seq, ID: id, Text: fmt.Sprintf("the %s with seq %d was never sealed", kind, seq)})
 }

@@ -118,11 +118,13 @@ func (s *session) prepare(ctx context.Context, c *checked) ([]sealdriver.Batch, 
 	return batches, nil
 }
 
+// mostEvents are read at a time: each has up to 64 KiB.
+const mostEvents = 100
+
 // pending leaves out the batches that are on record. It refuses an archive in whose name other records
 // were taken: the function cannot see which ones an archive holds.
 func (s *session) pending(ctx context.Context, batches []sealdriver.Batch) (pending []sealdriver.Batch, err error) {
-	const most = 100 // an event has up to 64 KiB
-	for some := range slices.Chunk(batches, most) {
+	for some := range slices.Chunk(batches, mostEvents) {
 		done, err := s.conn.OnRecord(ctx, some)
 		if err != nil {
 			return nil, err
@@ -223,8 +225,7 @@ func onRecord(ctx context.Context, config Config, m Manifest) (recorded Recorded
 				recorded.Records += of.Records
 			}
 		}
-		const most = 100 // an event has up to 64 KiB
-		for some := range slices.Chunk(events, most) {
+		for some := range slices.Chunk(events, mostEvents) {
 			seqs, err := conn.ExpiredSeqs(ctx, some)
 			if err != nil {
 				return err

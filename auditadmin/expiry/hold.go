@@ -46,16 +46,11 @@ func Holds(ctx context.Context, pool *pgxpool.Pool, schema string) (holds []Hold
 }
 
 func holdOf(stored sealdriver.Hold) Hold {
-	hold := Hold{
+	return Hold{
 		ID: stored.ID, TenantID: stored.TenantID, EnvelopeID: stored.EnvelopeID, Class: stored.Class, Why: stored.Why, By: stored.By,
-		PlacedAt: stored.PlacedAt.UTC(), ReleasedWhy: stored.ReleasedWhy, ReleasedBy: stored.ReleasedBy,
+		Since: stored.Since.UTC(), Until: stored.Until.UTC(), PlacedAt: stored.PlacedAt.UTC(), // the zero time stays one
+		ReleasedAt: stored.ReleasedAt.UTC(), ReleasedWhy: stored.ReleasedWhy, ReleasedBy: stored.ReleasedBy,
 	}
-	for from, to := range map[*time.Time]*time.Time{&stored.Since: &hold.Since, &stored.Until: &hold.Until, &stored.ReleasedAt: &hold.ReleasedAt} {
-		if !from.IsZero() {
-			*to = from.UTC()
-		}
-	}
-	return hold
 }
 
 // PlaceHold puts a hold on record and returns its id. It takes what the hold names and Why,

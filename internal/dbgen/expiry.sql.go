@@ -387,47 +387,10 @@ func (q *Queries) ListHolds(ctx context.Context, db DBTX) ([]ListHoldsRow, error
 	return items, nil
 }
 
-const ListKnownBatches = `-- name: ListKnownBatches :many
+const ListKnownEvents = `-- name: ListKnownEvents :many
 SELECT
     e.event_id,
     coalesce(CASE WHEN e.kind = 'expired' THEN e.body::pg_catalog.jsonb ->> 'seqs' END, '')::pg_catalog.text AS seqs
-FROM coordination_audit_seal_events AS e
-WHERE e.event_id = ANY ($1::pg_catalog.uuid[])
-`
-
-type ListKnownBatchesParams struct {
-	EventIDs []pgtype.UUID
-}
-
-type ListKnownBatchesRow struct {
-	EventID pgtype.UUID
-	Seqs    string
-}
-
-// Lists those of the given batches that are on record, with the seqs that their events name. Another
-// event in the place of one names none.
-func (q *Queries) ListKnownBatches(ctx context.Context, db DBTX, arg ListKnownBatchesParams) ([]ListKnownBatchesRow, error) {
-	rows, err := db.Query(ctx, ListKnownBatches, arg.EventIDs)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ListKnownBatchesRow{}
-	for rows.Next() {
-		var i ListKnownBatchesRow
-		if err := rows.Scan(&i.EventID, &i.Seqs); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const ListKnownEvents = `-- name: ListKnownEvents :many
-SELECT e.event_id
 FROM coordination_audit_seal_events AS e
 WHERE e.event_id = ANY ($1::pg_catalog.uuid[])
 `
@@ -436,20 +399,26 @@ type ListKnownEventsParams struct {
 	EventIDs []pgtype.UUID
 }
 
-// Lists those of the given events that are on record.
-func (q *Queries) ListKnownEvents(ctx context.Context, db DBTX, arg ListKnownEventsParams) ([]pgtype.UUID, error) {
+type ListKnownEventsRow struct {
+	EventID pgtype.UUID
+	Seqs    string
+}
+
+// Lists those of the given events that are on record, with the seqs that an expiry names. Another
+// event names none.
+func (q *Queries) ListKnownEvents(ctx context.Context, db DBTX, arg ListKnownEventsParams) ([]ListKnownEventsRow, error) {
 	rows, err := db.Query(ctx, ListKnownEvents, arg.EventIDs)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []pgtype.UUID{}
+	items := []ListKnownEventsRow{}
 	for rows.Next() {
-		var event_id pgtype.UUID
-		if err := rows.Scan(&event_id); err != nil {
+		var i ListKnownEventsRow
+		if err := rows.Scan(&i.EventID, &i.Seqs); err != nil {
 			return nil, err
 		}
-		items = append(items, event_id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -179,7 +179,7 @@ func (c *Conn) OnRecord(ctx context.Context, batches []Batch) (map[int32]bool, e
 		ids[i] = pgtype.UUID{Bytes: id, Valid: true}
 		of[id] = &batches[i]
 	}
-	known, err := c.queries.ListKnownBatches(ctx, c.db, dbgen.ListKnownBatchesParams{EventIDs: ids})
+	known, err := c.queries.ListKnownEvents(ctx, c.db, dbgen.ListKnownEventsParams{EventIDs: ids})
 	if err != nil {
 		return nil, c.readFailure(ctx, err)
 	}

@@ -157,11 +157,11 @@ func (h *Host) Clone(ctx context.Context) (db *DB, drop func(), err error) {
 }
 
 // forTest makes a database that ends with the test.
-func forTest(tb testing.TB, make func(context.Context) (*DB, func() error, error)) *DB {
+func forTest(tb testing.TB, clone func(context.Context) (*DB, func() error, error)) *DB {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	db, drop, err := make(ctx)
+	db, drop, err := clone(ctx)
 	if err != nil {
 		tb.Fatalf("making a test database: %v", err)
 	}
