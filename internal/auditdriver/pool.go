@@ -102,6 +102,10 @@ const (
 	// connection is closed.
 	cancelGrace = 200 * time.Millisecond
 
+	// cancelAgain is when a second request is sent if there is still no answer. The first one
+	// finds nothing to cancel if it comes between two statements of the work.
+	cancelAgain = cancelGrace / 2
+
 	// missedCancelDelay is how long a cancel request that found nothing to cancel may still
 	// be on its way. PostgreSQL signals its session before it ends the request's
 	// connection, and the driver has waited for that end. A pooler may signal later.
@@ -126,31 +130,37 @@ const (
 // a commit's wait for its standby. Code that relies on a commit calls
 // [ownConn.acknowledged] directly after its statement.
 //
-// missed reports that a cancel request was sent and did not hit work's statement.
+// missed reports that a cancel request was sent that did not hit work's statement, or may not
+// have.
 func (d *Driver) bounded(ctx context.Context, conn *pgconn.PgConn, work func(context.Context) error) (missed bool, err error) {
-	cancel := cancelling{conn: conn, sent: make(chan struct{}), graceEnded: make(chan struct{})}
+	cancel := cancelling{
+		conn: conn, sent: make(chan struct{}), graceEnded: make(chan struct{}), answered: make(chan struct{}),
+	}
 	stop := context.AfterFunc(ctx, func() { cancel.run(&d.cancels) }) //nolint:contextcheck // ctx has ended by then
 	err = work(context.WithoutCancel(ctx))
 	if stop() {
 		return false, err
 	}
-	if gaveUp := cancel.finish(); gaveUp {
+	gaveUp, repeated := cancel.finish()
+	if gaveUp {
 		// The socket is closed already. This makes pgx mark the connection as gone.
 		_ = conn.Close(ctx)
 	}
 	cancel.wait()
-	return sqlState(err) != stateQueryCanceled, err
+	return repeated || sqlState(err) != stateQueryCanceled, err
 }
 
 // cancelling is the end of one bounded statement that took too long.
 type cancelling struct {
 	conn       *pgconn.PgConn
-	sent       chan struct{} // closed when the request's connection has ended
+	sent       chan struct{} // closed when the connection of the last request has ended
 	graceEnded chan struct{}
+	answered   chan struct{} // closed when the statement has ended
 
-	mu     sync.Mutex
-	ended  bool // the statement
-	closed bool // the connection, by giveUp
+	mu       sync.Mutex
+	ended    bool // the statement
+	closed   bool // the connection, by giveUp
+	repeated bool // the request
 }
 
 // run begins the cancelling. The driver waits for the request when it is closed.
@@ -158,15 +168,36 @@ func (c *cancelling) run(requests *sync.WaitGroup) {
 	// The request comes first: sent and graceEnded are closed only after it has started.
 	requests.Go(func() {
 		defer close(c.sent)
-		ctx, cancel := context.WithTimeout(context.Background(), cancelLinger)
-		defer cancel()
-		// The statement's own answer, or its absence, shows whether the request arrived.
-		_ = c.conn.CancelRequest(ctx)
+		again := time.NewTimer(cancelAgain)
+		defer again.Stop()
+		c.request()
+		select {
+		case <-c.answered:
+		case <-again.C:
+			if c.repeats() {
+				c.request()
+			}
+		}
 	})
 	time.AfterFunc(cancelGrace, c.giveUp)
 }
 
-// wait waits until the request's connection has ended, within the grace.
+func (c *cancelling) request() {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelLinger)
+	defer cancel()
+	// The statement's own answer, or its absence, shows whether the request arrived.
+	_ = c.conn.CancelRequest(ctx)
+}
+
+// repeats reports that there is no answer yet, so that a second request is due.
+func (c *cancelling) repeats() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.repeated = !c.ended
+	return c.repeated
+}
+
+// wait waits until the last request's connection has ended, within the grace.
 func (c *cancelling) wait() {
 	select {
 	case <-c.sent:
@@ -186,11 +217,12 @@ func (c *cancelling) giveUp() {
 	}
 }
 
-// finish stops giveUp from touching what comes after the statement. It reports whether
-// giveUp came first.
-func (c *cancelling) finish() (gaveUp bool) {
+// finish stops giveUp and a second request from touching what comes after the statement. It
+// reports whether they came first.
+func (c *cancelling) finish() (gaveUp, repeated bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ended = true
-	return c.closed
+	close(c.answered)
+	return c.closed, c.repeated
 }
