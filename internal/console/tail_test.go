@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -212,6 +213,34 @@ func TestTailStaysInTheScope(t *testing.T) {
 	s.persist(t, decision("rival", "rival-last"), decision("acme", "acme-last"))
 	if rows, _ := thief.until(t, "acme-last"); strings.Contains(rows, "rival") {
 		t.Error("the place of another tenant shows its records")
+	}
+}
+
+// A tenant's tail says nothing of what others store: neither its place, nor a place that a watcher
+// makes up, nor what is no longer kept.
+func TestTailDoesNotCountOthers(t *testing.T) {
+	t.Parallel()
+	s := open(t, byHeader)
+	place := regexp.MustCompile(`data-events="/live/events\?after=([^"]*)"`)
+	watcher := s.watch(t, "/live", "X-Tenant", "acme")
+	for range 7 {
+		s.persist(t, decision("rival", "rival"))
+	}
+	s.persist(t, decision("acme", "last"))
+	_, id := watcher.until(t, "last")
+	for _, text := range []string{id, place.FindStringSubmatch(s.get(t, "/live", "X-Tenant", "acme").body)[1]} {
+		run, number, _ := strings.Cut(text, "-")
+		if _, err := strconv.Atoi(number); err == nil {
+			t.Fatalf("the place %s has a count of all tenants' records", text)
+		}
+		for n := range 10 {
+			if m := <-s.stream(t, fmt.Sprintf("/live/events?after=%s-%d", run, n), "X-Tenant", "acme").messages; !m.Lost {
+				t.Errorf("the place %s-%d, which no one was given, is known", run, n)
+			}
+			if got := s.ask(t, http.MethodHead, fmt.Sprintf("/live/events?after=-%d", n+1), "X-Tenant", "acme"); got.status != http.StatusBadRequest {
+				t.Errorf("the place -%d: %d", n+1, got.status)
+			}
+		}
 	}
 }
 
