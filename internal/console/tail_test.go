@@ -353,6 +353,7 @@ func TestShutdownEndsTails(t *testing.T) {
 	go func() { ended <- s.console.Serve(ctx, listener) }()
 	s.server.URL = "http://" + listener.Addr().String()
 	watcher := s.watch(t, "/live")
+	mustReadOnly(t, listener.Addr().String())
 	stop()
 	select {
 	case err := <-ended:
@@ -367,6 +368,21 @@ func TestShutdownEndsTails(t *testing.T) {
 	}
 	if _, err := http.Get(s.server.URL + "/healthz"); err == nil || errors.Is(err, context.Canceled) { //nolint:noctx,bodyclose // there is no answer
 		t.Error("the server still answers")
+	}
+}
+
+// mustReadOnly asks the server itself, which would answer OPTIONS * without the console.
+func mustReadOnly(t *testing.T, address string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address) //nolint:noctx // it is near
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // it was read
+	fmt.Fprintf(conn, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+	status, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.Contains(status, "405") {
+		t.Errorf("OPTIONS * is answered with %q, %v", status, err)
 	}
 }
 
