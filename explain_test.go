@@ -2,6 +2,7 @@ package coordaudit_test
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit"
 	"github.com/hoc-analytics/coordaudit/audit"
+	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/internal/test/seed"
 	"github.com/hoc-analytics/coordaudit/internal/test/testdb"
 )
@@ -227,4 +229,37 @@ func lostTo(rec audit.Record, of []audit.Record, winner string) (preempted, reje
 		}
 	}
 	return preempted, rejected
+}
+
+// An envelope that is applied again and again takes a place each time. Those of its other decisions
+// within the reach of the rule, by rule or by link, are not of the one that is explained.
+func TestExplainOfABusyPreemptor(t *testing.T) {
+	t.Parallel()
+	store := coordaudit.New(testdb.New(t).Pool, patientConfig())
+	for name, isLinked := range map[string]bool{"rule": false, "link": true} {
+		const times = 40
+		var recs []audit.Record
+		for i := range times {
+			at := january(5).Add(time.Duration(i) * 2 * time.Second)
+			lost, taken := fixture.NewRecord(), fixture.NewRecord()
+			lost.EnvelopeID, lost.Decision, lost.PreemptingEnvelopeID, lost.DecisionTimestamp = fmt.Sprint(name, " saver ", i), audit.Preempted, name, at
+			taken.EnvelopeID, taken.DecisionTimestamp = name, at.Add(time.Millisecond)
+			if isLinked {
+				lost.Links.CausedBy = taken.AuditID
+			}
+			recs = append(recs, lost, taken)
+		}
+		if _, err := store.PersistMany(t.Context(), recs); err != nil {
+			t.Fatal(err)
+		}
+		for i := range times {
+			e, err := store.Explain(t.Context(), audit.AllTenants(), recs[2*i+1].AuditID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := idsOf(e.Displaced.Records); e.Cause != audit.CauseOutranks || e.Displaced.More || !slices.Equal(got, []uuid.UUID{recs[2*i].AuditID}) {
+				t.Errorf("by %s, decision %d: %s, more %t, displaced %v, want %s alone", name, i, e.Cause, e.Displaced.More, got, recs[2*i].AuditID)
+			}
+		}
+	}
 }

@@ -23,6 +23,8 @@ func TestPrintable(t *testing.T) {
 		"bad \xff\xc3":            `bad \xff\xc3`,
 		"\ufffd":                  "\ufffd",
 		"\x00":                    `\x00`,
+		"vs \ufe00\U000e0100":     `vs \ufe00\U000e0100`,
+		"fill \u3164\u115f\u034f": `fill \u3164\u115f\u034f`,
 	} {
 		if got := audit.Printable(text); got != want {
 			t.Errorf("Printable(%q) = %q, want %q", text, got, want)

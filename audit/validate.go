@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -239,11 +240,11 @@ func Printable(text string) string {
 				continue
 			}
 		}
-		if strconv.IsPrint(r) {
+		if shows(r) {
 			out.WriteRune(r)
 			continue
 		}
-		quoted := strconv.QuoteRune(r)
+		quoted := strconv.QuoteRuneToASCII(r)
 		out.WriteString(quoted[1 : len(quoted)-1])
 	}
 	return out.String()
@@ -254,9 +255,15 @@ func isPrintable(text string) bool {
 		return false
 	}
 	for _, r := range text {
-		if !strconv.IsPrint(r) {
+		if !shows(r) {
 			return false
 		}
 	}
 	return true
+}
+
+// shows leaves out what changes nothing that a reader sees, such as a variation selector. Two
+// names that differ in one would look alike.
+func shows(r rune) bool {
+	return strconv.IsPrint(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

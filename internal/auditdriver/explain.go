@@ -1,10 +1,8 @@
 package auditdriver
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -137,65 +135,6 @@ func (e *explanation) nearestApplied(ctx context.Context, db dbgen.DBTX, envelop
 		return &recs[0], nil
 	}
 	return &recs[len(recs)-1], nil
-}
-
-// findDisplaced finds the records whose counterpart's decision is this one.
-func (e *explanation) findDisplaced(ctx context.Context, db dbgen.DBTX) error {
-	if e.Record.Decision != audit.Applied || e.Record.EnvelopeID == "" {
-		return nil
-	}
-	q := audit.Query{
-		Scope:                tenantScope(e.Record.TenantID),
-		PreemptingEnvelopeID: e.Record.EnvelopeID,
-		Decisions:            []audit.Decision{audit.Preempted},
-		CausedBy:             e.Record.AuditID,
-	}
-	caused, err := e.related(ctx, db, q)
-	if err != nil {
-		return err
-	}
-	q.CausedBy = uuid.Nil
-	at := e.Record.DecisionTimestamp
-	q.Window = audit.Window{Since: at.Add(-audit.ExplanationReach), Until: at.Add(audit.ExplanationReach + time.Microsecond)}
-	near, err := e.related(ctx, db, q)
-	if err != nil {
-		return err
-	}
-	all := caused.Records
-	for i := range near.Records {
-		ours, err := e.isDisplacedByRule(ctx, db, &near.Records[i])
-		if err != nil {
-			return err
-		}
-		if ours {
-			all = append(all, near.Records[i])
-		}
-	}
-	slices.SortStableFunc(all, func(a, b audit.Record) int {
-		return cmp.Or(a.DecisionTimestamp.Compare(b.DecisionTimestamp), cmp.Compare(a.Seq, b.Seq))
-	})
-	e.Displaced = audit.Related{Records: all[:min(len(all), audit.MaxRelated)], More: caused.More || near.More || len(all) > audit.MaxRelated}
-	return nil
-}
-
-// isDisplacedByRule reports whether the rule finds the explained record from a PREEMPTED one
-// that names its envelope. A link to another decision of that envelope comes first.
-func (e *explanation) isDisplacedByRule(ctx context.Context, db dbgen.DBTX, rec *audit.Record) (bool, error) {
-	switch rec.Links.CausedBy {
-	case uuid.Nil:
-	case e.Record.AuditID:
-		return false, nil // it is known by its link
-	default:
-		cause, err := e.get(ctx, db, rec.Links.CausedBy)
-		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return false, err
-		}
-		if found, _ := linked(&cause, e.Record.EnvelopeID, e.Record.TenantID); err == nil && found != nil {
-			return false, nil
-		}
-	}
-	by, err := e.nearestApplied(ctx, db, e.Record.EnvelopeID, rec)
-	return by != nil && by.AuditID == e.Record.AuditID, err
 }
 
 func tenantScope(id string) audit.Scope {

@@ -117,6 +117,7 @@ type Console struct {
 	token   [sha256.Size]byte
 	files   assets
 	pages   pages
+	places  places
 	limiter *limiter
 	queries chan struct{} // as many slots as queries may run
 	account *accounts
@@ -141,9 +142,13 @@ func New(ctx context.Context, config Config) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the console: %w", err)
 	}
+	places, err := newPlaces()
+	if err != nil {
+		return nil, fmt.Errorf("opening the console: %w", err)
+	}
 	ctx, stop := context.WithCancel(ctx)
 	c := &Console{
-		config: config, token: sha256.Sum256([]byte(config.Token)), files: files, pages: pages,
+		config: config, token: sha256.Sum256([]byte(config.Token)), files: files, pages: pages, places: places,
 		limiter: newLimiter(float64(config.RequestRate), float64(config.RequestBurst)),
 		queries: make(chan struct{}, config.MaxQueries),
 		account: newAccounts(), stop: stop,

@@ -3,6 +3,8 @@ package console
 import (
 	"context"
 	"time"
+
+	"github.com/hoc-analytics/coordaudit/audit"
 )
 
 // demand keeps the hub following for a while, and wakes it.
@@ -50,8 +52,9 @@ type batch struct {
 }
 
 // since returns what came after a position. A position of another run has lost its place. One
-// of no run was made before the run began, and gets all of it.
-func (h *hub) since(at position) batch {
+// of no run was made before the run began, and gets all of it. What is no longer kept is lost to
+// those alone who may see it: the others must not learn of it.
+func (h *hub) since(at position, scope audit.Scope) batch {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.forget(time.Now())
@@ -65,10 +68,19 @@ func (h *hub) since(at position) batch {
 	}
 	missing := h.next - at.n
 	if kept := int64(len(h.events)); missing > kept {
-		b.lost, missing = true, kept
+		b.lost, missing = h.lost(at.n, scope), kept
 	}
 	b.events = append([]*event(nil), h.events[int64(len(h.events))-missing:]...)
 	return b
+}
+
+// lost reports whether an event of the scope from a number on is no longer kept. The caller holds
+// the lock.
+func (h *hub) lost(from int64, scope audit.Scope) bool {
+	if !scope.IsAllTenants() {
+		return max(h.left[scope.TenantID()], h.leftAll) > from
+	}
+	return true
 }
 
 // watch takes a slot, and says how often the hub has skipped records so far. It is not ok if

@@ -118,8 +118,8 @@ func (c *Console) hasToken(r *http.Request) bool {
 	if c.config.Token == "" {
 		return true
 	}
-	given, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !isBearer {
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
 		_, given, _ = r.BasicAuth()
 	}
 	sum := sha256.Sum256([]byte(given))

@@ -124,6 +124,7 @@ func TestTokenIsRequired(t *testing.T) {
 		}
 	}
 	s.get(t, "/records", "Authorization", "Bearer "+token).must(t, http.StatusOK, "acme-envelope")
+	s.get(t, "/records", "Authorization", "bearer "+token).must(t, http.StatusOK, "acme-envelope") // the name of a scheme has no case
 	s.get(t, "/records", basic(token)...).must(t, http.StatusOK, "acme-envelope")
 	if got := s.get(t, "/healthz").must(t, http.StatusOK); got.body != "ok\n" {
 		t.Errorf("the health check says %q", got.body)

@@ -27,6 +27,9 @@ const (
 	// keptBytes bounds the texts of what is kept. A reason may have 64 KiB.
 	keptBytes = 32 << 20
 
+	// keptTenants bounds of how many tenants a run knows that events of theirs are no longer kept.
+	keptTenants = 10_000
+
 	// mostFollowed is how many records one look reads. If more are stored between two looks, the
 	// hub skips them and the watchers learn of it. So a tail costs the same at any rate of writes.
 	mostFollowed = audit.MaxPageSize
@@ -57,7 +60,9 @@ type hub struct {
 	mu       sync.Mutex
 	session  string // names the run of following; a position belongs to one
 	events   []*event
-	next     int64 // the number of the next event of the run
+	next     int64            // the number of the next event of the run
+	left     map[string]int64 // by tenant, the number after that of its latest event that is no longer kept
+	leftAll  int64            // the same for all tenants that left has no room for
 	watchers int
 	wanted   time.Time // until when to follow without watchers
 	ready    bool      // the first look is over
@@ -75,12 +80,6 @@ func newHub(store *coordaudit.Store, scope audit.Scope, poll time.Duration, log 
 
 // close ends all watching.
 func (h *hub) close() { h.once.Do(func() { close(h.ended) }) }
-
-// position is the place of a watcher: how many events of which run it has seen.
-type position struct {
-	run string
-	n   int64
-}
 
 // run follows while someone watches, until ctx ends.
 func (h *hub) run(ctx context.Context) {
@@ -132,6 +131,7 @@ func (h *hub) begin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.session, h.events, h.next, h.ready, h.trouble = hex.EncodeToString(name[:]), nil, 0, false, ""
+	h.left, h.leftAll = make(map[string]int64), 0
 	h.tell()
 }
 
@@ -176,8 +176,16 @@ func (h *hub) forget(now time.Time) {
 		}
 		kept++
 	}
-	if kept < len(h.events) {
-		h.events = append([]*event(nil), h.events[len(h.events)-kept:]...)
+	gone := len(h.events) - kept
+	for i, one := range h.events[:gone] {
+		if len(h.left) == keptTenants {
+			clear(h.left)
+			h.leftAll = h.next - int64(len(h.events)-i)
+		}
+		h.left[one.TenantID] = h.next - int64(len(h.events)-i) + 1
+	}
+	if gone > 0 {
+		h.events = append([]*event(nil), h.events[gone:]...)
 	}
 }
 

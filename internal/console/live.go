@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -57,7 +55,7 @@ func (c *Console) live(ctx context.Context, v *visit) (view, error) {
 	}
 	shown := liveView{
 		Records: page.Records, AllTenants: q.Scope.IsAllTenants(),
-		Events: v.with("/live/events", "after", at.String()), Reload: v.with("/live"), Search: v.with("/records"),
+		Events: v.with("/live/events", "after", c.places.text(at)), Reload: v.with("/live"), Search: v.with("/records"),
 	}
 	shown.Form.fill(v, q)
 	shown.Form.Action, shown.Form.Live = "/live", true
@@ -72,14 +70,6 @@ func (v *visit) liveQuery() (q audit.Query, err error) {
 		return q, err
 	}
 	return q, q.Validate()
-}
-
-func (p position) String() string { return p.run + "-" + strconv.FormatInt(p.n, 10) }
-
-func parsePosition(text string) (position, bool) {
-	run, number, ok := strings.Cut(text, "-")
-	n, err := strconv.ParseInt(number, 10, 64)
-	return position{run, n}, ok && err == nil && n >= 0 && len(run) <= 16
 }
 
 // events sends what is new to one watcher, as server-sent events, until it leaves.
@@ -98,7 +88,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		from = last // the browser has connected again
 	}
-	at, ok := parsePosition(from)
+	at, ok := c.places.parse(from)
 	if !ok {
 		c.fail(w, r, badParameter("after", "is not a place in the live tail"))
 		return
@@ -117,7 +107,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	stream := watcher{hub: c.hub, pages: c.pages, query: q, at: at, skips: skips, out: w, control: http.NewResponseController(w)}
+	stream := watcher{hub: c.hub, pages: c.pages, places: c.places, query: q, at: at, skips: skips, out: w, control: http.NewResponseController(w)}
 	stream.run(r.Context())
 }
 

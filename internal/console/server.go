@@ -23,7 +23,8 @@ const (
 func (c *Console) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler: c.handler, ReadHeaderTimeout: headerTime, ReadTimeout: 2 * headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(c.config.Logger.Handler(), slog.LevelDebug),
+		DisableGeneralOptionsHandler: true, // OPTIONS * is not answered past the guard either
+		ErrorLog:                     slog.NewLogLogger(c.config.Logger.Handler(), slog.LevelDebug),
 	}
 	server.RegisterOnShutdown(c.EndTails)
 	ended := make(chan error, 1)

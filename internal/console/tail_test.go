@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -215,6 +216,34 @@ func TestTailStaysInTheScope(t *testing.T) {
 	}
 }
 
+// A tenant's tail says nothing of what others store: neither its place, nor a place that a watcher
+// makes up, nor what is no longer kept.
+func TestTailDoesNotCountOthers(t *testing.T) {
+	t.Parallel()
+	s := open(t, byHeader)
+	place := regexp.MustCompile(`data-events="/live/events\?after=([^"]*)"`)
+	watcher := s.watch(t, "/live", "X-Tenant", "acme")
+	for range 7 {
+		s.persist(t, decision("rival", "rival"))
+	}
+	s.persist(t, decision("acme", "last"))
+	_, id := watcher.until(t, "last")
+	for _, text := range []string{id, place.FindStringSubmatch(s.get(t, "/live", "X-Tenant", "acme").body)[1]} {
+		run, number, _ := strings.Cut(text, "-")
+		if _, err := strconv.Atoi(number); err == nil {
+			t.Fatalf("the place %s has a count of all tenants' records", text)
+		}
+		for n := range 10 {
+			if m := <-s.stream(t, fmt.Sprintf("/live/events?after=%s-%d", run, n), "X-Tenant", "acme").messages; !m.Lost {
+				t.Errorf("the place %s-%d, which no one was given, is known", run, n)
+			}
+			if got := s.ask(t, http.MethodHead, fmt.Sprintf("/live/events?after=-%d", n+1), "X-Tenant", "acme"); got.status != http.StatusBadRequest {
+				t.Errorf("the place -%d: %d", n+1, got.status)
+			}
+		}
+	}
+}
+
 func TestTailFilters(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
@@ -324,6 +353,7 @@ func TestShutdownEndsTails(t *testing.T) {
 	go func() { ended <- s.console.Serve(ctx, listener) }()
 	s.server.URL = "http://" + listener.Addr().String()
 	watcher := s.watch(t, "/live")
+	mustReadOnly(t, listener.Addr().String())
 	stop()
 	select {
 	case err := <-ended:
@@ -338,6 +368,21 @@ func TestShutdownEndsTails(t *testing.T) {
 	}
 	if _, err := http.Get(s.server.URL + "/healthz"); err == nil || errors.Is(err, context.Canceled) { //nolint:noctx,bodyclose // there is no answer
 		t.Error("the server still answers")
+	}
+}
+
+// mustReadOnly asks the server itself, which would answer OPTIONS * without the console.
+func mustReadOnly(t *testing.T, address string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address) //nolint:noctx // it is near
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // it was read
+	fmt.Fprintf(conn, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+	status, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.Contains(status, "405") {
+		t.Errorf("OPTIONS * is answered with %q, %v", status, err)
 	}
 }
 

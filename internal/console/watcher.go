@@ -16,6 +16,7 @@ import (
 type watcher struct {
 	hub     *hub
 	pages   pages
+	places  places
 	query   audit.Query
 	at      position
 	out     http.ResponseWriter
@@ -43,7 +44,7 @@ func (s *watcher) run(ctx context.Context) {
 		return
 	}
 	for {
-		b := s.hub.since(s.at)
+		b := s.hub.since(s.at, s.query.Scope)
 		if s.deliver(b) != nil {
 			return
 		}
@@ -57,7 +58,7 @@ func (s *watcher) run(ctx context.Context) {
 				return
 			}
 		case <-beat.C:
-			if s.send("id: "+s.at.String()+"\n\n") != nil {
+			if s.send("id: "+s.places.text(s.at)+"\n\n") != nil {
 				return
 			}
 		}
@@ -109,7 +110,7 @@ func (s *watcher) deliver(b batch) error {
 	if err != nil {
 		return fmt.Errorf("making a message: %w", err)
 	}
-	return s.send(fmt.Sprintf("id: %s\ndata: %s\n\n", s.at, text))
+	return s.send(fmt.Sprintf("id: %s\ndata: %s\n\n", s.places.text(s.at), text))
 }
 
 // rowView is a row of a table of records.

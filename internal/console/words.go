@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/format"
@@ -16,8 +14,7 @@ import (
 // the direction of a line, and those that are invisible. Line breaks and tabs stay.
 func shown(value any) string {
 	text := fmt.Sprint(value)
-	hidden := func(r rune) bool { return r != '\t' && r != '\n' && (r == utf8.RuneError || !unicode.IsGraphic(r)) }
-	if strings.IndexFunc(text, hidden) < 0 {
+	if !format.IsOdd(text) {
 		return text
 	}
 	parts := strings.Split(text, "\t")

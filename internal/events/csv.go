@@ -82,7 +82,9 @@ func isFormula(text string) bool {
 	if strings.IndexAny(text, "\t\r\n'") == 0 {
 		return true
 	}
-	trimmed := strings.TrimLeftFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) })
+	trimmed := strings.TrimLeftFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsGraphic(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	})
 	return strings.IndexAny(trimmed, "=+-@＝＋－＠") == 0
 }
 

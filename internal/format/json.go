@@ -3,7 +3,6 @@ package format
 import (
 	"bytes"
 	"fmt"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -15,7 +14,7 @@ func EscapeJSON(text []byte) []byte {
 	if isPlain(text) {
 		return text
 	}
-	hidden := func(r rune) bool { return r >= 0x7f && !unicode.IsGraphic(r) }
+	hidden := func(r rune) bool { return r >= 0x7f && Hides(0, r) }
 	if bytes.IndexFunc(text, hidden) < 0 {
 		return text
 	}

@@ -32,26 +32,57 @@ func OrNone(id string) string {
 // Printable escapes the characters by which a text could control the terminal that shows
 // it, or hide there. Line breaks stay.
 func Printable(text string) string {
-	odd := func(r rune) bool { return r != '\n' && (r == utf8.RuneError || !unicode.IsGraphic(r)) }
-	if strings.IndexFunc(text, odd) < 0 {
+	if !IsOdd(text) {
 		return text
 	}
 	var shown strings.Builder
+	before := rune(0)
 	for len(text) > 0 {
 		r, size := utf8.DecodeRuneInString(text)
 		switch {
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&shown, `\x%02x`, text[0])
-		case r == utf8.RuneError || !odd(r):
+		case r == utf8.RuneError || r == '\n' || !Hides(before, r):
 			shown.WriteRune(r)
 		case r > 0xffff:
 			fmt.Fprintf(&shown, `\U%08x`, r)
 		default:
 			fmt.Fprintf(&shown, `\u%04x`, r)
 		}
-		text = text[size:]
+		before, text = r, text[size:]
 	}
 	return shown.String()
+}
+
+// IsOdd reports whether Printable may change a text.
+func IsOdd(text string) bool {
+	before := rune(0)
+	for _, r := range text {
+		if r != '\n' && (r == utf8.RuneError || Hides(before, r)) {
+			return true
+		}
+		before = r
+	}
+	return false
+}
+
+// emojiSelector makes an emoji of the symbol before it.
+const emojiSelector = '\ufe0f'
+
+// Hides reports whether a character controls what shows it, or shows as nothing, so that two texts
+// look alike. before is the one in front of it: after a symbol, the selector of an emoji does neither.
+func Hides(before, r rune) bool {
+	const firstIgnorable = '\u034f' // of those that are graphic
+	switch {
+	case !unicode.IsGraphic(r):
+		return true
+	case r < firstIgnorable:
+		return false
+	case r == emojiSelector:
+		return !unicode.IsSymbol(before)
+	default:
+		return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	}
 }
 
 // Plural writes a number and its noun.

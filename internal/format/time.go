@@ -69,10 +69,19 @@ func apart(at, from time.Time) string {
 	case at.Equal(from):
 		return "at the same time"
 	case at.Before(from):
-		return shortly(from.Sub(at)) + " before"
+		return between(at, from) + " before"
 	default:
-		return shortly(at.Sub(from)) + " later"
+		return between(from, at) + " later"
 	}
+}
+
+// between counts days by seconds, since a time.Duration holds 292 years.
+func between(first, last time.Time) string {
+	const day = 24 * 60 * 60
+	if days := (last.Unix() - first.Unix()) / day; days > 2 {
+		return fmt.Sprintf("%d days", days)
+	}
+	return shortly(last.Sub(first))
 }
 
 // shortly writes a duration in about three digits.

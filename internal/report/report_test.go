@@ -236,3 +236,15 @@ func TestUndrawnRecords(t *testing.T) {
 		}
 	}
 }
+
+// What turns a text, or shows as nothing, has a sign in its place.
+func TestHiddenCharactersAreSeen(t *testing.T) {
+	t.Parallel()
+	page := written(t, filled("a\u202e\u200b\u3164\ufe00\u034fb ⚠\ufe0f"))
+	if i := strings.IndexAny(page, "\u202e\u200b\u3164\ufe00\u034f"); i >= 0 {
+		t.Errorf("a character is hidden: %+q", page[max(0, i-40):i+20])
+	}
+	if !strings.Contains(page, "a\ufffd\ufffd\ufffd\ufffd\ufffdb ⚠\ufe0f") {
+		t.Error("the signs are missing, or the emoji")
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/hoc-analytics/coordaudit/audit"
@@ -15,8 +14,10 @@ import (
 // shown makes the hidden characters of a text visible: those that change the direction of
 // a line, and those that are invisible. Line breaks and tabs stay.
 func shown(value any) string {
+	before := rune(0)
 	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && !unicode.IsGraphic(r) {
+		hides := r != '\n' && r != '\t' && format.Hides(before, r)
+		if before = r; hides {
 			return utf8.RuneError
 		}
 		return r
