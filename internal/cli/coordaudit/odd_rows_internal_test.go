@@ -67,7 +67,7 @@ func TestOddStatementsAreShown(t *testing.T) {
 		dropChecksOfStatements,
 		insertOddStatements + `
 			('11111111-1111-4111-8111-000000000001', -3, '', -7, -9, '{[1,3)}', '{[2,5)}', '{}', '{}', true, E'a\n<b>', 'infinity'),
-			('11111111-1111-4111-8111-000000000001', 0, 'begun', 12, 3, '{}', '{}', '{}', '{[100,200)}', true, '', '-infinity'),
+			('11111111-1111-4111-8111-000000000001', 0, 'begun', 12, 3, '{}', '{}', '{}', '{[100,200)}', false, '', '-infinity'),
 			('11111111-1111-4111-8111-000000000002', 9, 'closed', 0, 0, '{}', '{}', '{}', '{}', false, '', '0044-03-15 00:00:00+00 BC')`,
 		`INSERT INTO coordination_audit_records (audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at, source_id, source_seq)
 			SELECT gen_random_uuid(), 'odd', 'COST', 'APPLIED', 'r', now(), at::timestamptz, source::uuid, n
