@@ -268,9 +268,11 @@ ORDER BY
 -- Then the class since known_since is enough, for every conflict that is later than the first
 -- record of that time. The query looks for the time of the first record only, since there is no min of three columns.
 -- If a conflict is not later than that, or the class changes, all records of the envelope are read,
--- and decide. These are few, and as an array the planner takes them for few, and for the index.
--- Mostly there are none, and then the count of them keeps the server from reading any record: the plan is made
--- before it is known, and on a large table it may be a scan of all records.
+-- and decide. These are few, which the planner does not know: the caller keeps it from reading all records for
+-- them. Mostly there are none, and then the count of them keeps the server from reading any record.
+--
+-- The class since known_since is computed for every envelope of that time. To compute it for those in question
+-- only would keep parallel workers away from it.
 --
 -- The look-up merges both kinds of rows into one order per envelope. It numbers the rows by how many
 -- classes came before them, which puts each conflict into the group of the class before it.
@@ -325,7 +327,6 @@ lives AS MATERIALIZED (
         AND r.decision_timestamp >= @known_since::pg_catalog.timestamptz
         AND r.decision_timestamp <= @last::pg_catalog.timestamptz
         AND r.envelope_class <> 'UNKNOWN'
-        AND r.envelope_id IN (SELECT o.other_id FROM others AS o)
     GROUP BY
         coalesce(r.tenant_id, ''),
         r.envelope_id

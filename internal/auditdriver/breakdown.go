@@ -13,7 +13,7 @@ import (
 func (d *Driver) Breakdown(ctx context.Context, q *audit.BreakdownQuery) (audit.Breakdown, error) {
 	counted := breakdown{queries: d.queries, in: selectionOf(q.Scope, q.Window)}
 	counted.Window = q.Window
-	err := d.readMoment(ctx,
+	err := d.readUnder(ctx, searchSettings,
 		counted.byClassAndDecision, counted.byTenant, counted.byDay, counted.byReason, counted.byReasonCode, counted.byParameter)
 	if err != nil {
 		return audit.Breakdown{}, err

@@ -117,8 +117,9 @@ func (w *workbench) pool(t *testing.T, set func(*pgxpool.Config)) *pgxpool.Pool 
 
 // statement is a statement that the driver has sent.
 type statement struct {
-	sql  string
-	args []any
+	sql      string
+	args     []any
+	settings string // under which the driver sent it
 }
 
 // statementsOf returns the queries that a call sends.
@@ -133,12 +134,18 @@ func (w *workbench) statementsOf(t *testing.T, call func(context.Context, *audit
 }
 
 // recorder is a tracer that keeps the statements of sqlc.
-type recorder struct{ statements []statement }
+type recorder struct {
+	statements []statement
+	settings   string
+}
 
 func (r *recorder) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
 	if strings.HasPrefix(data.SQL, "-- name: ") {
 		args := slices.DeleteFunc(slices.Clone(data.Args), func(arg any) bool { _, isMode := arg.(pgx.QueryExecMode); return isMode })
-		r.statements = append(r.statements, statement{sql: data.SQL, args: args})
+		r.statements = append(r.statements, statement{sql: data.SQL, args: args, settings: r.settings})
+	}
+	if settings, ok := strings.CutPrefix(data.SQL, "SAVEPOINT coordaudit_settings; "); ok {
+		r.settings = settings
 	}
 	return ctx
 }
@@ -158,7 +165,12 @@ func (w *workbench) explain(t *testing.T, s statement) plan {
 	t.Helper()
 	pool := w.pool(t, func(*pgxpool.Config) {})
 	var answer string
-	err := pool.QueryRow(t.Context(), "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON) "+s.sql, append([]any{pgx.QueryExecModeExec}, s.args...)...).Scan(&answer)
+	err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), s.settings); err != nil {
+			return err
+		}
+		return tx.QueryRow(t.Context(), "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON) "+s.sql, append([]any{pgx.QueryExecModeExec}, s.args...)...).Scan(&answer)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func (d *Driver) List(ctx context.Context, q *audit.Query, from *Position, size 
 	list, read := d.listTenant, d.read
 	switch {
 	case isFiltered(q):
-		list, read = d.listFiltered, d.readPlanned
+		list, read = d.listFiltered, d.search
 	case q.Scope.IsAllTenants():
 		list = d.listAll
 	}
@@ -152,7 +152,7 @@ func (d *Driver) listFiltered(ctx context.Context, db dbgen.DBTX, q *audit.Query
 // Count counts the records of a normalized, valid query.
 func (d *Driver) Count(ctx context.Context, q *audit.Query) (n int64, err error) {
 	since, last := bounds(q.Window)
-	err = d.readPlanned(ctx, func(db dbgen.DBTX) error {
+	err = d.search(ctx, func(db dbgen.DBTX) error {
 		n, err = d.queries.CountFilteredRecords(ctx, db, dbgen.CountFilteredRecordsParams{
 			AllTenants:            q.Scope.IsAllTenants(),
 			TenantID:              q.Scope.TenantID(),

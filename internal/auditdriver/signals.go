@@ -16,7 +16,7 @@ import (
 func (d *Driver) Signals(ctx context.Context, q *audit.SignalQuery) (audit.Signals, error) {
 	found := signals{queries: d.queries, query: q, in: selectionOf(q.Scope, q.Window), slices: slicesOf(q.Window)}
 	found.Window = q.Window
-	err := d.readWindows(ctx,
+	err := d.readUnder(ctx, windowSettings,
 		found.rejectionRates, found.oscillations, found.friction, found.repeatedRejections, found.repeatedParameterRejections,
 		found.preemptionCycles, found.preemptionEvidence)
 	if err != nil {
@@ -35,7 +35,7 @@ func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.T
 		starts[i] = toPGTime(bounds[i])
 		slices = append(slices, slicesOf(audit.Window{Since: bounds[i], Until: bounds[i+1]})...)
 	}
-	err = d.readWindows(ctx, func(ctx context.Context, db dbgen.DBTX) error {
+	err = d.readUnder(ctx, windowSettings, func(ctx context.Context, db dbgen.DBTX) error {
 		rates, err = rejectionRates(ctx, db, d.queries, dbgen.ListRejectionRatesParams{
 			Starts:      starts,
 			Slices:      slices,
@@ -49,26 +49,6 @@ func (d *Driver) Trend(ctx context.Context, q *audit.TrendQuery, bounds []time.T
 		return err
 	})
 	return rates, err
-}
-
-// readWindows is readMoment with settings for the signals of a window. It keeps the server from
-// compiling expressions, which takes seconds, and a scan of a week gains less. It also keeps the
-// server to hashing where that can replace a sort or a nested loop. What a query has collected has
-// no statistics, so the planner expects a row or two, or a group a row. Then a nested loop over a
-// week of records takes minutes, and a sort of them most of a signal's time.
-//
-// The savepoint ends the settings: what a caller reads next in the same moment needs other plans.
-func (d *Driver) readWindows(ctx context.Context, steps ...func(context.Context, dbgen.DBTX) error) error {
-	set := execute("SAVEPOINT coordaudit_windows; SET LOCAL jit = off; SET LOCAL enable_sort = off; SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off")
-	unset := execute("ROLLBACK TO SAVEPOINT coordaudit_windows; RELEASE SAVEPOINT coordaudit_windows")
-	return d.readMoment(ctx, slices.Concat([]func(context.Context, dbgen.DBTX) error{set}, steps, []func(context.Context, dbgen.DBTX) error{unset})...)
-}
-
-func execute(sql string) func(context.Context, dbgen.DBTX) error {
-	return func(ctx context.Context, db dbgen.DBTX) error {
-		_, err := db.Exec(ctx, sql)
-		return err
-	}
 }
 
 // rejectionRates returns one list per window.

@@ -21,14 +21,14 @@ func TestSettingsEndWithSignals(t *testing.T) {
 		settings := func() (found string) {
 			t.Helper()
 			err := d.moment.QueryRow(t.Context(), `SELECT string_agg(name || ' ' || setting, ', ' ORDER BY name) FROM pg_settings
-				WHERE name IN ('jit', 'enable_sort', 'enable_nestloop', 'enable_mergejoin')`).Scan(&found)
+				WHERE name IN ('jit', 'enable_seqscan', 'enable_sort', 'enable_nestloop', 'enable_mergejoin', 'parallel_tuple_cost')`).Scan(&found)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return found
 		}
 		before := settings()
-		if !strings.HasPrefix(before, "enable_mergejoin off, enable_nestloop on, enable_sort on") {
+		if !strings.HasPrefix(before, "enable_mergejoin off, enable_nestloop on, enable_seqscan on, enable_sort on") {
 			t.Fatal(before)
 		}
 		query := audit.SignalQuery{Scope: audit.AllTenants()}.WithDefaults()
