@@ -60,7 +60,7 @@ func TestReadsUseIndexes(t *testing.T) {
 	}
 }
 
-// The planner alone takes each record of a few days for a page of its own, and reads all records. Nobody
+// The planner alone takes each record of a few days for a page of its own, and reads all records. No one
 // has the reason code, so it cannot hope for a full page before the window ends.
 func TestReadsStayInTheirWindow(t *testing.T) {
 	t.Parallel()
