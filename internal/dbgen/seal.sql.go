@@ -446,6 +446,19 @@ func (q *Queries) GetLastCheckpoint(ctx context.Context, db DBTX) (GetLastCheckp
 	return i, err
 }
 
+const GetLastRecordSeq = `-- name: GetLastRecordSeq :one
+SELECT coalesce(max(seq), 0)::bigint AS seq
+FROM coordination_audit_records
+`
+
+// Reads the highest seq of a record, which is above the sequence if someone stored it by hand.
+func (q *Queries) GetLastRecordSeq(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRow(ctx, GetLastRecordSeq)
+	var seq int64
+	err := row.Scan(&seq)
+	return seq, err
+}
+
 const GetOpenedEpoch = `-- name: GetOpenedEpoch :one
 SELECT
     seq,
@@ -1100,6 +1113,49 @@ func (q *Queries) ListInserting(ctx context.Context, db DBTX) ([]ListInsertingRo
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListNoTables = `-- name: ListNoTables :many
+SELECT c.relname::pg_catalog.text AS name
+FROM pg_catalog.pg_class AS c
+WHERE c.oid IN (
+        'coordination_audit_records'::regclass,
+        'coordination_audit_gaps'::regclass,
+        'coordination_audit_statements'::regclass,
+        'coordination_audit_seal_events'::regclass
+    )
+    AND (
+        c.relkind NOT IN ('r', 'p')
+        OR EXISTS (
+            SELECT 1
+            FROM pg_catalog.pg_rewrite AS w
+            WHERE w.ev_class = c.oid
+                AND w.ev_type = '1'
+        )
+    )
+ORDER BY c.relname
+`
+
+// Lists what is no table of those whose rows are sealed. A view shows each reader what it likes, and
+// a rule of a view can be put on a table.
+func (q *Queries) ListNoTables(ctx context.Context, db DBTX) ([]string, error) {
+	rows, err := db.Query(ctx, ListNoTables)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ type Conn struct {
 	role    Role
 	db      dbgen.DBTX
 	place   auditdriver.Place
+	path    string // the search_path of a transaction that stores
 	queries *dbgen.Queries
 
 	distributed, hasLeaves *bool // nil: not asked yet
@@ -36,7 +38,9 @@ type Conn struct {
 // prepareSession makes the session independent of what its role and database are set to.
 // row_security = off turns a policy that would hide rows into an error. A checkpoint is
 // exported after its commit, so the commit must be durable; stronger settings stay. Each
-// statement follows an index, and without statistics the planner would not know.
+// statement follows an index, and without statistics the planner would not know. What a
+// constraint, the bounds of a partition or the columns in an index say of rows is not believed: an
+// owner or a superuser can make them say anything.
 const prepareSession = `
 	SET client_encoding TO 'UTF8';
 	SET client_min_messages TO warning;
@@ -46,10 +50,23 @@ const prepareSession = `
 	SET default_transaction_read_only TO off;
 	SET row_security TO off;
 	SET enable_seqscan TO off;
+	SET enable_indexonlyscan TO off;
+	SET constraint_exclusion TO off;
+	SET enable_partition_pruning TO off;
 	SET max_parallel_workers_per_gather TO 0;
 	SET jit TO off;
 	SET lock_timeout TO '10s';
 	SET idle_session_timeout TO 0`
+
+// Each statement names the schema of its tables, so it needs no search_path. One that the database
+// or the role is set to may put another operator in the place of one of PostgreSQL's own, which then
+// hides rows. Triggers of the owner may need theirs, so a transaction that stores has it, behind
+// PostgreSQL's names.
+const (
+	pinNames    = "SELECT pg_catalog.current_setting('search_path'), pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)"
+	unpinNames  = "SELECT pg_catalog.set_config('search_path', $1, true)"
+	firstOfPath = "pg_catalog"
+)
 
 const raiseCommit = `SELECT pg_catalog.set_config('synchronous_commit', 'on', false)
 	WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')`
@@ -119,9 +136,19 @@ func (c *Conn) setUp(ctx context.Context, schema string) (err error) {
 			return c.readFailure(ctx, err)
 		}
 	}
-	c.place, err = auditdriver.FindPlace(ctx, c.conn, schema)
+	if c.place, err = auditdriver.FindPlace(ctx, c.conn, schema); err != nil {
+		return err
+	}
+	answers, err := c.conn.PgConn().Exec(ctx, pinNames).ReadAll()
+	if err != nil {
+		return c.readFailure(ctx, err)
+	}
+	c.path = firstOfPath
+	if usual := strings.TrimSpace(string(answers[0].Rows[0][0])); usual != "" {
+		c.path += ", " + usual
+	}
 	c.db = c.place.On(unnamed{c.conn})
-	return err
+	return nil
 }
 
 // Close closes the connection. It frees the lock of [Conn.TryLock] first: the server may end
@@ -168,6 +195,12 @@ func (c *Conn) Describe(ctx context.Context) (Facts, error) {
 		Isolation: row.Isolation, CachedSequences: row.CachedSequences, Unlogged: row.Unlogged,
 		Last: Positions{Records: row.LastRecord, Gaps: row.LastGap, Statements: row.LastStatement, Events: row.LastEvent},
 	}, nil
+}
+
+// NoTables names what is no table of those whose rows are sealed.
+func (c *Conn) NoTables(ctx context.Context) ([]string, error) {
+	names, err := c.queries.ListNoTables(ctx, c.db)
+	return names, c.readFailure(ctx, err)
 }
 
 // Distributed reports whether rows of the trail are on the workers of a Citus cluster.
@@ -223,7 +256,11 @@ func (c *Conn) commit(ctx context.Context, work func(db dbgen.DBTX) error) error
 	if err != nil {
 		return c.storeFailure(ctx, err)
 	}
-	if err := work(c.place.On(unnamed{tx})); err != nil {
+	err = c.conn.PgConn().ExecParams(ctx, unpinNames, [][]byte{[]byte(c.path)}, nil, nil, nil).Read().Err
+	if err == nil {
+		err = work(c.place.On(unnamed{tx}))
+	}
+	if err != nil {
 		if !errors.Is(err, ErrNotStored) {
 			err = c.storeFailure(ctx, err)
 		}
