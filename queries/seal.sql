@@ -62,8 +62,19 @@ SELECT EXISTS (
         AND p.proname = 'citus_truncate_trigger'
 )::boolean AS distributed;
 
--- Lists what is no table of those whose rows are sealed. A view shows each reader what it likes, and
--- a rule of a view can be put on a table.
+-- Lists the schemas that have something of the name of the records' table. LIKE, because a literal of
+-- that name gets a schema before it is sent.
+-- name: ListTrailSchemas :many
+SELECT n.nspname::pg_catalog.text AS name
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relname LIKE 'coordination!_audit!_records' ESCAPE '!'
+    AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND c.relpersistence <> 't'
+ORDER BY n.nspname;
+
+-- Lists what is no table of those whose rows are sealed. A view shows each reader what it likes, and so
+-- does a column that is computed when it is read. A rule of a view can be put on a table.
 -- name: ListNoTables :many
 SELECT c.relname::pg_catalog.text AS name
 FROM pg_catalog.pg_class AS c
@@ -80,6 +91,13 @@ WHERE c.oid IN (
             FROM pg_catalog.pg_rewrite AS w
             WHERE w.ev_class = c.oid
                 AND w.ev_type = '1'
+        )
+        OR EXISTS (
+            SELECT 1
+            FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = c.oid
+                AND a.attgenerated = 'v'
+                AND a.attname = ANY (@columns::pg_catalog.text[])
         )
     )
 ORDER BY c.relname;

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
 	"github.com/hoc-analytics/coordaudit/sealer"
@@ -236,6 +237,45 @@ func TestServerThatPretendsToBeAClusterIsRefused(t *testing.T) {
 	s.superuser(t, "UPDATE pg_trigger SET tgisinternal = true WHERE tgname = 'pretend'")
 	_, err := sealer.Verify(t.Context(), s.pool, sealer.VerifyConfig{Checkpoint: s.checkpoint(t), Verifier: s.verifier})
 	if err == nil || !strings.Contains(err.Error(), "--cluster") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A role whose search_path leads to a copy of the trail verifies the copy, and not what others read.
+func TestCopyInAnotherSchemaIsNotChosen(t *testing.T) {
+	t.Parallel()
+	s := withHole(t)
+	s.superuser(t, "CREATE SCHEMA shadow")
+	for _, table := range []string{"records", "gaps", "statements", "seal_tiles", "seal_checkpoints", "seal_events"} {
+		s.superuser(t, "CREATE TABLE shadow.coordination_audit_"+table+" (LIKE public.coordination_audit_"+table+" INCLUDING ALL)")
+		s.superuser(t, "INSERT INTO shadow.coordination_audit_"+table+" OVERRIDING SYSTEM VALUE SELECT * FROM public.coordination_audit_"+table)
+	}
+	s.edit(t, 7)
+	name := fixture.QueryText(t, s.pool, "SELECT current_database()")
+	s.superuser(t, "ALTER DATABASE "+pgx.Identifier{name}.Sanitize()+" SET search_path = shadow, public")
+	config := sealer.VerifyConfig{Checkpoint: s.checkpoint(t), Verifier: s.verifier}
+	if _, err := sealer.Verify(t.Context(), s.pool, config); err == nil || !strings.Contains(err.Error(), `"public", "shadow"`) {
+		t.Errorf("%v", err)
+	}
+	config.Schema = "public"
+	if result, err := sealer.Verify(t.Context(), s.pool, config); err != nil || len(result.Findings) != 1 {
+		t.Errorf("%+v, %v", result.Findings, err)
+	}
+	named := fixture.OpenPool(t, s.url, func(config *pgxpool.Config) { config.ConnConfig.RuntimeParams["search_path"] = "public" })
+	config.Schema = ""
+	if result, err := sealer.Verify(t.Context(), named, config); err != nil || len(result.Findings) != 1 {
+		t.Errorf("%+v, %v", result.Findings, err)
+	}
+}
+
+// A column that is computed when it is read can show each reader another value. PostgreSQL 18 has
+// them. For others, the catalog says so here and nothing is computed.
+func TestColumnThatIsComputedIsRefused(t *testing.T) {
+	t.Parallel()
+	s := withHole(t)
+	s.superuser(t, "UPDATE pg_attribute SET attgenerated = 'v' WHERE attrelid = 'coordination_audit_gaps'::regclass AND attname = 'cause'")
+	_, err := sealer.Verify(t.Context(), s.pool, sealer.VerifyConfig{Checkpoint: s.checkpoint(t), Verifier: s.verifier})
+	if !errors.Is(err, sealer.ErrTampered) {
 		t.Errorf("%v", err)
 	}
 }

@@ -6,19 +6,39 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoc-analytics/coordaudit/audit"
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
 
-// mustBeTables refuses a view or a foreign table in the place of a table: it may show a sealer or a
-// verification other rows than everyone else.
+// mustBeOne refuses to choose between trails by what the database or the role is set to: it may lead
+// whoever verifies to a copy.
+func mustBeOne(ctx context.Context, conn *sealdriver.Conn) error {
+	schemas, err := conn.TrailSchemas(ctx)
+	if err != nil {
+		return err
+	}
+	if len(schemas) > 1 {
+		for i := range schemas {
+			schemas[i] = pgx.Identifier{schemas[i]}.Sanitize()
+		}
+		return fmt.Errorf("%d schemas have a trail (%s), and a setting of the database must not choose: name the right one (VerifyConfig.Schema, or search_path in the URL)",
+			len(schemas), audit.Printable(strings.Join(schemas, ", ")))
+	}
+	return nil
+}
+
+// mustBeTables refuses a view or a foreign table in the place of a table, and a column that is computed
+// when it is read: a sealer or a verification may be shown something else than everyone else.
 func mustBeTables(ctx context.Context, conn *sealdriver.Conn) error {
 	names, err := conn.NoTables(ctx)
 	if err != nil {
 		return err
 	}
 	if len(names) > 0 {
-		return errors.New(strings.Join(names, ", ") + " is no table, so nothing says what its rows are: find out who changed it, and put the table back")
+		return errors.New(strings.Join(names, ", ") + " is no table, or computes a column when it is read, so nothing says what its rows are: find out who changed it, and put the table back")
 	}
 	return nil
 }

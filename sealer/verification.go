@@ -29,8 +29,9 @@ type VerifyConfig struct {
 	// ends the verification. It may be nil.
 	Save func(progress []byte) error
 
-	// Schema is the schema of the trail. Defaults to the first on the search_path that has
-	// one.
+	// Schema is the schema of the trail. Defaults to the only one that has a trail, or to the
+	// first on the search_path that the pool's configuration names. If there are several, and it
+	// names none, that is an error: a setting of the database could lead to a copy.
 	Schema string
 
 	// Cluster says that the trail is on a Citus cluster. There a record that is inserted among

@@ -93,6 +93,9 @@ func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (
 }
 
 func (v *verifier) run(ctx context.Context) error {
+	if err := mustBeOne(ctx, v.conn); err != nil {
+		return err
+	}
 	if err := mustBeTables(ctx, v.conn); err != nil {
 		return fmt.Errorf("%w: %w", ErrTampered, err)
 	}

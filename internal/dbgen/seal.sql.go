@@ -1137,14 +1137,25 @@ WHERE c.oid IN (
             WHERE w.ev_class = c.oid
                 AND w.ev_type = '1'
         )
+        OR EXISTS (
+            SELECT 1
+            FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = c.oid
+                AND a.attgenerated = 'v'
+                AND a.attname = ANY ($1::pg_catalog.text[])
+        )
     )
 ORDER BY c.relname
 `
 
-// Lists what is no table of those whose rows are sealed. A view shows each reader what it likes, and
-// a rule of a view can be put on a table.
-func (q *Queries) ListNoTables(ctx context.Context, db DBTX) ([]string, error) {
-	rows, err := db.Query(ctx, ListNoTables)
+type ListNoTablesParams struct {
+	Columns []string
+}
+
+// Lists what is no table of those whose rows are sealed. A view shows each reader what it likes, and so
+// does a column that is computed when it is read. A rule of a view can be put on a table.
+func (q *Queries) ListNoTables(ctx context.Context, db DBTX, arg ListNoTablesParams) ([]string, error) {
+	rows, err := db.Query(ctx, ListNoTables, arg.Columns)
 	if err != nil {
 		return nil, err
 	}
@@ -1630,6 +1641,38 @@ func (q *Queries) ListTiles(ctx context.Context, db DBTX, arg ListTilesParams) (
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListTrailSchemas = `-- name: ListTrailSchemas :many
+SELECT n.nspname::pg_catalog.text AS name
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relname LIKE 'coordination!_audit!_records' ESCAPE '!'
+    AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND c.relpersistence <> 't'
+ORDER BY n.nspname
+`
+
+// Lists the schemas that have something of the name of the records' table. LIKE, because a literal of
+// that name gets a schema before it is sent.
+func (q *Queries) ListTrailSchemas(ctx context.Context, db DBTX) ([]string, error) {
+	rows, err := db.Query(ctx, ListTrailSchemas)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

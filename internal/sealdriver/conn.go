@@ -18,6 +18,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
+	"github.com/hoc-analytics/coordaudit/seal"
 )
 
 // Conn is a connection of its own, taken out of a pool. It is not safe for concurrent use.
@@ -26,6 +27,7 @@ type Conn struct {
 	role    Role
 	db      dbgen.DBTX
 	place   auditdriver.Place
+	named   bool   // the caller named the schema
 	path    string // the search_path of a transaction that stores
 	queries *dbgen.Queries
 
@@ -73,7 +75,7 @@ const raiseCommit = `SELECT pg_catalog.set_config('synchronous_commit', 'on', fa
 
 // Open opens a connection as the pool does, next to it, and finds the trail. Close closes it.
 func Open(ctx context.Context, pool *pgxpool.Pool, schema string, role Role) (*Conn, error) {
-	c := &Conn{role: role, queries: dbgen.New()}
+	c := &Conn{role: role, named: schema != "", queries: dbgen.New()}
 	if err := c.connect(ctx, pool.Config()); err != nil {
 		return nil, c.readFailure(ctx, err)
 	}
@@ -197,9 +199,26 @@ func (c *Conn) Describe(ctx context.Context) (Facts, error) {
 	}, nil
 }
 
-// NoTables names what is no table of those whose rows are sealed.
+// TrailSchemas lists the schemas that have a trail, or what looks like one. It is empty if the caller
+// has named the schema, or the search_path of the session.
+func (c *Conn) TrailSchemas(ctx context.Context) ([]string, error) {
+	if params := c.conn.Config().RuntimeParams; c.named || params["search_path"] != "" || strings.Contains(params["options"], "search_path") {
+		return nil, nil
+	}
+	names, err := c.queries.ListTrailSchemas(ctx, c.db)
+	return names, c.readFailure(ctx, err)
+}
+
+// NoTables names what is no table of those whose rows are sealed, or computes a sealed column when
+// it is read.
 func (c *Conn) NoTables(ctx context.Context) ([]string, error) {
-	names, err := c.queries.ListNoTables(ctx, c.db)
+	var of dbgen.ListNoTablesParams
+	for _, kind := range []seal.Kind{seal.Record, seal.Gap, seal.Statement, seal.Event} {
+		for _, column := range seal.Columns(kind, seal.LeafVersion) {
+			of.Columns = append(of.Columns, column.Name)
+		}
+	}
+	names, err := c.queries.ListNoTables(ctx, c.db, of)
 	return names, c.readFailure(ctx, err)
 }
 
