@@ -47,6 +47,7 @@ type verifier struct {
 	tree     seal.Tree
 	sealed   map[seal.Kind]*completeness.Set // of the kinds other than records
 	shared   map[sharedSeq]bool              // of these kinds
+	again    []leaf                          // of these kinds, with the seq of an earlier leaf
 	ends     []int64                         // through after each part that was read
 	later    map[leaf][]seal.Hash            // behind the size that is verified, in the unfinished tile of the last checkpoint
 	opening  int64                           // the seq of the event that opened the epoch, which is leaf 0; 0 in the first
@@ -265,6 +266,9 @@ func (v *verifier) count(result partResult) {
 		v.opening = result.others[0].seq
 	}
 	for _, of := range result.others {
+		if v.sealed[of.kind].Has(of.seq) {
+			v.again = append(v.again, of)
+		}
 		v.sealed[of.kind].Add(of.seq, of.seq)
 	}
 	for _, of := range result.shared {
