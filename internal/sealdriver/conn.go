@@ -60,16 +60,6 @@ const prepareSession = `
 	SET lock_timeout TO '10s';
 	SET idle_session_timeout TO 0`
 
-// Each statement names the schema of its tables, so it needs no search_path. One that the database
-// or the role is set to may put another operator in the place of one of PostgreSQL's own, which then
-// hides rows. Triggers of the owner may need theirs, so a transaction that stores has it, behind
-// PostgreSQL's names.
-const (
-	pinNames    = "SELECT pg_catalog.current_setting('search_path'), pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)"
-	unpinNames  = "SELECT pg_catalog.set_config('search_path', $1, true)"
-	firstOfPath = "pg_catalog"
-)
-
 const raiseCommit = `SELECT pg_catalog.set_config('synchronous_commit', 'on', false)
 	WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')`
 
@@ -141,13 +131,8 @@ func (c *Conn) setUp(ctx context.Context, schema string) (err error) {
 	if c.place, err = auditdriver.FindPlace(ctx, c.conn, schema); err != nil {
 		return err
 	}
-	answers, err := c.conn.PgConn().Exec(ctx, pinNames).ReadAll()
-	if err != nil {
-		return c.readFailure(ctx, err)
-	}
-	c.path = firstOfPath
-	if usual := strings.TrimSpace(string(answers[0].Rows[0][0])); usual != "" {
-		c.path += ", " + usual
+	if err := c.pinNames(ctx); err != nil {
+		return err
 	}
 	c.db = c.place.On(unnamed{c.conn})
 	return nil
