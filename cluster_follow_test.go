@@ -42,7 +42,7 @@ func newClusterSealer(t *testing.T, tr *trail) (*sealer.Sealer, sealer.VerifyCon
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made, sealer.VerifyConfig{Verifier: verifier}, export
+	return made, sealer.VerifyConfig{Verifier: verifier, Cluster: true}, export
 }
 
 // On a cluster, what is sealed is followed, in the order of sealing. What was committed late has its

@@ -223,14 +223,15 @@ FROM coordination_audit_seal_events AS e
 WHERE e.seq = ANY (@events::bigint[])
     AND e.kind = 'expired';
 
--- Lists those of the given events that are on record, with the seqs that an expiry names. Another
--- event names none.
+-- Lists those of the given events of a kind that are on record, with the seqs that an expiry names.
+-- Another event names none.
 -- name: ListKnownEvents :many
 SELECT
     e.event_id,
     coalesce(CASE WHEN e.kind = 'expired' THEN e.body::pg_catalog.jsonb ->> 'seqs' END, '')::pg_catalog.text AS seqs
 FROM coordination_audit_seal_events AS e
-WHERE e.event_id = ANY (@event_ids::pg_catalog.uuid[]);
+WHERE e.event_id = ANY (@event_ids::pg_catalog.uuid[])
+    AND e.kind = @kind::pg_catalog.text;
 
 -- Lists the holds as an expiry reads them, and their first releases.
 -- name: ListHolds :many

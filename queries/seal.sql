@@ -62,6 +62,51 @@ SELECT EXISTS (
         AND p.proname = 'citus_truncate_trigger'
 )::boolean AS distributed;
 
+-- Lists the schemas that have something of the name of the records' table. LIKE, because a literal of
+-- that name gets a schema before it is sent.
+-- name: ListTrailSchemas :many
+SELECT n.nspname::pg_catalog.text AS name
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relname LIKE 'coordination!_audit!_records' ESCAPE '!'
+    AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND c.relpersistence <> 't'
+ORDER BY n.nspname;
+
+-- Lists what is no table of those whose rows are sealed. A view shows each reader what it likes, and so
+-- does a column that is computed when it is read. A rule of a view can be put on a table.
+-- name: ListNoTables :many
+SELECT c.relname::pg_catalog.text AS name
+FROM pg_catalog.pg_class AS c
+WHERE c.oid IN (
+        'coordination_audit_records'::regclass,
+        'coordination_audit_gaps'::regclass,
+        'coordination_audit_statements'::regclass,
+        'coordination_audit_seal_events'::regclass
+    )
+    AND (
+        c.relkind NOT IN ('r', 'p')
+        OR EXISTS (
+            SELECT 1
+            FROM pg_catalog.pg_rewrite AS w
+            WHERE w.ev_class = c.oid
+                AND w.ev_type = '1'
+        )
+        OR EXISTS (
+            SELECT 1
+            FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = c.oid
+                AND a.attgenerated = 'v'
+                AND a.attname = ANY (@columns::pg_catalog.text[])
+        )
+    )
+ORDER BY c.relname;
+
+-- Reads the highest seq of a record, which is above the sequence if someone stored it by hand.
+-- name: GetLastRecordSeq :one
+SELECT coalesce(max(seq), 0)::bigint AS seq
+FROM coordination_audit_records;
+
 -- Reads how far each sequence has come. A row that is inserted from now on has a higher seq.
 -- name: GetSequencePositions :one
 SELECT

@@ -2,6 +2,7 @@ package sealer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -19,6 +20,9 @@ import (
 func (v *verifier) findIndexed(ctx context.Context) (err error) {
 	if v.distributed, err = v.conn.Distributed(ctx); err != nil || !v.distributed {
 		return err
+	}
+	if !v.config.Cluster {
+		return errors.New("the database says that the trail is on a Citus cluster, where no record is named that was inserted among sealed ones: if it is, say so (coordaudit verify --cluster, VerifyConfig.Cluster); if not, find out who made it say so")
 	}
 	has, err := v.conn.HasLeaves(ctx)
 	if err != nil || !has {

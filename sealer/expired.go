@@ -87,6 +87,22 @@ func (p *part) isExpired(ctx context.Context, i int) (bool, error) {
 	return p.expiredNow.Has(of.seq), nil
 }
 
+// judgeExpired compares how many records are taken for expired with how many the events say. What a
+// tile says of the seq of a leaf without a row is covered by no hash: it could name a record that did
+// expire, and so excuse another one. What expired before the epoch began has no leaf in its log.
+func (v *verifier) judgeExpired() {
+	named := int64(0)
+	for _, of := range v.expiries.list {
+		if of.Event > v.opening {
+			named += of.Records
+		}
+	}
+	if v.result.Expired > named {
+		v.find(Finding{Fault: Missing, Text: fmt.Sprintf(
+			"%d records that were sealed are not there, and the events of this log say of %d that they expired: the lists of leaves were changed to hide which ones did not", v.result.Expired, named)})
+	}
+}
+
 // ExpiredArchive is what events say of one archive: how many records were moved there.
 type ExpiredArchive struct {
 	Archive string // its digest, in hexadecimal

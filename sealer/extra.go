@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
 	"github.com/hoc-analytics/coordaudit/seal"
@@ -18,7 +19,7 @@ func (p *part) judgeExtra(ctx context.Context, finding Finding, hash seal.Hash) 
 	if err != nil && !errors.Is(err, errLeaves) { // the part of a damaged tile reports it
 		return err
 	}
-	leaves, tail, later := 0, p.verifier.size-int64(len(p.verifier.tail)), false
+	leaves, tail, later := 0, p.verifier.size-int64(len(p.verifier.tail)), slices.Contains(p.verifier.later[of], hash)
 	for _, at := range places {
 		switch fits := at.hash == hash && p.verifier.isStored(at.index/tileWidth); {
 		case fits && at.index < p.verifier.size:

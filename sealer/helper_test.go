@@ -3,6 +3,7 @@ package sealer_test
 import (
 	"crypto/rand"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -110,7 +111,9 @@ func (s *sealed) verify(tb testing.TB) sealer.Verification {
 
 func (s *sealed) verifyAgainst(tb testing.TB, checkpoint []byte) sealer.Verification {
 	tb.Helper()
-	result, err := sealer.Verify(tb.Context(), s.pool, sealer.VerifyConfig{Checkpoint: checkpoint, Verifier: s.verifier})
+	result, err := sealer.Verify(tb.Context(), s.pool, sealer.VerifyConfig{
+		Checkpoint: checkpoint, Verifier: s.verifier, Cluster: os.Getenv(testdb.ClusterVariable) != "",
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}

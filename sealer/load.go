@@ -191,6 +191,9 @@ func (n *session) checkThrough(last *sealdriver.Checkpoint, leaves []leaf) error
 	through := map[seal.Kind]int64{
 		seal.Record: last.Through.Records, seal.Gap: last.Through.Gaps, seal.Statement: last.Through.Statements, seal.Event: last.Through.Events,
 	}
+	if n.log.highest > through[seal.Record] {
+		return n.tampered(last.Size, fmt.Sprintf("it says that each record up to seq %d is sealed, and covers the one with seq %d", through[seal.Record], n.log.highest))
+	}
 	opening := last.Epoch > 1 && last.Size < 2*tileWidth // the first of these leaves opened the epoch, before those below it
 	for i, of := range leaves {
 		if of.seq > through[of.kind] && (i > 0 || !opening) {

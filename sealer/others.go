@@ -3,7 +3,9 @@ package sealer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -35,6 +37,9 @@ func (v *verifier) findOthers(ctx context.Context) error {
 		return v.findClusterInserted(ctx)
 	}
 	if err := v.findOthersInserted(ctx); err != nil {
+		return err
+	}
+	if err := v.findSealedAgain(ctx); err != nil {
 		return err
 	}
 	var through sealdriver.Positions // that the stored checkpoint says it is final to
@@ -95,6 +100,28 @@ func (v *verifier) findOthersInserted(ctx context.Context) error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// findSealedAgain finds gaps, statements and events that have more leaves than rows. No sealer makes
+// one twice, unless a checkpoint was changed so that it begins again. Then it also seals what was
+// inserted in between.
+func (v *verifier) findSealedAgain(ctx context.Context) error {
+	leaves := map[leaf]int{}
+	for _, of := range v.again {
+		leaves[of]++
+	}
+	rows, err := hashRows(ctx, v.conn, slices.Collect(maps.Keys(leaves)))
+	if err != nil {
+		return err
+	}
+	for of, more := range leaves {
+		blamed := slices.ContainsFunc(v.result.Findings, func(f Finding) bool { return f.Kind == of.kind && f.Seq == of.seq })
+		if have := len(rows[of]); !blamed && have > 0 && have <= more {
+			v.find(Finding{Fault: Damaged, Text: fmt.Sprintf("the %s with seq %d is in the log %d times, and in its table %d times: "+
+				"a stored checkpoint was changed, so that a sealer began again and sealed what was inserted since", of.kind, of.seq, more+1, have)})
 		}
 	}
 	return nil

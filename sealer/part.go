@@ -43,6 +43,7 @@ type part struct {
 	expiredNow *completeness.Set // on record when a row was missed; nil if none was
 	erasures   []erasure
 	unrecorded map[int]string    // texts that were replaced by digests, and no event says so
+	looked     int               // how many seqs were looked up for leaves that share one
 	claims     map[int]uuid.UUID // records that were sealed with a text that reads as erased
 }
 

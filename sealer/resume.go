@@ -36,6 +36,7 @@ type progress struct {
 	Erased   int64                `json:"erased"`
 	Claimed  int64                `json:"claimed"`
 	Shared   []progressShared     `json:"shared_seqs"`
+	Again    []progressShared     `json:"sealed_again"` // without hashes
 	Findings []Finding            `json:"findings"`
 	More     int64                `json:"more_findings"`
 	Doubts   []doubt              `json:"doubts"`
@@ -77,6 +78,9 @@ func (v *verifier) save() error {
 	}
 	for of := range v.shared {
 		p.Shared = append(p.Shared, progressShared{Kind: of.leaf.kind, Seq: of.leaf.seq, Hash: of.hash[:]})
+	}
+	for _, of := range v.again {
+		p.Again = append(p.Again, progressShared{Kind: of.kind, Seq: of.seq})
 	}
 	text, err := json.Marshal(p)
 	if err == nil {
@@ -159,6 +163,9 @@ func (v *verifier) restore(p progress) error {
 			return fmt.Errorf("%w: it is damaged", ErrProgress)
 		}
 		v.shared[shared] = true
+	}
+	for _, of := range p.Again {
+		v.again = append(v.again, leaf{kind: of.Kind, seq: of.Seq})
 	}
 	for _, found := range v.result.Findings { // of the stored checkpoint, which may have been changed since
 		if !slices.Contains(p.Findings, found) && len(p.Findings) < MaxFindings {

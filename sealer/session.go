@@ -131,6 +131,9 @@ func (n *session) checkFacts(ctx context.Context) error {
 	case facts.CachedSequences != "":
 		return cannot("a sequence hands out blocks of values (" + facts.CachedSequences + "): ALTER SEQUENCE … CACHE 1, or migrate repair")
 	}
+	if err := mustBeTables(ctx, n.conn); err != nil {
+		return cannot(err.Error())
+	}
 	n.sealer.warnOfUnlogged(ctx, facts.Unlogged)
 	at, err := n.conn.Positions(ctx)
 	if err != nil {

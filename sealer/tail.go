@@ -2,6 +2,7 @@ package sealer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hoc-analytics/coordaudit/internal/sealdriver"
@@ -26,6 +27,9 @@ func (v *verifier) findTail(ctx context.Context) error {
 		v.passed = stored
 	}
 	if err := v.findTileBehind(ctx); err != nil {
+		return err
+	}
+	if err := v.readLater(ctx, last); err != nil {
 		return err
 	}
 	return v.listTail(ctx, stored, last)
@@ -65,6 +69,44 @@ func (v *verifier) findLast(ctx context.Context) (*sealdriver.Checkpoint, error)
 	}
 	v.stored = v.size
 	return v.conn.CheckpointBefore(ctx, v.result.Epoch, v.size)
+}
+
+// readLater reads the leaves of the unfinished tile of the last checkpoint, as far as they are behind
+// the size that is verified. A record that was committed late may be one of them. The list is taken
+// only if its rows give the signed root: it is signed by nothing else.
+func (v *verifier) readLater(ctx context.Context, last *sealdriver.Checkpoint) error {
+	if last.Size <= v.size {
+		return nil
+	}
+	leaves, err := parseLeaves(last.Leaves, int(last.Size%tileWidth))
+	if err != nil {
+		return nil //nolint:nilerr // a verification with that checkpoint reports it
+	}
+	hashes, err := rehash(ctx, v.conn, leaves)
+	if errors.Is(err, ErrTampered) || errors.Is(err, seal.ErrRow) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	edge, err := storedEdge(ctx, v.conn, last.Epoch, last.Size, hashes)
+	if err != nil {
+		return err
+	}
+	tree, err := seal.ResumeTree(last.Size, edge)
+	if err != nil {
+		return nil //nolint:nilerr // tiles are missing: see above
+	}
+	if root, err := tree.Root(); err != nil || root != last.Root {
+		return err
+	}
+	v.later = map[leaf][]seal.Hash{}
+	for i, of := range leaves {
+		if last.Size-int64(len(leaves)-i) >= v.size {
+			v.later[of] = append(v.later[of], hashes[i])
+		}
+	}
+	return nil
 }
 
 // isStored reports whether a full tile of level 0 is one of the log.

@@ -117,3 +117,35 @@ func TestSequenceAtItsEndSealsNothingTwice(t *testing.T) {
 	}
 	s.mustVerify(t, 7)
 }
+
+// The last leaves may be of other kinds than the one that a changed checkpoint has sealed again. A
+// sealer finds that of records, and a verification of the others.
+func TestWhatIsFarBackIsNotSealedAgain(t *testing.T) {
+	t.Parallel()
+	const gaps = "INSERT INTO coordination_audit_gaps (gap_id, dropped_safety, dropped_reliability, dropped_cost, dropped_performance, dropped_unknown, first_audit_id, last_audit_id, lost_from, lost_until, cause) " +
+		"SELECT gen_random_uuid(), 1, 0, 0, 0, 0, gen_random_uuid(), gen_random_uuid(), now(), now(), 'the disk was full' FROM generate_series(1, $1)"
+	s := newSealed(t)
+	s.persist(t, 10)
+	s.once(t)
+	s.superuser(t, gaps, 600)
+	s.once(t)
+	s.superuser(t, "UPDATE coordination_audit_seal_checkpoints SET records_through = 0")
+	s.persist(t, 1)
+	mustRefuse(t, s, sealer.ErrTampered)
+
+	s = newSealed(t)
+	s.superuser(t, gaps, 2)
+	s.superuser(t, "SELECT nextval('coordination_audit_gaps_seq_seq')")
+	s.superuser(t, gaps, 2)
+	s.once(t)
+	s.persist(t, 600)
+	s.once(t)
+	s.mustVerify(t, 604)
+	s.superuser(t, "INSERT INTO coordination_audit_gaps OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(NULL::coordination_audit_gaps, to_jsonb(g) || jsonb_build_object('seq', 3, 'gap_id', gen_random_uuid()))).* FROM coordination_audit_gaps g WHERE seq = 1")
+	s.superuser(t, "UPDATE coordination_audit_seal_checkpoints SET gaps_through = 0")
+	s.persist(t, 1)
+	s.once(t)
+	if result := s.verify(t); len(result.Findings) != 4 || result.Findings[0].Fault != sealer.Damaged {
+		t.Errorf("found %+v, want the gaps that were sealed twice", result.Findings)
+	}
+}

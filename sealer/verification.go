@@ -29,9 +29,15 @@ type VerifyConfig struct {
 	// ends the verification. It may be nil.
 	Save func(progress []byte) error
 
-	// Schema is the schema of the trail. Defaults to the first on the search_path that has
-	// one.
+	// Schema is the schema of the trail. Defaults to the only one that has a trail, or to the
+	// first on the search_path that the pool's configuration names. If there are several, and it
+	// names none, that is an error: a setting of the database could lead to a copy.
 	Schema string
+
+	// Cluster says that the trail is on a Citus cluster. There a record that is inserted among
+	// sealed ones is sealed next, and not found. So a database that says that it is one is an
+	// error without this: its owner could make it say so. Defaults to false.
+	Cluster bool
 
 	// Workers is how many connections read and hash at the same time. Defaults to the
 	// number of cores.
@@ -52,7 +58,7 @@ const (
 	Inserted Fault = "inserted" // a row stands below the last sealed one, and was never sealed
 	CutOff   Fault = "cut off"  // the log is shorter than the checkpoint says
 	Forked   Fault = "forked"   // the log does not have the root that was signed
-	Damaged  Fault = "damaged"  // a tile or a stored checkpoint is not as it was written
+	Damaged  Fault = "damaged"  // a tile, a stored checkpoint or an index is not as it was written
 
 	// NotExpired: an event says that the record expired, and it is there. The event and the
 	// removal are one transaction, so one of them was forged.

@@ -47,6 +47,9 @@ type verifier struct {
 	tree     seal.Tree
 	sealed   map[seal.Kind]*completeness.Set // of the kinds other than records
 	shared   map[sharedSeq]bool              // of these kinds
+	again    []leaf                          // of these kinds, with the seq of an earlier leaf
+	ends     []int64                         // through after each part that was read
+	later    map[leaf][]seal.Hash            // behind the size that is verified, in the unfinished tile of the last checkpoint
 	opening  int64                           // the seq of the event that opened the epoch, which is leaf 0; 0 in the first
 	through  int64                           // the highest seq of a record so far
 	listed   int64                           // what the tiles say of it, which differs after rows that are not read
@@ -91,6 +94,12 @@ func newVerifier(ctx context.Context, pool *pgxpool.Pool, config VerifyConfig) (
 }
 
 func (v *verifier) run(ctx context.Context) error {
+	if err := mustBeOne(ctx, v.conn); err != nil {
+		return err
+	}
+	if err := mustBeTables(ctx, v.conn); err != nil {
+		return fmt.Errorf("%w: %w", ErrTampered, err)
+	}
 	if err := v.findTail(ctx); err != nil {
 		return err
 	}
@@ -114,13 +123,33 @@ func (v *verifier) run(ctx context.Context) error {
 	if err := v.findOthers(ctx); err != nil {
 		return err
 	}
+	if err := v.findUnreached(ctx); err != nil {
+		return err
+	}
+	if err := v.countUnsealed(ctx); err != nil {
+		return err
+	}
+	v.sumExpired()
+	v.judgeExpired()
+	return v.judgeRoot()
+}
+
+// countUnsealed also counts up to a record that no sequence gave its seq.
+func (v *verifier) countUnsealed(ctx context.Context) error {
 	at, err := v.conn.Positions(ctx)
 	if err != nil {
 		return err
 	}
-	v.result.Unsealed = max(0, at.Records-v.through)
-	v.sumExpired()
-	return v.judgeRoot()
+	last := at.Records
+	if !v.distributed {
+		stored, err := v.conn.LastRecord(ctx)
+		if err != nil {
+			return err
+		}
+		last = max(last, stored)
+	}
+	v.result.Unsealed = max(0, last-v.through)
+	return nil
 }
 
 // walk verifies the parts of the log at the same time, and takes their results in order.
@@ -229,6 +258,7 @@ func (v *verifier) count(result partResult) {
 	v.result.Erased += result.erased
 	v.result.Claimed += result.claimed
 	v.through, v.listed = result.through, result.listedThrough
+	v.ends = append(v.ends, v.through)
 	v.unsure = v.unsure || result.unsure
 	v.doubted = append(v.doubted, result.doubted...)
 	v.doubt(result.doubts)
@@ -236,6 +266,9 @@ func (v *verifier) count(result partResult) {
 		v.opening = result.others[0].seq
 	}
 	for _, of := range result.others {
+		if v.sealed[of.kind].Has(of.seq) {
+			v.again = append(v.again, of)
+		}
 		v.sealed[of.kind].Add(of.seq, of.seq)
 	}
 	for _, of := range result.shared {

@@ -393,10 +393,12 @@ SELECT
     coalesce(CASE WHEN e.kind = 'expired' THEN e.body::pg_catalog.jsonb ->> 'seqs' END, '')::pg_catalog.text AS seqs
 FROM coordination_audit_seal_events AS e
 WHERE e.event_id = ANY ($1::pg_catalog.uuid[])
+    AND e.kind = $2::pg_catalog.text
 `
 
 type ListKnownEventsParams struct {
 	EventIDs []pgtype.UUID
+	Kind     string
 }
 
 type ListKnownEventsRow struct {
@@ -404,10 +406,10 @@ type ListKnownEventsRow struct {
 	Seqs    string
 }
 
-// Lists those of the given events that are on record, with the seqs that an expiry names. Another
-// event names none.
+// Lists those of the given events of a kind that are on record, with the seqs that an expiry names.
+// Another event names none.
 func (q *Queries) ListKnownEvents(ctx context.Context, db DBTX, arg ListKnownEventsParams) ([]ListKnownEventsRow, error) {
-	rows, err := db.Query(ctx, ListKnownEvents, arg.EventIDs)
+	rows, err := db.Query(ctx, ListKnownEvents, arg.EventIDs, arg.Kind)
 	if err != nil {
 		return nil, err
 	}

@@ -446,6 +446,19 @@ func (q *Queries) GetLastCheckpoint(ctx context.Context, db DBTX) (GetLastCheckp
 	return i, err
 }
 
+const GetLastRecordSeq = `-- name: GetLastRecordSeq :one
+SELECT coalesce(max(seq), 0)::bigint AS seq
+FROM coordination_audit_records
+`
+
+// Reads the highest seq of a record, which is above the sequence if someone stored it by hand.
+func (q *Queries) GetLastRecordSeq(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRow(ctx, GetLastRecordSeq)
+	var seq int64
+	err := row.Scan(&seq)
+	return seq, err
+}
+
 const GetOpenedEpoch = `-- name: GetOpenedEpoch :one
 SELECT
     seq,
@@ -1107,6 +1120,60 @@ func (q *Queries) ListInserting(ctx context.Context, db DBTX) ([]ListInsertingRo
 	return items, nil
 }
 
+const ListNoTables = `-- name: ListNoTables :many
+SELECT c.relname::pg_catalog.text AS name
+FROM pg_catalog.pg_class AS c
+WHERE c.oid IN (
+        'coordination_audit_records'::regclass,
+        'coordination_audit_gaps'::regclass,
+        'coordination_audit_statements'::regclass,
+        'coordination_audit_seal_events'::regclass
+    )
+    AND (
+        c.relkind NOT IN ('r', 'p')
+        OR EXISTS (
+            SELECT 1
+            FROM pg_catalog.pg_rewrite AS w
+            WHERE w.ev_class = c.oid
+                AND w.ev_type = '1'
+        )
+        OR EXISTS (
+            SELECT 1
+            FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = c.oid
+                AND a.attgenerated = 'v'
+                AND a.attname = ANY ($1::pg_catalog.text[])
+        )
+    )
+ORDER BY c.relname
+`
+
+type ListNoTablesParams struct {
+	Columns []string
+}
+
+// Lists what is no table of those whose rows are sealed. A view shows each reader what it likes, and so
+// does a column that is computed when it is read. A rule of a view can be put on a table.
+func (q *Queries) ListNoTables(ctx context.Context, db DBTX, arg ListNoTablesParams) ([]string, error) {
+	rows, err := db.Query(ctx, ListNoTables, arg.Columns)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ListPreparedInserting = `-- name: ListPreparedInserting :many
 SELECT DISTINCT
     held.virtualtransaction::pg_catalog.text AS transaction,
@@ -1574,6 +1641,38 @@ func (q *Queries) ListTiles(ctx context.Context, db DBTX, arg ListTilesParams) (
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListTrailSchemas = `-- name: ListTrailSchemas :many
+SELECT n.nspname::pg_catalog.text AS name
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relname LIKE 'coordination!_audit!_records' ESCAPE '!'
+    AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND c.relpersistence <> 't'
+ORDER BY n.nspname
+`
+
+// Lists the schemas that have something of the name of the records' table. LIKE, because a literal of
+// that name gets a schema before it is sent.
+func (q *Queries) ListTrailSchemas(ctx context.Context, db DBTX) ([]string, error) {
+	rows, err := db.Query(ctx, ListTrailSchemas)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

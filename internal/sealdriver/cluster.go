@@ -77,7 +77,7 @@ func (c *Conn) Unsealed(ctx context.Context, kind seal.Kind, epoch, first, last 
 		sql = dbgen.ListUnsealedStatements
 	case seal.Record, seal.Event:
 	}
-	return c.stream(ctx, sql, each, first, last, epoch)
+	return c.stream(ctx, kind, sql, each, first, last, epoch)
 }
 
 // AddLeaves stores leaves of a log that was sealed before. Those that are there stay.
@@ -150,7 +150,7 @@ func (c *Conn) LeavesBeyond(ctx context.Context, epoch, size, most int64) ([]Bey
 
 // SealedRecords reads the records of leaves from first to before-1, in the order of the log.
 func (c *Conn) SealedRecords(ctx context.Context, epoch, first, before int64, each func(index int64, values [][]byte) error) error {
-	return c.stream(ctx, dbgen.ListSealedRecords, func(values [][]byte) error {
+	return c.stream(ctx, seal.Record, dbgen.ListSealedRecords, func(values [][]byte) error {
 		return each(int64(binary.BigEndian.Uint64(values[0])), values[1:])
 	}, epoch, first, before)
 }

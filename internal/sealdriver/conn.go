@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/hoc-analytics/coordaudit/internal/auditdriver"
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
+	"github.com/hoc-analytics/coordaudit/seal"
 )
 
 // Conn is a connection of its own, taken out of a pool. It is not safe for concurrent use.
@@ -25,6 +27,8 @@ type Conn struct {
 	role    Role
 	db      dbgen.DBTX
 	place   auditdriver.Place
+	named   bool   // the caller named the schema
+	path    string // the search_path of a transaction that stores
 	queries *dbgen.Queries
 
 	distributed, hasLeaves *bool // nil: not asked yet
@@ -36,7 +40,9 @@ type Conn struct {
 // prepareSession makes the session independent of what its role and database are set to.
 // row_security = off turns a policy that would hide rows into an error. A checkpoint is
 // exported after its commit, so the commit must be durable; stronger settings stay. Each
-// statement follows an index, and without statistics the planner would not know.
+// statement follows an index, and without statistics the planner would not know. What a
+// constraint, the bounds of a partition or the columns in an index say of rows is not believed: an
+// owner or a superuser can make them say anything.
 const prepareSession = `
 	SET client_encoding TO 'UTF8';
 	SET client_min_messages TO warning;
@@ -46,6 +52,9 @@ const prepareSession = `
 	SET default_transaction_read_only TO off;
 	SET row_security TO off;
 	SET enable_seqscan TO off;
+	SET enable_indexonlyscan TO off;
+	SET constraint_exclusion TO off;
+	SET enable_partition_pruning TO off;
 	SET max_parallel_workers_per_gather TO 0;
 	SET jit TO off;
 	SET lock_timeout TO '10s';
@@ -56,7 +65,7 @@ const raiseCommit = `SELECT pg_catalog.set_config('synchronous_commit', 'on', fa
 
 // Open opens a connection as the pool does, next to it, and finds the trail. Close closes it.
 func Open(ctx context.Context, pool *pgxpool.Pool, schema string, role Role) (*Conn, error) {
-	c := &Conn{role: role, queries: dbgen.New()}
+	c := &Conn{role: role, named: schema != "", queries: dbgen.New()}
 	if err := c.connect(ctx, pool.Config()); err != nil {
 		return nil, c.readFailure(ctx, err)
 	}
@@ -119,9 +128,14 @@ func (c *Conn) setUp(ctx context.Context, schema string) (err error) {
 			return c.readFailure(ctx, err)
 		}
 	}
-	c.place, err = auditdriver.FindPlace(ctx, c.conn, schema)
+	if c.place, err = auditdriver.FindPlace(ctx, c.conn, schema); err != nil {
+		return err
+	}
+	if err := c.pinNames(ctx); err != nil {
+		return err
+	}
 	c.db = c.place.On(unnamed{c.conn})
-	return err
+	return nil
 }
 
 // Close closes the connection. It frees the lock of [Conn.TryLock] first: the server may end
@@ -168,6 +182,29 @@ func (c *Conn) Describe(ctx context.Context) (Facts, error) {
 		Isolation: row.Isolation, CachedSequences: row.CachedSequences, Unlogged: row.Unlogged,
 		Last: Positions{Records: row.LastRecord, Gaps: row.LastGap, Statements: row.LastStatement, Events: row.LastEvent},
 	}, nil
+}
+
+// TrailSchemas lists the schemas that have a trail, or what looks like one. It is empty if the caller
+// has named the schema, or the search_path of the session.
+func (c *Conn) TrailSchemas(ctx context.Context) ([]string, error) {
+	if params := c.conn.Config().RuntimeParams; c.named || params["search_path"] != "" || strings.Contains(params["options"], "search_path") {
+		return nil, nil
+	}
+	names, err := c.queries.ListTrailSchemas(ctx, c.db)
+	return names, c.readFailure(ctx, err)
+}
+
+// NoTables names what is no table of those whose rows are sealed, or computes a sealed column when
+// it is read.
+func (c *Conn) NoTables(ctx context.Context) ([]string, error) {
+	var of dbgen.ListNoTablesParams
+	for _, kind := range []seal.Kind{seal.Record, seal.Gap, seal.Statement, seal.Event} {
+		for _, column := range seal.Columns(kind, seal.LeafVersion) {
+			of.Columns = append(of.Columns, column.Name)
+		}
+	}
+	names, err := c.queries.ListNoTables(ctx, c.db, of)
+	return names, c.readFailure(ctx, err)
 }
 
 // Distributed reports whether rows of the trail are on the workers of a Citus cluster.
@@ -223,7 +260,11 @@ func (c *Conn) commit(ctx context.Context, work func(db dbgen.DBTX) error) error
 	if err != nil {
 		return c.storeFailure(ctx, err)
 	}
-	if err := work(c.place.On(unnamed{tx})); err != nil {
+	err = c.conn.PgConn().ExecParams(ctx, unpinNames, [][]byte{[]byte(c.path)}, nil, nil, nil).Read().Err
+	if err == nil {
+		err = work(c.place.On(unnamed{tx}))
+	}
+	if err != nil {
 		if !errors.Is(err, ErrNotStored) {
 			err = c.storeFailure(ctx, err)
 		}

@@ -20,6 +20,12 @@ func (c *Conn) Positions(ctx context.Context) (Positions, error) {
 		c.readFailure(ctx, err)
 }
 
+// LastRecord returns the highest seq of a record.
+func (c *Conn) LastRecord(ctx context.Context) (int64, error) {
+	seq, err := c.queries.GetLastRecordSeq(ctx, c.db)
+	return seq, c.readFailure(ctx, err)
+}
+
 // UnsealedAge returns how long ago the oldest row after positions was stored, by the clock of
 // the database, and whether there is one. Not committed rows do not count.
 func (c *Conn) UnsealedAge(ctx context.Context, after Positions) (age time.Duration, found bool, err error) {

@@ -127,7 +127,7 @@ func (c *Conn) PlanExpiry(ctx context.Context, s Selection, sealedThrough int64,
 
 // SelectedRows is [Conn.LateRows] for those of a selection that are not held.
 func (c *Conn) SelectedRows(ctx context.Context, s Selection, seqs completeness.Set, each func(values [][]byte) error) error {
-	return c.stream(ctx, dbgen.ListRecordsToArchive, each, seqs.String(), s.before(), s.EveryTenant, s.tenant(), s.classes())
+	return c.stream(ctx, seal.Record, dbgen.ListRecordsToArchive, each, seqs.String(), s.before(), s.EveryTenant, s.tenant(), s.classes())
 }
 
 // CheckBatch counts the records of a selection among some seqs, and those of them that are held.
@@ -179,7 +179,7 @@ func (c *Conn) OnRecord(ctx context.Context, batches []Batch) (map[int32]bool, e
 		ids[i] = pgtype.UUID{Bytes: id, Valid: true}
 		of[id] = &batches[i]
 	}
-	known, err := c.queries.ListKnownEvents(ctx, c.db, dbgen.ListKnownEventsParams{EventIDs: ids})
+	known, err := c.queries.ListKnownEvents(ctx, c.db, dbgen.ListKnownEventsParams{EventIDs: ids, Kind: "expired"})
 	if err != nil {
 		return nil, c.readFailure(ctx, err)
 	}
@@ -320,7 +320,7 @@ func erasureID(id uuid.UUID, seq int64, which string) uuid.UUID {
 // from the same record that was stored again once it had expired.
 func (c *Conn) ErasedOnRecord(ctx context.Context, id uuid.UUID, seq int64, which string) (bool, error) {
 	known, err := c.queries.ListKnownEvents(ctx, c.db, dbgen.ListKnownEventsParams{
-		EventIDs: []pgtype.UUID{{Bytes: erasureID(id, seq, which), Valid: true}},
+		EventIDs: []pgtype.UUID{{Bytes: erasureID(id, seq, which), Valid: true}}, Kind: "erased",
 	})
 	return len(known) > 0, c.readFailure(ctx, err)
 }

@@ -16,7 +16,7 @@ import (
 // Rows reads the rows of a kind with a seq from first to last, in that order. Values are in
 // the order of the leaf's columns and valid during the call.
 func (c *Conn) Rows(ctx context.Context, kind seal.Kind, first, last int64, each func(values [][]byte) error) error {
-	return c.stream(ctx, rowsOf(kind), each, first, last)
+	return c.stream(ctx, kind, rowsOf(kind), each, first, last)
 }
 
 // LateRows is Rows for the records of a set of seqs.
@@ -26,7 +26,7 @@ func (c *Conn) LateRows(ctx context.Context, seqs completeness.Set, each func(va
 		return err
 	}
 	if !distributed {
-		return c.stream(ctx, dbgen.ListRecordsInRanges, each, seqs.String())
+		return c.stream(ctx, seal.Record, dbgen.ListRecordsInRanges, each, seqs.String())
 	}
 	// A cluster does not look up each range of one query by itself.
 	if n := seqs.Count(); n <= mostSeqs {
@@ -36,10 +36,10 @@ func (c *Conn) LateRows(ctx context.Context, seqs completeness.Set, each func(va
 				list = append(list, seq)
 			}
 		}
-		return c.stream(ctx, dbgen.ListRecordsOfSeqs, each, list)
+		return c.stream(ctx, seal.Record, dbgen.ListRecordsOfSeqs, each, list)
 	}
 	for _, r := range seqs {
-		if err := c.stream(ctx, dbgen.ListRecordsToSeal, each, r.First, r.Last); err != nil {
+		if err := c.stream(ctx, seal.Record, dbgen.ListRecordsToSeal, each, r.First, r.Last); err != nil {
 			return err
 		}
 	}
@@ -64,18 +64,23 @@ func rowsOf(kind seal.Kind) string {
 
 // stream bypasses the generated code, which would decode each value and take NULL and the
 // empty text for one.
-func (c *Conn) stream(ctx context.Context, sql string, each func(values [][]byte) error, args ...any) error {
-	return c.streamIn(ctx, pgx.QueryExecModeDescribeExec, sql, each, args...)
+func (c *Conn) stream(ctx context.Context, kind seal.Kind, sql string, each func(values [][]byte) error, args ...any) error {
+	return c.streamIn(ctx, pgx.QueryExecModeDescribeExec, kind, sql, each, args...)
 }
 
-func (c *Conn) streamIn(ctx context.Context, mode pgx.QueryExecMode, sql string, each func(values [][]byte) error, args ...any) error {
+func (c *Conn) streamIn(ctx context.Context, mode pgx.QueryExecMode, kind seal.Kind, sql string, each func(values [][]byte) error, args ...any) error {
 	options := []any{mode, pgx.QueryResultFormats{pgx.BinaryFormatCode}}
 	rows, err := c.conn.Query(ctx, c.place.SQL(sql), append(options, args...)...)
 	if err != nil {
 		return c.readFailure(ctx, err)
 	}
 	defer rows.Close()
-	for rows.Next() {
+	for checked := false; rows.Next(); checked = true {
+		if !checked {
+			if err := checkTypes(kind, rows.FieldDescriptions()); err != nil {
+				return err
+			}
+		}
 		if err := each(rows.RawValues()); err != nil {
 			return err
 		}
@@ -96,7 +101,7 @@ func (c *Conn) Record(ctx context.Context, id uuid.UUID) (copied [][]byte, err e
 	if mode != pgx.QueryExecModeCacheStatement { // the others but this one return texts
 		mode = pgx.QueryExecModeDescribeExec
 	}
-	err = c.streamIn(ctx, mode, dbgen.GetRecordToProve, func(values [][]byte) error {
+	err = c.streamIn(ctx, mode, seal.Record, dbgen.GetRecordToProve, func(values [][]byte) error {
 		copied = Copied(values)
 		return nil
 	}, id.String())

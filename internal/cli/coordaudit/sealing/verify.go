@@ -31,6 +31,7 @@ type verifyTrailCommand struct {
 	Witnesses  witnessFlags `embed:""`
 	After      string       `placeholder:"FILE" help:"An older checkpoint of the same log, or a directory with some, whose last one is taken. Only the rows after it are compared."`
 	Resume     string       `placeholder:"FILE" help:"Keep the progress in this file, and go on from there if the file exists. It is removed at the end."`
+	Cluster    bool         `help:"The trail is on a Citus cluster. There a record that is inserted among sealed ones is sealed next, and not found."`
 	Workers    int          `help:"How many connections read and hash at the same time. Defaults to the number of cores."`
 	JSON       bool         `name:"json" help:"Print one JSON object."`
 }
@@ -52,7 +53,7 @@ func (c *verifyTrailCommand) Run(ctx context.Context, p *cli.Program, db *shared
 	if err != nil {
 		return err
 	}
-	config := sealer.VerifyConfig{Checkpoint: log.Signed, Verifier: log.Verifier, Workers: c.Workers}
+	config := sealer.VerifyConfig{Checkpoint: log.Signed, Verifier: log.Verifier, Cluster: c.Cluster, Workers: c.Workers}
 	witnesses, err := c.Witnesses.load(tried)
 	if err != nil {
 		return err
