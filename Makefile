@@ -31,11 +31,11 @@ test: postgres ## run all tests on a real PostgreSQL; TESTFLAGS=-race adds the r
 test-matrix: postgres ## run the guarantees on every available PostgreSQL; POSTGRES_VERSIONS="15 17" names images
 	@scripts/test-matrix.sh
 
-# Their tests have Cluster or Distribut in their names. One package at a time: those of the root kill nodes.
+# Their tests have Cluster, Distribut or Analysis in their names. One package at a time: those of the root kill nodes.
 CITUS := . ./auditadmin/... ./internal/cli/migrate ./sealer
 test-citus: ## run the guarantees on the Citus cluster of COORDAUDIT_TEST_CITUS_URL (docs/citus.md)
 	@test -n "$$COORDAUDIT_TEST_CITUS_URL" || { echo "set COORDAUDIT_TEST_CITUS_URL to the URL of a database on the coordinator, with the extension and its workers: docs/citus.md" >&2; exit 2; }
-	go test $(TESTFLAGS) -count=1 -p 1 -parallel 4 -timeout 40m -run 'Cluster|Distribut' $(CITUS)
+	go test $(TESTFLAGS) -count=1 -p 1 -parallel 4 -timeout 40m -run 'Cluster|Distribut|Analysis' $(CITUS)
 
 SOAK ?= 10m
 soak: postgres ## run the Recorder through random faults and check its counts; SOAK=10m

@@ -192,10 +192,20 @@ func TestAnotherDistributionIsNamed(t *testing.T) {
 	db := testdb.NewOnCluster(t, false)
 	asDistributor(t, db, "SELECT create_distributed_table('coordination_audit_statements', 'statement_no')")
 	asDistributor(t, db, "SELECT create_reference_table('coordination_audit_seal_events')")
+	asDistributor(t, db, "SELECT create_reference_table('coordination_audit_seal_tiles')")
 	list := auditadmin.Errors(check(t, connect(t, db, "")))
-	if len(list) != 2 || !strings.Contains(list[0].String(), "coordination_audit_statements: distributed by a hash of statement_no, want distributed by a hash of source_id") ||
-		!strings.Contains(list[1].String(), "coordination_audit_seal_events: a reference table") {
-		t.Errorf("Check() = %v, want both tables", list)
+	if len(list) != 3 || !strings.Contains(list[0].String(), "coordination_audit_statements: distributed by a hash of statement_no, want distributed by a hash of source_id") ||
+		!strings.Contains(list[1].String(), "coordination_audit_seal_events: a reference table") || !strings.Contains(list[2].String(), "coordination_audit_seal_tiles: a reference table") {
+		t.Fatalf("Check() = %v, want the three tables", list)
+	}
+	for _, d := range list[:2] { // which have an identity column
+		if strings.Contains(d.Repair, "undistribute_table") || !strings.Contains(d.Repair, "docs/backup.md") {
+			t.Errorf("repair of %s is %q, which Citus refuses", d.Object, d.Repair)
+		}
+	}
+	execute(t, db, list[2].Repair)
+	if list := auditadmin.Errors(check(t, connect(t, db, ""))); len(list) != 2 {
+		t.Errorf("Check() = %v, want two tables after the repair of the third", list)
 	}
 	if _, err := auditadmin.Distribute(t.Context(), connect(t, db, ""), auditadmin.DistributeConfig{}); err == nil {
 		t.Error("Distribute() accepted a schema that differs")

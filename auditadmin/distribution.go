@@ -2,6 +2,7 @@ package auditadmin
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hoc-analytics/coordaudit/auditadmin/internal/catalog"
 	"github.com/hoc-analytics/coordaudit/internal/clusterschema"
@@ -49,17 +50,25 @@ func compareDistribution(found catalog.Distribution, tables catalog.Schema, sche
 			d.Repair = "migrate distribute"
 		case got.Method != "h" || got.Key != want.key:
 			d.Got = distributedHow(*got)
-			d.Repair = fmt.Sprintf("cannot be repaired without moving rows: SELECT undistribute_table('%s.%s'); then migrate distribute", schema, want.table)
+			d.Repair = "cannot be repaired without moving rows: " + takeBack(tables.Table(want.table), schema, want.table) + "; then migrate distribute"
 		default:
 			continue
 		}
 		list = append(list, d)
 	}
-	return append(list, compareLocal(found, schema)...)
+	return append(list, compareLocal(found, tables, schema)...)
+}
+
+// takeBack returns how the rows of a table come back to the coordinator.
+func takeBack(table *catalog.Table, schema, name string) string {
+	if table != nil && slices.ContainsFunc(table.Columns, func(c catalog.Column) bool { return c.Identity != "" }) {
+		return "Citus takes back no table with an identity column, so dump the whole database and restore it on one server (docs/backup.md)"
+	}
+	return fmt.Sprintf("SELECT undistribute_table('%s.%s')", schema, name)
 }
 
 // compareLocal reports tables that should not be distributed.
-func compareLocal(found catalog.Distribution, schema string) []Difference {
+func compareLocal(found catalog.Distribution, tables catalog.Schema, schema string) []Difference {
 	var list []Difference
 	for _, got := range found.Tables {
 		wanted := false
@@ -69,7 +78,7 @@ func compareLocal(found catalog.Distribution, schema string) []Difference {
 		if !wanted {
 			list = append(list, Difference{
 				Object: "table " + schema + "." + got.Name, Severity: Error, Want: "on the coordinator only", Got: distributedHow(got),
-				Repair: fmt.Sprintf("SELECT undistribute_table('%s.%s')", schema, got.Name),
+				Repair: takeBack(tables.Table(got.Name), schema, got.Name),
 			})
 		}
 	}

@@ -23,7 +23,7 @@ func (n *session) fillLeaves(ctx context.Context) error {
 		// Parts begin where tiles of the second level do.
 		before := min((first/partLeaves+1)*partLeaves, n.log.saved)
 		if err := n.fillPart(ctx, first, before); err != nil {
-			return fmt.Errorf("storing the leaves of sealed rows: %w", err)
+			return fmt.Errorf("storing the leaves of sealed rows: %w", storing(err))
 		}
 		first = before
 	}

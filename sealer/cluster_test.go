@@ -223,3 +223,52 @@ func TestClusterEpochSealsEverythingAgain(t *testing.T) {
 		t.Errorf("%d leaves are listed, want 601", n)
 	}
 }
+
+// No checkpoint is exported whose leaves are not listed as they were sent, because a trigger of the
+// owner removes or changes them: their rows would be sealed again in each round.
+func TestClusterSealsNothingTwiceWhereATriggerTakesLeavesAway(t *testing.T) {
+	t.Parallel()
+	for name, does := range map[string]string{
+		"Discarded":     "RETURN NULL;",
+		"OfAnotherRow":  "NEW.row_id := gen_random_uuid(); RETURN NEW;",
+		"OfAnotherLeaf": "NEW.leaf_index := NEW.leaf_index + 1000; RETURN NEW;",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := clusterSealed(t)
+			s.persist(t, 1)
+			s.once(t)
+			before := string(s.checkpoint(t))
+			// Each change of the schema in a message of its own, as a cluster wants it.
+			fixture.MustExec(t, s.pool, "CREATE FUNCTION meddles() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "+does+" END $$")
+			fixture.MustExec(t, s.pool, "CREATE TRIGGER meddles BEFORE INSERT ON coordination_audit_seal_leaves FOR EACH ROW EXECUTE FUNCTION meddles()")
+			s.persist(t, 299)
+			if n, err := s.sealer(t).Once(t.Context()); !errors.Is(err, sealer.ErrCannotSeal) || !strings.Contains(err.Error(), "coordination_audit_seal_leaves") || n != 0 {
+				t.Errorf("Once() = %d, %v; want ErrCannotSeal that names the cause", n, err)
+			}
+			if got := string(s.checkpoint(t)); got != before {
+				t.Errorf("exported:\n%s\nwant what was exported before:\n%s", got, before)
+			}
+			fixture.MustExec(t, s.pool, "DROP TRIGGER meddles ON coordination_audit_seal_leaves")
+			if n := s.once(t); n != 299 {
+				t.Errorf("%d rows sealed without the trigger, want 299", n)
+			}
+			s.mustVerify(t, 300)
+		})
+	}
+}
+
+// What was sealed on one server is not sealed again because a trigger keeps its leaves from being listed.
+func TestClusterWithoutTheLeavesOfOneServerSealsNothing(t *testing.T) {
+	t.Parallel()
+	s := onOneNode(t)
+	s.persist(t, 300)
+	s.once(t)
+	distribute(t, s)
+	fixture.MustExec(t, s.pool, "CREATE FUNCTION meddles() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
+	s.superuser(t, "CREATE TRIGGER meddles BEFORE INSERT ON coordination_audit_seal_leaves FOR EACH ROW EXECUTE FUNCTION meddles()")
+	if n, err := s.sealer(t).Once(t.Context()); !errors.Is(err, sealer.ErrCannotSeal) || !strings.Contains(err.Error(), "coordination_audit_seal_leaves") || n != 0 {
+		t.Errorf("Once() = %d, %v; want ErrCannotSeal that names the cause", n, err)
+	}
+	s.mustVerify(t, 300)
+}

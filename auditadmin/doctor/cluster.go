@@ -37,6 +37,7 @@ type guarded struct {
 	Table   string   `json:"table"`
 	Trigger string   `json:"trigger"`
 	Shards  []string `json:"shards"`
+	repair  string
 }
 
 // checkCluster looks at the workers of a trail that is distributed. Where it is not, there is
@@ -97,7 +98,7 @@ func (x *examination) askShards(ctx context.Context, found *cluster, table strin
 		catalog.Guard(table, "update_delete"): catalog.TriggerRow | catalog.TriggerBefore | catalog.TriggerUpdate | catalog.TriggerDelete,
 		catalog.Guard(table, "truncate"):      catalog.TriggerBefore | catalog.TriggerTruncate,
 	} {
-		g := guarded{Table: table, Trigger: trigger}
+		g := guarded{Table: table, Trigger: trigger, repair: x.guardShards(table, trigger, kind)}
 		err := x.ask(ctx, &g.Shards, `
 			SELECT coalesce(pg_catalog.jsonb_agg(s.shardid::text ORDER BY s.shardid), '[]')::text
 			FROM pg_catalog.run_command_on_shards($1::text::regclass, pg_catalog.format($cmd$
@@ -114,6 +115,18 @@ func (x *examination) askShards(ctx context.Context, found *cluster, table strin
 	return nil
 }
 
+// guardShards returns the statements that make a trigger on every shard. One that is made on the
+// table does not reach the shards if it is for TRUNCATE.
+func (x *examination) guardShards(table, trigger string, kind int) string {
+	fires := "BEFORE UPDATE OR DELETE ON %s FOR EACH ROW"
+	if kind&catalog.TriggerTruncate != 0 {
+		fires = "BEFORE TRUNCATE ON %s FOR EACH STATEMENT"
+	}
+	return fmt.Sprintf("SELECT * FROM run_command_on_shards('%[1]s', 'CREATE OR REPLACE TRIGGER %[2]s %[3]s EXECUTE FUNCTION %[4]s()'); "+
+		"SELECT * FROM run_command_on_shards('%[1]s', 'ALTER TABLE %%s ENABLE ALWAYS TRIGGER %[2]s')",
+		x.table(table), trigger, fires, x.table("coordination_audit_refuse_change"))
+}
+
 func (c cluster) judge(l limits) []Finding {
 	list := c.judgeNodes()
 	for _, g := range c.Unguarded {
@@ -121,7 +134,7 @@ func (c cluster) judge(l limits) []Finding {
 			Severity: Error, Object: "shards of " + g.Table,
 			Evidence: fmt.Sprintf("%s (%s) without trigger %s ENABLE ALWAYS: rows can be changed there, on the worker",
 				format.Plural(int64(len(g.Shards)), "shard"), strings.Join(g.Shards, ", "), g.Trigger),
-			Repair: "SELECT undistribute_table('" + g.Table + "'); migrate repair; migrate distribute: a shard gets the triggers that its table has at that moment",
+			Repair: g.repair,
 		})
 	}
 	for _, r := range c.Rightless {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/hoc-analytics/coordaudit/auditadmin/internal/catalog"
 	"github.com/hoc-analytics/coordaudit/auditmigrate"
 	"github.com/hoc-analytics/coordaudit/internal/test/fixture"
@@ -33,16 +35,18 @@ func TestAClusterIsJudged(t *testing.T) {
 		severity Severity
 		texts    []string
 	}{
-		"OnAWorker":    {func(c *cluster) { c.Coordinator = false }, Error, []string{"it leads to a worker", "name the coordinator"}},
-		"Inactive":     {func(c *cluster) { c.Inactive = []string{"b:5432"} }, Error, []string{"node b:5432", "citus_activate_node"}},
-		"Silent":       {func(c *cluster) { c.Workers[1] = answer{Node: "b:5432", Result: "connection refused"} }, Error, []string{"worker b:5432", "connection refused"}},
-		"Prepared":     {func(c *cluster) { c.Workers[1].Result = "121" }, Warning, []string{"worker b:5432", "recover_prepared_transactions"}},
-		"NoRecovery":   {func(c *cluster) { c.RecoverEvery = -1 }, Error, []string{"citus.recover_2pc_interval", "RESET"}},
-		"Triggers":     {func(c *cluster) { c.UnsafeTriggers = true }, Notice, []string{"citus.enable_unsafe_triggers"}},
-		"Exclusive":    {func(c *cluster) { c.Commutative = false }, Warning, []string{"ALTER DATABASE audit SET citus.all_modifications_commutative = on"}},
-		"OddShards":    {func(c *cluster) { c.Tables[0].Shards = 9 }, Warning, []string{"citus.max_cached_conns_per_worker = 5"}},
-		"OneCached":    {func(c *cluster) { c.CachedConnections = 1 }, Warning, []string{"citus.max_cached_conns_per_worker = 4"}},
-		"WithoutGuard": {func(c *cluster) { c.Unguarded = []guarded{{recordsTable, "guard", []string{"102008"}}} }, Error, []string{"102008", "guard"}},
+		"OnAWorker":  {func(c *cluster) { c.Coordinator = false }, Error, []string{"it leads to a worker", "name the coordinator"}},
+		"Inactive":   {func(c *cluster) { c.Inactive = []string{"b:5432"} }, Error, []string{"node b:5432", "citus_activate_node"}},
+		"Silent":     {func(c *cluster) { c.Workers[1] = answer{Node: "b:5432", Result: "connection refused"} }, Error, []string{"worker b:5432", "connection refused"}},
+		"Prepared":   {func(c *cluster) { c.Workers[1].Result = "121" }, Warning, []string{"worker b:5432", "recover_prepared_transactions"}},
+		"NoRecovery": {func(c *cluster) { c.RecoverEvery = -1 }, Error, []string{"citus.recover_2pc_interval", "RESET"}},
+		"Triggers":   {func(c *cluster) { c.UnsafeTriggers = true }, Notice, []string{"citus.enable_unsafe_triggers"}},
+		"Exclusive":  {func(c *cluster) { c.Commutative = false }, Warning, []string{"ALTER DATABASE audit SET citus.all_modifications_commutative = on"}},
+		"OddShards":  {func(c *cluster) { c.Tables[0].Shards = 9 }, Warning, []string{"citus.max_cached_conns_per_worker = 5"}},
+		"OneCached":  {func(c *cluster) { c.CachedConnections = 1 }, Warning, []string{"citus.max_cached_conns_per_worker = 4"}},
+		"WithoutGuard": {func(c *cluster) {
+			c.Unguarded = []guarded{{Table: recordsTable, Trigger: "guard", Shards: []string{"102008"}}}
+		}, Error, []string{"102008", "guard"}},
 		"WithoutRight": {func(c *cluster) { c.Rightless = []rightless{{recordsTable, "writer", "INSERT", []string{"102008"}}} }, Error, []string{"102008", "role writer has INSERT", "migrate grants"}},
 		"WithoutLogin": {func(c *cluster) { c.Rightless = []rightless{{recordsTable, "writer", "LOGIN", []string{"102008"}}} }, Error, []string{"102008", "role writer may not log in", "CREATE ROLE writer LOGIN"}},
 	} {
@@ -80,8 +84,23 @@ func TestADistributedTrailIsExamined(t *testing.T) {
 	// On the worker, as one does who wants to change a row there.
 	fixture.MustExec(t, db.Pool, "SELECT run_command_on_shards('coordination_audit_gaps', 'ALTER TABLE %s DISABLE TRIGGER USER')")
 	x.mustFind(t, "cluster", Error, "shards of coordination_audit_gaps", "8 shards", "coordination_audit_gaps_refuse_update_delete")
-	x.mustFind(t, "cluster", Error, "shards of coordination_audit_gaps", "8 shards", "coordination_audit_gaps_refuse_truncate", "undistribute_table")
+	x.mustFind(t, "cluster", Error, "shards of coordination_audit_gaps", "8 shards", "coordination_audit_gaps_refuse_truncate")
 	x.mustBeQuiet(t, "guards")
+	for _, f := range x.run(t, "cluster") {
+		if f.Object == "shards of coordination_audit_gaps" {
+			if _, err := db.Pool.Exec(t.Context(), f.Repair, pgx.QueryExecModeSimpleProtocol); err != nil {
+				t.Errorf("%s: %v", f.Repair, err)
+			}
+		}
+	}
+	if after := x.run(t, "cluster"); !slices.Equal(after, before) {
+		t.Errorf("after the repair: %v, want %v", after, before)
+	}
+	answers := fixture.QueryText(t, db.Pool, `SELECT string_agg(result, ' ') FROM run_command_on_shards('coordination_audit_gaps',
+		$cmd$ DO $do$ BEGIN PERFORM set_config('citus.enable_manual_changes_to_shards', 'on', true); TRUNCATE %s; END $do$ $cmd$)`)
+	if n := strings.Count(answers, "immutable"); n != 8 {
+		t.Errorf("%d of 8 shards refuse TRUNCATE after the repair: %s", n, answers)
+	}
 }
 
 // A shard that was moved has lost the rights of writers, who are refused there.

@@ -28,6 +28,9 @@ func (c *Conn) Append(ctx context.Context, tiles []Tile, leaves []Leaf, checkpoi
 			if err := c.queries.PersistLeaves(ctx, db, leafParams(checkpoint.Epoch, leaves)); err != nil {
 				return err
 			}
+			if missed, err := c.unlisted(ctx, db, checkpoint.Epoch, leaves); err != nil || len(missed) > 0 {
+				return notStored(leavesTable, err)
+			}
 		}
 		sent := tileParams(checkpoint.Epoch, tiles)
 		if len(tiles) > 0 {

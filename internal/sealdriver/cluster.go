@@ -3,6 +3,7 @@ package sealdriver
 import (
 	"context"
 	"encoding/binary"
+	"math"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -10,6 +11,8 @@ import (
 	"github.com/hoc-analytics/coordaudit/internal/dbgen"
 	"github.com/hoc-analytics/coordaudit/seal"
 )
+
+const leavesTable = "coordination_audit_seal_leaves"
 
 // Leaf says which row a leaf of the log is. It is stored for a trail on a Citus cluster.
 type Leaf struct {
@@ -83,8 +86,42 @@ func (c *Conn) Unsealed(ctx context.Context, kind seal.Kind, epoch, first, last 
 // AddLeaves stores leaves of a log that was sealed before. Those that are there stay.
 func (c *Conn) AddLeaves(ctx context.Context, epoch int64, leaves []Leaf) error {
 	return c.commit(ctx, func(db dbgen.DBTX) error {
-		return c.queries.PersistLeavesAgain(ctx, db, dbgen.PersistLeavesAgainParams(leafParams(epoch, leaves)))
+		if err := c.queries.PersistLeavesAgain(ctx, db, dbgen.PersistLeavesAgainParams(leafParams(epoch, leaves))); err != nil {
+			return err
+		}
+		missed, err := c.unlisted(ctx, db, epoch, leaves)
+		if err != nil {
+			return err
+		}
+		for _, of := range missed { // a row that is listed at another place stays there
+			if rows, err := c.queries.GetLeaf(ctx, db, getLeafParams(epoch, of)); err != nil || len(rows) == 0 {
+				return notStored(leavesTable, err)
+			}
+		}
+		return nil
 	})
+}
+
+// unlisted returns those of a range of leaves that are not stored as they were sent: their rows
+// would be sealed again in each round.
+func (c *Conn) unlisted(ctx context.Context, db dbgen.DBTX, epoch int64, sent []Leaf) (missed []Leaf, err error) {
+	rows, err := c.queries.ListLeaves(ctx, db, dbgen.ListLeavesParams{
+		Epoch: epoch, First: sent[0].Index, Before: sent[len(sent)-1].Index + 1, Most: math.MaxInt64,
+	})
+	listed := make(map[Leaf]bool, len(rows))
+	for _, row := range rows {
+		listed[Leaf{Kind: seal.Kind(row.Kind), ID: row.RowID.Bytes, No: row.RowNo, Index: row.LeafIndex}] = true
+	}
+	for _, of := range sent {
+		if !listed[of] {
+			missed = append(missed, of)
+		}
+	}
+	return missed, err
+}
+
+func getLeafParams(epoch int64, of Leaf) dbgen.GetLeafParams {
+	return dbgen.GetLeafParams{RowID: pgtype.UUID{Bytes: of.ID, Valid: true}, RowNo: of.No, Kind: int16(of.Kind), Epoch: epoch}
 }
 
 func leafParams(epoch int64, leaves []Leaf) dbgen.PersistLeavesParams {
@@ -113,9 +150,7 @@ func (c *Conn) Listed(ctx context.Context, epoch, first, before int64) (int64, e
 
 // LeafIndex returns the place of a row in the log of an epoch, and whether it has one.
 func (c *Conn) LeafIndex(ctx context.Context, epoch int64, of Leaf) (index int64, found bool, err error) {
-	rows, err := c.queries.GetLeaf(ctx, c.db, dbgen.GetLeafParams{
-		RowID: pgtype.UUID{Bytes: of.ID, Valid: true}, RowNo: of.No, Kind: int16(of.Kind), Epoch: epoch,
-	})
+	rows, err := c.queries.GetLeaf(ctx, c.db, getLeafParams(epoch, of))
 	if err != nil || len(rows) == 0 {
 		return 0, false, c.readFailure(ctx, err)
 	}

@@ -50,15 +50,19 @@ func unreadableIDFailsAlone(t *testing.T, db frame.Database) {
 
 			results, err := store.PersistMany(t.Context(), []audit.Record{fixture.NewRecord(), taken, fixture.NewRecord()})
 			wantOnlyTheSecondToFail(t, "PersistMany", results, err, want)
-			tx := frame.CallersTx(t, pool)
-			results, err = store.PersistManyTx(t.Context(), tx, []audit.Record{fixture.NewRecord(), taken, fixture.NewRecord()})
-			wantOnlyTheSecondToFail(t, "PersistManyTx", results, err, inTx)
-			frame.Commit(t, tx)
-
-			if n := fixture.CountRecords(t, db.Pool); n != 5 {
-				t.Errorf("%d rows, want the taken one and the four others", n)
+			calls := 1
+			if !db.Distributed || tenant != "slow" { // there, a call that is cancelled may take the caller's transaction with it
+				tx := frame.CallersTx(t, pool)
+				results, err = store.PersistManyTx(t.Context(), tx, []audit.Record{fixture.NewRecord(), taken, fixture.NewRecord()})
+				wantOnlyTheSecondToFail(t, "PersistManyTx", results, err, inTx)
+				frame.Commit(t, tx)
+				calls = 2
 			}
-			counts := audit.Counts{Attempts: 6, Persisted: 4, Failed: 2}
+
+			if n := fixture.CountRecords(t, db.Pool); n != 1+2*calls {
+				t.Errorf("%d rows, want the taken one and the others of %d calls", n, calls)
+			}
+			counts := audit.Counts{Attempts: int64(3 * calls), Persisted: int64(2 * calls), Failed: int64(calls)}
 			if got := store.Stats().Total(); got != counts {
 				t.Errorf("counts %+v, want %+v", got, counts)
 			}
