@@ -22,7 +22,7 @@ func Copy(ctx context.Context, pool *pgxpool.Pool, recs iter.Seq[audit.Record]) 
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var filled bool
 		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM coordination_audit_records)").Scan(&filled); err != nil {
-			return fmt.Errorf("looking for records: %w", err)
+			return fmt.Errorf("looking for records, which needs a migrated trail (migrate up): %w", err)
 		}
 		if filled {
 			return ErrNotEmpty

@@ -21,7 +21,7 @@ import (
 
 // Explain is the command explain.
 type Explain struct {
-	ID       string             `arg:"" help:"The audit id of the record, a UUID."`
+	ID       string             `arg:"" help:"The audit id of the record, a UUID. coordaudit list --ids shows it."`
 	Scope    shared.ScopeFlags  `embed:""`
 	TraceURL string             `name:"trace-url" placeholder:"URL" help:"The address of a trace in your tracing system, with {trace_id} in the place of its id."`
 	Key      string             `placeholder:"KEY" help:"Verify the proof of the record with this key. ${key_help}"`
