@@ -228,7 +228,7 @@ func TestTableWithARuleOfAViewIsRefused(t *testing.T) {
 }
 
 // A database that says that its rows are on a cluster would have inserted records pass.
-func TestServerThatPretendsToBeAClusterIsRefused(t *testing.T) {
+func TestFakedTriggerOfShardsIsRefused(t *testing.T) {
 	t.Parallel()
 	s := withHole(t)
 	s.superuser(t, forged, uuid.New(), 301)
