@@ -1,6 +1,6 @@
 # The targets of a contributor. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix test-citus soak seal-soak suppression generate api verify lint fmt release-test bench bench-compare bench-sealing bench-check profile mutate seed postgres clean
+.PHONY: help demo test test-containers test-matrix test-citus soak seal-soak suppression generate api verify lint fmt release-test bench bench-compare bench-sealing bench-check profile mutate seed postgres clean
 
 # The test of the Parquet recipe links DuckDB, which is C++. PARQUET= leaves it out.
 PARQUET ?= $(if $(shell command -v g++ || command -v clang++),internal/test/parquet/go.mod)
@@ -15,7 +15,7 @@ SQLC := $(TOOL) sqlc
 LINT := $(TOOL) golangci-lint
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: postgres ## run the example coordinator on a private PostgreSQL and show its trail
 	@go run ./cmd/coordaudit demo
@@ -27,6 +27,9 @@ test: postgres ## run all tests on a real PostgreSQL; TESTFLAGS=-race adds the r
 	go test $(TESTFLAGS) -p 1 $(ALONE)
 	go test $(TESTFLAGS) $$(go list ./... | grep -vxF "$$(go list $(ALONE))")
 	@for module in $(MODULES); do echo "cd $$module && go test $(TESTFLAGS) ./..."; (cd $$module && go test $(TESTFLAGS) ./...) || exit 1; done
+
+test-containers: postgres ## run every guarantee on the databases of audittest, which are containers if there is a Docker engine
+	cd audittest && go test $(TESTFLAGS) -count=1 -run '^TestConformance$$' .
 
 test-matrix: postgres ## run the guarantees on every available PostgreSQL; POSTGRES_VERSIONS="15 17" names images
 	@scripts/test-matrix.sh
