@@ -44,34 +44,42 @@ func (tr *trail) deleteBehind(t *testing.T, epoch, deleted, expired int64) {
 		leavesWith(listed, deleted, expired), expired, epoch)
 }
 
-// What a tile says of the seq of a leaf is covered by no hash. A leaf whose record someone deleted is
-// said to be that of a record which did expire.
-func TestDeletionBehindAnExpiryIsFound(t *testing.T) {
-	t.Parallel()
-	tr := newTrail(t)
+// withCostExpired makes a trail whose records of class COST are expired. It returns the seq of one of
+// them, and that of a record of another class, which is there.
+func withCostExpired(t *testing.T) (tr *trail, expired, kept int64) {
+	t.Helper()
+	tr = newTrail(t)
 	recs := tr.fill(t, 1000)
 	tr.seal(t)
-	expired, deleted := seqOf(t, tr, recs[4].AuditID), seqOf(t, tr, recs[9].AuditID) // of class COST, and of SAFETY
+	expired, kept = seqOf(t, tr, recs[4].AuditID), seqOf(t, tr, recs[9].AuditID) // of class COST, and of SAFETY
 	dir, _ := tr.archive(t, cost())
 	tr.mustApply(t, dir)
 	tr.seal(t)
-	tr.mustVerify(t)
-	tr.deleteBehind(t, 1, deleted, expired)
+	return tr, expired, kept
+}
+
+// mustMissOne fails unless a verification finds that one row is missing, and nothing else.
+func (tr *trail) mustMissOne(t *testing.T) {
+	t.Helper()
 	if result := tr.verify(t); len(result.Findings) != 1 || result.Findings[0].Fault != sealer.Missing {
 		t.Errorf("%+v", result)
 	}
 }
 
+// What a tile says of the seq of a leaf is covered by no hash. A leaf whose record someone deleted is
+// said to be that of a record which did expire.
+func TestDeletionBehindAnExpiryIsFound(t *testing.T) {
+	t.Parallel()
+	tr, expired, deleted := withCostExpired(t)
+	tr.mustVerify(t)
+	tr.deleteBehind(t, 1, deleted, expired)
+	tr.mustMissOne(t)
+}
+
 // What expired before an epoch began is no leaf of its log, and excuses none.
 func TestExpiryOfAnEarlierEpochExcusesNothing(t *testing.T) {
 	t.Parallel()
-	tr := newTrail(t)
-	recs := tr.fill(t, 1000)
-	tr.seal(t)
-	expired, deleted := seqOf(t, tr, recs[4].AuditID), seqOf(t, tr, recs[9].AuditID)
-	dir, _ := tr.archive(t, cost())
-	tr.mustApply(t, dir)
-	tr.seal(t)
+	tr, expired, deleted := withCostExpired(t)
 	made, err := sealer.New(tr.db.Pool, sealer.Config{Signer: tr.signer, Export: tr.export, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -88,9 +96,7 @@ func TestExpiryOfAnEarlierEpochExcusesNothing(t *testing.T) {
 		t.Errorf("%+v", result)
 	}
 	tr.deleteBehind(t, 2, deleted, expired)
-	if result := tr.verify(t); len(result.Findings) != 1 || result.Findings[0].Fault != sealer.Missing {
-		t.Errorf("%+v", result)
-	}
+	tr.mustMissOne(t)
 }
 
 // An event of another kind records no erasure: it says neither who nor why.
