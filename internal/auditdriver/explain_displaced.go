@@ -40,9 +40,7 @@ func (e *explanation) findDisplaced(ctx context.Context, db dbgen.DBTX) error {
 		return err
 	}
 	all := slices.Concat(linked.Records, ruled.Records)
-	slices.SortFunc(all, func(a, b audit.Record) int {
-		return cmp.Or(a.DecisionTimestamp.Compare(b.DecisionTimestamp), cmp.Compare(a.Seq, b.Seq), slices.Compare(a.AuditID[:], b.AuditID[:]))
-	})
+	slices.SortFunc(all, inOrder)
 	e.Displaced = audit.Related{Records: all[:min(len(all), audit.MaxRelated)], More: linked.More || ruled.More || len(all) > audit.MaxRelated}
 	return nil
 }
@@ -64,13 +62,18 @@ func (e *explanation) reach(ctx context.Context, db dbgen.DBTX) (audit.Window, e
 	})
 	for _, other := range fromRows(rows) {
 		away := other.DecisionTimestamp.Sub(at)
-		if cmp.Or(away, time.Duration(cmp.Compare(other.Seq, e.Record.Seq)), time.Duration(slices.Compare(other.AuditID[:], e.Record.AuditID[:]))) < 0 {
+		if inOrder(other, e.Record) < 0 {
 			since = later(since, at.Add(away/2-time.Microsecond))
 		} else {
 			last = earlier(last, at.Add(away/2+time.Microsecond))
 		}
 	}
 	return audit.Window{Since: since, Until: last.Add(time.Microsecond)}.Normalized(), err
+}
+
+// inOrder compares two records by the order of a listing.
+func inOrder(a, b audit.Record) int {
+	return cmp.Or(a.DecisionTimestamp.Compare(b.DecisionTimestamp), cmp.Compare(a.Seq, b.Seq), slices.Compare(a.AuditID[:], b.AuditID[:]))
 }
 
 func later(a, b time.Time) time.Time {
